@@ -1,0 +1,65 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// Kernels are built for this machine unless GRADUS_MARCH names another instruction set
+// (x86-64-v2, x86-64-v3, native). The executable compares what was compiled in with what the
+// processor has, and says so instead of dying on an illegal instruction.
+let march = Context.environment["GRADUS_MARCH"] ?? "native"
+
+// Kernels are optimised in debug builds too: an interpreter over unoptimised loops cannot be used.
+// They validate nothing; callers do. `-Ounchecked` relies on that.
+let kernelFlags: [SwiftSetting] = [
+  .unsafeFlags([
+    "-Ounchecked", "-wmo", "-num-threads", "2", "-Xcc", "-march=\(march)", "-Xcc", "-fno-math-errno",
+    "-Xcc", "-O3",
+  ])
+]
+
+let package = Package(
+  name: "gradus",
+  products: [.executable(name: "gradus", targets: ["gradus"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    // System libraries, each a module map and one header.
+    .systemLibrary(name: "CBLAS", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CReadline", providers: [.apt(["libreadline-dev"])]),
+    .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+    // stdlib/*.nn and the digits data, embedded.
+    .target(name: "CStdlib", cSettings: [.unsafeFlags(["-std=c2x"])]),
+
+    // The pipeline, each row importing only rows above it.
+    .target(name: "Support"),
+    .target(name: "Syntax", dependencies: ["Support"]),
+    .target(name: "Tensors", dependencies: ["Support"]),
+    .target(name: "Kernels", dependencies: ["Tensors", "CBLAS"], swiftSettings: kernelFlags),
+    .target(name: "Graphs", dependencies: ["Support", "Tensors"]),
+    .target(name: "Ops", dependencies: ["Support", "Tensors", "Kernels", "Graphs"]),
+    .target(name: "Passes", dependencies: ["Support", "Tensors", "Graphs", "Ops"]),
+    .target(name: "Execution", dependencies: ["Support", "Tensors", "Kernels", "Graphs", "Ops"]),
+    .target(name: "Formats", dependencies: ["Support", "Tensors", "CZlib"]),
+    .target(
+      name: "Interpreter",
+      dependencies: [
+        "Support", "Syntax", "Tensors", "Graphs", "Ops", "Passes", "Execution", "Formats", "CStdlib",
+      ]),
+    .target(name: "Notebook", dependencies: ["Support", "Syntax", "Tensors", "Interpreter"]),
+    .executableTarget(
+      name: "gradus",
+      dependencies: [
+        "Support", "Syntax", "Interpreter", "Notebook", "CReadline",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+
+    .testTarget(name: "SyntaxTests", dependencies: ["Syntax", "Support"]),
+    .testTarget(name: "TensorsTests", dependencies: ["Tensors", "Support"]),
+    .testTarget(
+      name: "OpsTests", dependencies: ["Ops", "Graphs", "Tensors", "Execution", "Passes", "Support"]),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats", "Tensors", "Support"]),
+    .testTarget(
+      name: "InterpreterTests",
+      dependencies: ["Interpreter", "Syntax", "Tensors", "Graphs", "Support", "Formats"]),
+    .testTarget(name: "NotebookTests", dependencies: ["Notebook", "Interpreter", "Support", "Syntax"]),
+  ]
+)
