@@ -1,0 +1,105 @@
+import Support
+import Tensors
+
+/// A value of a graph: an input, a constant or a result of a node.
+package struct GraphValue: Hashable, Sendable {
+  /// Its place in `Graph.values`.
+  package let id: Int
+  package let type: TensorType
+
+  package init(id: Int, type: TensorType) {
+    self.id = id
+    self.type = type
+  }
+
+  package var shape: Shape { type.shape }
+  package var dtype: DType { type.dtype }
+  package var rank: Int { type.shape.rank }
+}
+
+/// Where in a training step a node stands.
+package enum Phase: String, Hashable, Sendable, CaseIterable {
+  case forward, backward, update
+}
+
+/// Where a node comes from in the user's program.
+package struct Origin: Sendable {
+  package var site: Site?
+  /// The model path that the node belongs to, such as `layers.3`.
+  package var path: String
+  package var phase: Phase
+
+  package init(site: Site?, path: String = "", phase: Phase = .forward) {
+    self.site = site
+    self.path = path
+    self.phase = phase
+  }
+}
+
+/// A computation on tensors: nodes in an order in which each follows what it reads.
+package struct Graph: Sendable {
+  package enum Definition: Sendable {
+    /// The n-th input.
+    case input(Int)
+    case constant(Tensor)
+    /// The n-th result of a node.
+    case result(node: Int, index: Int)
+  }
+
+  package struct Node: Sendable {
+    package let op: any TensorOp
+    package var operands: [GraphValue]
+    package var results: [GraphValue]
+    package let origin: Origin
+
+    package init(op: any TensorOp, operands: [GraphValue], results: [GraphValue], origin: Origin) {
+      self.op = op
+      self.operands = operands
+      self.results = results
+      self.origin = origin
+    }
+  }
+
+  /// Something that a run does besides computing, in program order.
+  package struct Effect: Sendable {
+    package enum Kind: Sendable {
+      /// Fails the run, before anything is committed, unless the value is true everywhere.
+      case assertion(GraphValue)
+      /// Hands values to the interpreter, which prints them; `slot` tells it which print this is.
+      case report([GraphValue], slot: Int)
+    }
+    package var kind: Kind
+    package let origin: Origin
+    package init(kind: Kind, origin: Origin) {
+      self.kind = kind
+      self.origin = origin
+    }
+  }
+
+  /// The new value of an input at the commit point: a parameter, a buffer, optimizer state.
+  package struct Write: Sendable {
+    package let input: Int
+    package var value: GraphValue
+    package init(input: Int, value: GraphValue) {
+      self.input = input
+      self.value = value
+    }
+  }
+
+  package var values: [(type: TensorType, definition: Definition)] = []
+  package var nodes: [Node] = []
+  package var inputs: [GraphValue] = []
+  package var outputs: [GraphValue] = []
+  package var effects: [Effect] = []
+  package var writes: [Write] = []
+
+  package init() {}
+
+  package func definition(of value: GraphValue) -> Definition { values[value.id].definition }
+
+  /// The node that makes `value`, if one does.
+  package func producer(of value: GraphValue) -> Int? {
+    if case .result(let node, _) = values[value.id].definition { return node }
+    return nil
+  }
+}

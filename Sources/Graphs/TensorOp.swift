@@ -1,0 +1,151 @@
+import Tensors
+
+/// A primitive operation on tensors: all that the language, autodiff, passes, runtime, help and tests know of it.
+///
+/// No requirement has a default, so an op that forgets its gradient or its samples does not build.
+/// Families (such as elementwise ops) supply what the family implies. Stored properties are the op's
+/// attributes; equal ops on equal operands are the same node.
+package protocol TensorOp: Hashable, Sendable {
+  // Language
+
+  /// The spelling in `.nn`, in printed graphs and in test names.
+  static var name: String { get }
+  /// A summary line, rules, and `>>>` examples with their outputs, which are run as tests.
+  static var documentation: String { get }
+  static var signature: Signature { get }
+  /// Reads the attributes that a program gave. Operand types come along, to resolve axes.
+  init(_ attributes: Attributes, operands: [TensorType]) throws(OpRejection)
+
+  // Types
+
+  /// The dtypes that the promoted operands may have.
+  static var dtypes: DTypeSet { get }
+  /// Returns the types of the results, or says why the operands do not fit.
+  func resultTypes(of operands: [TensorType]) throws(OpRejection) -> [TensorType]
+
+  // Meaning
+
+  /// The definition: Float64, plain loops, written to be read.
+  func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor]
+  /// The fast path. Reads `operands`, writes every element of the (contiguous) `results`, allocates nothing.
+  /// Operands may be strided only where `traits.operands` is `.strided`.
+  func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault)
+
+  // Transformations
+
+  var gradient: Gradient { get }
+  static var traits: OpTraits { get }
+
+  // Evidence
+
+  /// Small legal operands, each sample with a name.
+  static var samples: [OpSample] { get }
+  /// Illegal operands, each with a piece of the message that explains them.
+  static var rejections: [OpSample.Rejected] { get }
+}
+
+/// An op that only looks at its operand's storage another way. It has no kernel.
+package protocol ViewOp: TensorOp {
+  /// Returns where the result's elements lie in the operand's storage, or nil where that is not
+  /// expressible; the operand is then made contiguous first, and for contiguous operands an answer must exist.
+  func layout(of operand: Layout) -> Layout?
+}
+
+extension ViewOp {
+  package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
+    throw KernelFault("internal: a view has no kernel")
+  }
+}
+
+/// How an op takes part in reverse-mode differentiation.
+package enum Gradient: Sendable {
+  /// The rule maps the results' cotangents to one cotangent per operand (nil: no path), as further nodes.
+  case pullback(@Sendable (GraphBuilder, Pullback) throws -> [GraphValue?])
+  /// The result is locally constant, or not a float: nothing flows back, for the reason given.
+  case zero(because: String)
+}
+
+/// What a gradient rule may read.
+package struct Pullback {
+  package let operands: [GraphValue]
+  package let results: [GraphValue]
+  /// One per result; nil where the loss does not depend on it. At least one is there.
+  package let cotangents: [GraphValue?]
+
+  package init(operands: [GraphValue], results: [GraphValue], cotangents: [GraphValue?]) {
+    self.operands = operands
+    self.results = results
+    self.cotangents = cotangents
+  }
+
+  package var result: GraphValue { results[0] }
+  /// The cotangent of the only result.
+  package var cotangent: GraphValue { cotangents[0]! }
+}
+
+/// What passes, planner and interpreter ask of an op instead of naming it.
+package struct OpTraits: Sendable {
+  /// What mixed precision does with the op's operands.
+  package enum Precision: Sendable { case low, f32, widest, asIs }
+  package enum Cost: Sendable { case view, memoryBound, computeBound }
+  package enum Fusion: Sendable { case elementwise, reduction, alone }
+  package enum Effect: Sendable { case pure, random }
+  /// How the interpreter brings operands to dtypes: all promoted to one; the same and integers made f32;
+  /// or each left as it is, because operands differ in role (values and indices).
+  package enum Promotion: Sendable { case unify, unifyFloating, asIs }
+  /// Whether the kernel walks strides, or wants contiguous operands (the executor then copies first).
+  package enum Operands: Sendable { case strided, contiguous }
+
+  package let precision: Precision
+  package let cost: Cost
+  package let fusion: Fusion
+  package let effect: Effect
+  package let promotion: Promotion
+  package let operands: Operands
+  /// Whether operands broadcast to one shape before the op sees them.
+  package let broadcasts: Bool
+  /// Whether the result may overwrite an operand of the same type that nobody reads later.
+  package let inPlace: Bool
+
+  package init(
+    precision: Precision, cost: Cost, fusion: Fusion, effect: Effect, promotion: Promotion,
+    operands: Operands, broadcasts: Bool, inPlace: Bool
+  ) {
+    self.precision = precision
+    self.cost = cost
+    self.fusion = fusion
+    self.effect = effect
+    self.promotion = promotion
+    self.operands = operands
+    self.broadcasts = broadcasts
+    self.inPlace = inPlace
+  }
+}
+
+/// Why an op cannot take these operands or attributes. The interpreter adds places and names.
+package struct OpRejection: Error, Sendable {
+  package var code: String
+  /// Lower case, no full stop, names the values: `inner sizes differ, 128 and 64`.
+  package var message: String
+  package var notes: [String]
+  package var help: String?
+
+  package init(
+    _ message: String, code: String = "shape-mismatch", notes: [String] = [], help: String? = nil
+  ) {
+    self.code = code
+    self.message = message
+    self.notes = notes
+    self.help = help
+  }
+}
+
+/// What a kernel found wrong with its data: an index out of range. The message stands alone.
+package struct KernelFault: Error, Sendable {
+  package let code: String
+  package let message: String
+  package init(_ message: String, code: String = "index-out-of-range") {
+    self.code = code
+    self.message = message
+  }
+}
