@@ -1,0 +1,63 @@
+import Graphs
+import Kernels
+import Ops
+import Support
+import Tensors
+
+/// Runs single ops on real tensors: a one-node graph with a trivial plan.
+package final class EagerEvaluator: OpEvaluator {
+  package init() {}
+
+  /// - Throws: `OpRejection`, `KernelFault`.
+  package func evaluate(_ op: any TensorOp, _ operands: [Tensor]) throws -> [Tensor] {
+    let types = try op.resultTypes(of: operands.map(\.type))
+    return try EagerEvaluator.run(op, operands, resultTypes: types)
+  }
+
+  /// Runs an op whose result types are known.
+  package static func run(
+    _ op: any TensorOp, _ operands: [Tensor], resultTypes: [TensorType]
+  ) throws -> [Tensor] {
+    let traits = type(of: op).traits
+    if traits.cost == .view, let view = op as? any ViewOp {
+      return [try EagerEvaluator.view(view, of: operands[0])]
+    }
+    var operands = operands
+    if traits.operands == .contiguous {
+      for index in operands.indices where !operands[index].layout.isContiguous {
+        operands[index] = contiguous(operands[index])
+      }
+    }
+    for type in resultTypes { try checkFits(type) }
+    let results = resultTypes.map { Tensor(uninitialized: $0) }
+    try op.run(operands.map(\.view), into: results.map(\.view))
+    withExtendedLifetime(operands) {}
+    return results
+  }
+
+  private static func view(_ op: any ViewOp, of operand: Tensor) throws -> Tensor {
+    if let layout = op.layout(of: operand.layout) {
+      return Tensor(storage: operand.storage, dtype: operand.dtype, layout: layout)
+    }
+    let copy = contiguous(operand)
+    guard let layout = op.layout(of: copy.layout) else {
+      throw InternalError(
+        stage: "views", message: "\(type(of: op).name) has no layout for a contiguous operand")
+    }
+    return Tensor(storage: copy.storage, dtype: copy.dtype, layout: layout)
+  }
+
+  /// Returns the tensor with contiguous elements, copied by a kernel where it must be.
+  package static func contiguous(_ tensor: Tensor) -> Tensor {
+    tensor.layout.isContiguous ? tensor : tensor.contiguous()
+  }
+
+  /// Refuses an allocation that the machine cannot hold, rather than letting the process die.
+  static func checkFits(_ type: TensorType) throws {
+    if type.shape.checkedElementCount == nil || type.byteCount > Machine.memoryLimit {
+      throw OpRejection(
+        "\(type) needs \(type.shape.checkedElementCount == nil ? "more bytes than can be counted" : "\(type.byteCount) bytes"), more than this machine has",
+        code: "out-of-memory")
+    }
+  }
+}
