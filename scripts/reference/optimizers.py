@@ -84,6 +84,7 @@ def make(kind, parameters, settings):
 
 
 def run(dtype, kind, settings, clip):
+    torch.set_default_dtype(dtype)  # the running product of NAdam is kept in the default type
     data, parameters = prepared(dtype)
     optimizer = make(kind, list(parameters.values()), settings)
     losses, norms, shown = [], [], []
