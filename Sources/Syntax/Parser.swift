@@ -1,0 +1,366 @@
+import Support
+
+/// Parses a file. A program with errors holds the statements that were understood.
+package func parse(_ file: SourceFile) -> (program: Program, diagnostics: [Diagnostic]) {
+  var parser = Parser(file)
+  let program = parser.parseProgram()
+  return (program, parser.diagnostics)
+}
+
+/// Thrown from where a statement stops making sense to where the next one begins; the diagnostic has been
+/// noted by then.
+struct Abandoned: Error {}
+
+/// A recursive-descent parser, with operators by precedence climbing.
+///
+/// Every function leaves `index` behind what it parsed. A statement that fails is dropped and the next is
+/// sought by lines, brackets and indentation (`skipStatement`), so that one mistake is one diagnostic.
+struct Parser {
+  /// How deep a syntax tree may be; later stages recurse over it.
+  static let deepest = 500
+
+  let file: SourceFile
+  let bytes: [UInt8]
+  var tokens: [Token]
+  var index = 0
+  private(set) var diagnostics: [Diagnostic]
+  var context = Context()
+  /// The height of the highest tree parsed since a caller last set this to 0. Loops grow trees without
+  /// recursion (`a + b + c …`), so depth alone does not bound them.
+  var height = 0
+  /// Whether the first complaint was that the text ends too early.
+  private(set) var endsEarly = false
+  private var hasReportedEnd = false
+
+  /// What holds inside the construct being parsed, put back at its end.
+  struct Context {
+    /// Whether a newline ends the expression: yes in blocks, no in brackets.
+    var newlineEnds = true
+    /// Which function's body this is the end of, if any: it takes `with grad:`, the expression does not.
+    var gradientOwner = GradientOwner.none
+    var isInLoop = false
+    var isInFunction = false
+    var depth = 0
+  }
+
+  enum GradientOwner { case none, literal, declaration }
+
+  init(_ file: SourceFile) {
+    let lexed = Lexer.lex(file)
+    self.file = file
+    bytes = file.bytes
+    tokens = lexed.tokens
+    diagnostics = lexed.diagnostics
+  }
+
+  mutating func parseProgram() -> Program {
+    var statements: [Statement] = []
+    while true {
+      let parsed = parseItems { parser throws(Abandoned) in try parser.parseStatement() }
+      statements += parsed
+      if kind == .endOfFile { break }
+      // Only a closing brace stops the items early, and at the top level it closes nothing.
+      reportUnexpected(expected: "a statement")
+      index += 1
+    }
+    diagnostics.sort { ($0.site?.start ?? 0) < ($1.site?.start ?? 0) }
+    return Program(file: file, statements: statements)
+  }
+
+  // MARK: - Tokens
+
+  var token: Token { tokens[index] }
+  var kind: TokenKind { tokens[index].kind }
+  /// The kind of the token after the next; the last token is followed by itself.
+  var following: Token { tokens[min(index + 1, tokens.count - 1)] }
+
+  /// Whether the statement ends before the current token.
+  var isAtLineEnd: Bool {
+    let token = tokens[index]
+    return token.startsLine && context.newlineEnds && !token.kind.continuesLine
+      || token.kind == .endOfFile
+  }
+
+  mutating func take(_ kind: TokenKind) -> Bool {
+    guard self.kind == kind else { return false }
+    index += 1
+    return true
+  }
+
+  mutating func expect(_ kind: TokenKind, _ purpose: String = "") throws(Abandoned) {
+    if take(kind) { return }
+    try fail(expected: "`\(kind.spelling ?? "")`\(purpose)")
+  }
+
+  /// Takes a name; any word will do where `isAnyWord`, as after `.`.
+  mutating func takeName(_ what: String, isAnyWord: Bool = false) throws(Abandoned) -> Name {
+    let token = token
+    guard token.kind.isName || isAnyWord && token.kind.isWord else {
+      if token.kind.isKeyword {
+        try fail(
+          Diagnostic(
+            "syntax", "`\(text(of: token))` is a keyword and cannot be \(what)",
+            at: site(of: token)))
+      }
+      try fail(expected: what)
+    }
+    index += 1
+    return Name(text(of: token), at: site(of: token))
+  }
+
+  func text(of token: Token) -> String {
+    String(decoding: bytes[token.start..<token.end], as: UTF8.self)
+  }
+
+  // MARK: - Sites
+
+  func site(of token: Token) -> Site { Site(file: file, start: token.start, end: token.end) }
+
+  /// Returns the site from the token at `first` to the one before the current.
+  func site(from first: Int) -> Site {
+    let start = tokens[first].start
+    return Site(file: file, start: start, end: index > first ? tokens[index - 1].end : start)
+  }
+
+  /// The empty place after the last token parsed.
+  var siteAfterPrevious: Site {
+    let end = index > 0 ? tokens[index - 1].end : 0
+    return Site(file: file, start: end, end: end)
+  }
+
+  /// Returns the column (from 0, in bytes) of a token.
+  private func indentation(of token: Token) -> Int {
+    var start = token.start
+    while start > 0, bytes[start - 1] != 0x0A { start -= 1 }
+    return token.start - start
+  }
+
+  // MARK: - Depth
+
+  /// Enters a construct; callers put the context back.
+  mutating func descend() throws(Abandoned) {
+    context.depth += 1
+    if context.depth > Self.deepest { try failTooDeep() }
+  }
+
+  /// Notes that a node was put on top of what was parsed.
+  mutating func grow() throws(Abandoned) {
+    height += 1
+    if height > Self.deepest { try failTooDeep() }
+  }
+
+  private mutating func failTooDeep() throws(Abandoned) -> Never {
+    try fail(
+      Diagnostic(
+        "nesting-too-deep", "this nests more than \(Self.deepest) deep", at: site(of: token),
+        help: "give a part of it a name first"))
+  }
+
+  // MARK: - Items: statements and members
+
+  /// Parses items up to a closing brace or the end of the file, passing over those that fail.
+  mutating func parseItems<Item>(_ parse: (inout Parser) throws(Abandoned) -> Item) -> [Item] {
+    var items: [Item] = []
+    let outer = context
+    while true {
+      while take(.semicolon) {}
+      if kind == .rightBrace || kind == .endOfFile { return items }
+      let first = index
+      do throws(Abandoned) {
+        items.append(try parse(&self))
+      } catch {
+        context = outer
+        skipStatement(from: first)
+      }
+    }
+  }
+
+  /// Ends an item at a newline, a `;` or a closing brace. Returns whether it was `;`.
+  mutating func endItem(from first: Int) throws(Abandoned) -> Bool {
+    if take(.semicolon) { return true }
+    if kind == .rightBrace || kind == .endOfFile || token.startsLine { return false }
+    try failAfterItem(from: first)
+  }
+
+  /// Parses items in braces. Inside, newlines end statements whatever the braces stand in.
+  mutating func parseBraced<Item>(
+    _ purpose: String, _ parse: (inout Parser) throws(Abandoned) -> Item
+  ) throws(Abandoned) -> (items: [Item], site: Site) {
+    let opener = index
+    guard kind == .leftBrace else { try failBeforeBlock(purpose) }
+    let outer = context
+    try descend()
+    context.newlineEnds = true
+    context.gradientOwner = .none
+    index += 1
+    let items = parseItems(parse)
+    try expect(.rightBrace, " to close the block")
+    context = outer
+    try grow()
+    return (items, site(from: opener))
+  }
+
+  mutating func parseBlock(_ purpose: String) throws(Abandoned) -> Block {
+    let (statements, site) = try parseBraced(purpose) { parser throws(Abandoned) in
+      try parser.parseStatement()
+    }
+    return Block(statements, at: site)
+  }
+
+  /// Parses a bracketed, comma-separated list; the current token is its opener.
+  mutating func parseList<Item>(
+    of what: String, _ parse: (inout Parser) throws(Abandoned) -> Item
+  ) throws(Abandoned) -> (items: [Item], endsInComma: Bool) {
+    let opener = token
+    let closer = opener.kind.closer ?? .rightParen
+    let outer = context
+    try descend()
+    context.newlineEnds = false
+    context.gradientOwner = .none
+    index += 1
+    var items: [Item] = []
+    var endsInComma = false
+    while kind != closer {
+      items.append(try parse(&self))
+      endsInComma = take(.comma)
+      if !endsInComma, kind != closer { try failInList(of: what, opener: opener, closer: closer) }
+    }
+    index += 1
+    context = outer
+    return (items, endsInComma)
+  }
+
+  // MARK: - Recovery
+
+  /// Moves from a failed statement, which began at `first`, to the next one.
+  private mutating func skipStatement(from first: Int) {
+    let failure = index
+    if let resumption = explainUnclosed(from: first, to: failure) {
+      index = resumption
+      return
+    }
+    var next = first
+    while tokens[next].kind != .endOfFile {
+      let token = tokens[next]
+      if next >= failure, next > first {
+        if token.kind == .rightBrace, token.partner < first { break }
+        if token.startsLine, !token.kind.continuesLine, token.kind != .else { break }
+      }
+      if token.kind == .semicolon, next >= failure {
+        next += 1
+        break
+      }
+      next = token.kind.isOpener && token.partner > next ? token.partner + 1 : next + 1
+    }
+    index = next
+  }
+
+  /// Looks for a bracket that was never closed as the true reason of a failure: one that is still open where
+  /// a line begins no deeper than the statement did. Returns the token to go on at.
+  private mutating func explainUnclosed(from first: Int, to failure: Int) -> Int? {
+    let margin = indentation(of: tokens[first])
+    var opener: Int?
+    var next = first
+    var resumption: Int?
+    while next <= failure {
+      let token = tokens[next]
+      if opener != nil, token.kind == .endOfFile
+        || token.startsLine && !token.kind.isCloser && indentation(of: token) <= margin
+      {
+        resumption = next
+        if token.kind != .endOfFile { break }
+      }
+      if token.kind.isOpener, token.partner == -1, token.kind != .interpolationOpen { opener = next }
+      next = token.kind.isOpener && token.partner > next && token.partner < failure
+        ? token.partner + 1 : next + 1
+    }
+    guard let opener, let resumption else { return nil }
+    let isEnd = tokens[resumption].kind == .endOfFile
+    let isKnown = isEnd && hasReportedEnd
+    hasReportedEnd = hasReportedEnd || isEnd
+    // The failure's own diagnostic, the last, was only a symptom.
+    if !isLexical { diagnostics.removeLast() }
+    let bracket = tokens[opener]
+    tokens[opener].partner = resumption
+    if isKnown { return resumption }
+    let end = tokens[resumption - 1].end
+    let spelling = bracket.kind.closer?.spelling ?? ""
+    diagnostics.append(
+      Diagnostic(
+        "unclosed-bracket",
+        "`\(bracket.kind.spelling ?? "")` is not closed before \(isEnd ? "the text ends" : "the next statement")",
+        at: Site(file: file, start: end, end: end),
+        labels: [Diagnostic.Label(site: site(of: bracket), text: "opened here")]
+          + misindented(after: opener, end: resumption),
+        help: "close it with `\(spelling)`"))
+    return resumption
+  }
+
+  /// Points at a brace that closes a block opened further in than it stands: likely the outer one's.
+  private func misindented(after opener: Int, end: Int) -> [Diagnostic.Label] {
+    guard tokens[opener].kind == .leftBrace else { return [] }
+    for inner in opener + 1..<end where tokens[inner].kind == .leftBrace {
+      let closer = tokens[inner].partner
+      guard closer > inner, closer < end, tokens[closer].startsLine else { continue }
+      var line = inner
+      while line > 0, !tokens[line].startsLine { line -= 1 }
+      if indentation(of: tokens[closer]) < indentation(of: tokens[line]) {
+        return [
+          Diagnostic.Label(
+            site: site(of: tokens[inner]), text: "or this one: its `}` stands further out")
+        ]
+      }
+    }
+    return []
+  }
+
+  // MARK: - Diagnostics
+
+  /// Whether the parser stands before a piece that the lexer has complained about.
+  private var isLexical: Bool { kind == .invalid }
+
+  /// Notes a diagnostic and goes on.
+  mutating func report(_ diagnostic: Diagnostic) {
+    diagnostics.append(diagnostic)
+  }
+
+  /// Notes a diagnostic and gives the statement up.
+  mutating func fail(_ diagnostic: Diagnostic) throws(Abandoned) -> Never {
+    if !isLexical { report(diagnostic) }
+    throw Abandoned()
+  }
+
+  mutating func fail(expected: String, help: String? = nil) throws(Abandoned) -> Never {
+    reportUnexpected(expected: expected, help: help)
+    throw Abandoned()
+  }
+
+  /// Notes that the current token does not fit.
+  mutating func reportUnexpected(expected: String, help: String? = nil) {
+    if isLexical { return }
+    if kind.isCloser, token.partner == -1 {
+      return report(
+        Diagnostic(
+          "unmatched-bracket", "`\(text(of: token))` closes nothing", at: site(of: token),
+          help: help))
+    }
+    if kind == .endOfFile, diagnostics.isEmpty { endsEarly = true }
+    let isBreak = isAtLineEnd
+    report(
+      Diagnostic(
+        "syntax", "expected \(expected), found \(foundDescription)",
+        at: isBreak ? siteAfterPrevious : site(of: token), help: help))
+  }
+
+  /// The current token in words.
+  var foundDescription: String {
+    if kind == .endOfFile { return "the end of the text" }
+    if isAtLineEnd { return "the end of the line" }
+    switch kind {
+    case .stringOpen: return "a string"
+    case .stringClose: return "the end of the string"
+    case .stringText: return "text"
+    default: return "`\(text(of: token))`"
+    }
+  }
+}
