@@ -133,6 +133,7 @@ package struct FormatSpec: Hashable, Sendable {
     var whole = String(magnitude.prefix(wholeCount))
     if padsWithZeros, alignment == nil {
       let room = width - prefix.count - fraction.count
+      if wholeCount == 0 { return prefix + String(repeating: "0", count: max(room, 0)) + fraction }  // inf, nan
       // Zeros are grouped like other digits, as in Python, so the text may be one wider than asked.
       while separated(whole).count < room { whole = "0" + whole }
     }

@@ -111,10 +111,10 @@ private struct PrintingFile: Decodable {
       let container = try decoder.singleValueContainer()
       if let value = try? container.decode(Bool.self) {
         self = .integer(value ? 1 : 0)
-      } else if let value = try? container.decode(Int.self) {
-        self = .integer(value)
       } else if let value = try? container.decode(Double.self) {
-        self = .double(value)
+        // An f64 keeps the sign of zero, an integer the digits beyond 2^53.
+        let integer = value.magnitude < 0x1p53 ? nil : try? container.decode(Int.self)
+        self = integer.map { .integer($0) } ?? .double(value)
       } else {
         self = .double(Double(try container.decode(String.self))!)
       }
