@@ -40,13 +40,14 @@ extension Lexer {
     }
     let suffix = offset
     takeWord()
-    let digits = file.text(in: start..<suffix)
-    if digits.hasSuffix("_") || digits.contains("__") || digits.contains("_.") || digits.contains("_e") {
+    if hasLooseSeparator(start..<suffix) {
+      let digits = file.text(in: start..<suffix)
       return reject(
         start, "a digit must follow each `_` in `\(digits)`",
         help: "write `\(digits.filter { $0 != "_" })`")
     }
     if offset > suffix {
+      let digits = file.text(in: start..<suffix)
       let unit = file.text(in: suffix..<offset)
       guard ByteUnit(rawValue: unit) != nil else {
         return reject(
@@ -64,6 +65,14 @@ extension Lexer {
 
   private mutating func takeWord() {
     while byteClass(at: offset) == .digit || byteClass(at: offset) == .letter { offset += 1 }
+  }
+
+  /// Returns whether an underscore in the range stands before anything but a digit.
+  private func hasLooseSeparator(_ range: Range<Int>) -> Bool {
+    range.contains { index in
+      bytes[index] == UInt8(ascii: "_")
+        && (index + 1 == range.upperBound || byteClass(at: index + 1) != .digit)
+    }
   }
 
   /// Returns whether the range holds digits of `radix`, with single underscores between them.

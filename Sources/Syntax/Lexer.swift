@@ -148,6 +148,9 @@ struct Lexer {
       let opener = open[depth]
       if lexed.tokens[opener].kind == .interpolationOpen { return }
       if lexed.tokens[opener].kind.closer == closer {
+        // Passing over brackets of other kinds is a guess, a safe one for braces and within a line.
+        let isGuess = depth < open.count - 1 && closer != .rightBrace
+        if isGuess, lexed.tokens[opener...].dropFirst().contains(where: \.startsLine) { return }
         lexed.tokens[opener].partner = index
         lexed.tokens[index].partner = opener
         // What was opened inside and never closed stays without a partner.

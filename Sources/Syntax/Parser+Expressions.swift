@@ -28,6 +28,36 @@ enum Precedence: UInt8, Comparable {
   }()
 }
 
+extension TokenKind {
+  /// The arithmetic that this operator, or this compound assignment, does.
+  var arithmetic: BinaryOperator? {
+    switch self {
+    case .plus, .plusEqual: .add
+    case .minus, .minusEqual: .subtract
+    case .star, .starEqual: .multiply
+    case .slash, .slashEqual: .divide
+    case .slashSlash, .slashSlashEqual: .floorDivide
+    case .percent, .percentEqual: .modulo
+    case .caret, .caretEqual: .power
+    case .at, .atEqual: .matmul
+    default: nil
+    }
+  }
+
+  var comparison: ComparisonOperator? {
+    switch self {
+    case .equalEqual: .equal
+    case .notEqual: .notEqual
+    case .less: .less
+    case .lessEqual: .lessOrEqual
+    case .greater: .greater
+    case .greaterEqual: .greaterOrEqual
+    case .in: .contained
+    default: nil
+    }
+  }
+}
+
 extension Parser {
   /// Parses an expression of any kind: `with` binds loosest.
   mutating func parseExpression() throws(Abandoned) -> Expression {
@@ -82,7 +112,7 @@ extension Parser {
     _ precedence: Precedence, left: Expression, from first: Int
   ) throws(Abandoned) -> Expression {
     let mark = token
-    if let mistake = Mistakes.operators[mark.kind] {
+    if mark.kind.rawValue >= TokenKind.starStar.rawValue, let mistake = Mistakes.operators[mark.kind] {
       report(
         Diagnostic(
           "syntax", "there is no operator `\(text(of: mark))`", at: site(of: mark),
@@ -116,22 +146,12 @@ extension Parser {
       case .and: result = .and(left, right)
       default:
         result = .binary(
-          Self.arithmetic[mark.kind] ?? .add, left, right, operatorSite: site(of: mark))
+          mark.kind.arithmetic ?? .add, left, right, operatorSite: site(of: mark))
       }
     }
     try grow()
     return Expression(result, at: site(from: first))
   }
-
-  private static let arithmetic: [TokenKind: BinaryOperator] = [
-    .plus: .add, .minus: .subtract, .star: .multiply, .slash: .divide, .slashSlash: .floorDivide,
-    .percent: .modulo, .at: .matmul,
-  ]
-
-  private static let comparisons: [TokenKind: ComparisonOperator] = [
-    .equalEqual: .equal, .notEqual: .notEqual, .less: .less, .lessEqual: .lessOrEqual,
-    .greater: .greater, .greaterEqual: .greaterOrEqual, .in: .contained,
-  ]
 
   /// Parses a whole chain `a < b <= c`, or `a not in b`.
   private mutating func parseComparisons(_ left: Expression) throws(Abandoned) -> Expression.Kind {
@@ -143,14 +163,14 @@ extension Parser {
         index += 2
         let operatorSite = site(from: mark)
         let right = try parseBinary(.range)
-        if !isAtLineEnd, Self.comparisons[kind] != nil || kind == .not { try failNotIn() }
+        if !isAtLineEnd, kind.comparison != nil || kind == .not { try failNotIn() }
         try grow()
         let inside = Expression(
           .comparisonChain(left, [(.contained, operatorSite, right)]),
           at: left.site.joined(with: right.site))
         return .unary(.not, inside)
       }
-      guard let comparison = Self.comparisons[kind] else { break }
+      guard let comparison = kind.comparison else { break }
       index += 1
       let operatorSite = site(from: mark)
       links.append((comparison, operatorSite, try parseBinary(.range)))
@@ -324,7 +344,7 @@ extension Parser {
       return try parseConditional()
     case _ where token.kind.isName:
       let text = text(of: token)
-      if let meant = Mistakes.constants[text] {
+      if bytes[token.start] < 0x5B, let meant = Mistakes.constants[text] {
         report(
           Diagnostic(
             "syntax", "`\(text)` is written `\(meant)`", at: site(of: token),

@@ -6,7 +6,7 @@ extension Parser {
   mutating func parseNumber() throws(Abandoned) -> Expression {
     let token = token
     let site = site(of: token)
-    let text = text(of: token).filter { $0 != "_" }
+    let text = textWithoutSeparators(token)
     index += 1
     switch token.kind {
     case .integer:
@@ -23,6 +23,10 @@ extension Parser {
       }
       return Expression(.number(value), at: site)
     }
+  }
+
+  private func textWithoutSeparators(_ token: Token) -> String {
+    String(decoding: bytes[token.start..<token.end].filter { $0 != UInt8(ascii: "_") }, as: UTF8.self)
   }
 
   private mutating func parseInteger(_ text: String, at site: Site) -> Int {
@@ -42,7 +46,7 @@ extension Parser {
     guard kind == .integer, token.end - token.start >= 19, following.kind != .caret else {
       return false
     }
-    return text(of: token).filter { $0 != "_" } == "9223372036854775808"
+    return textWithoutSeparators(token) == "9223372036854775808"
   }
 
   private mutating func parseByteCount(_ text: String, at site: Site) -> Int {
@@ -115,7 +119,7 @@ extension Parser {
   /// Returns the text that a piece of a string literal stands for.
   private mutating func decodeText(_ token: Token) -> String {
     let piece = bytes[token.start..<token.end]
-    if !piece.contains(where: { $0 == UInt8(ascii: "\\") || $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "}") }) {
+    if !piece.contains(where: "\\{}".utf8.contains) {
       return String(decoding: piece, as: UTF8.self)
     }
     var decoded: [UInt8] = []

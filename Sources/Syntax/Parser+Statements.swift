@@ -61,7 +61,7 @@ extension Parser {
       }
       return .assignment(target, assigned)
     }
-    if let arithmetic = Self.compoundOperators[kind] {
+    if kind.isCompoundAssignment, let arithmetic = kind.arithmetic {
       let target = try makeTarget(value, from: first)
       if case .tuple(_, let site) = target {
         try fail(
@@ -73,11 +73,6 @@ extension Parser {
     }
     return .expression(value)
   }
-
-  static let compoundOperators: [TokenKind: BinaryOperator] = [
-    .plusEqual: .add, .minusEqual: .subtract, .starEqual: .multiply, .slashEqual: .divide,
-    .slashSlashEqual: .floorDivide, .percentEqual: .modulo, .caretEqual: .power, .atEqual: .matmul,
-  ]
 
   /// Parses `e`, or `e, e, …` as a tuple.
   private mutating func parseExpressionList() throws(Abandoned) -> Expression {

@@ -264,7 +264,8 @@ struct Parser {
     var resumption: Int?
     while next <= failure {
       let token = tokens[next]
-      if opener != nil, token.kind == .endOfFile
+      let closesBlock = token.kind == .rightBrace && token.partner >= 0 && token.partner < first
+      if opener != nil, token.kind == .endOfFile || closesBlock
         || token.startsLine && !token.kind.isCloser && indentation(of: token) <= margin
       {
         resumption = next
@@ -285,10 +286,14 @@ struct Parser {
     if isKnown { return resumption }
     let end = tokens[resumption - 1].end
     let spelling = bracket.kind.closer?.spelling ?? ""
+    let place =
+      isEnd
+      ? "the text ends"
+      : tokens[resumption].kind == .rightBrace ? "the block ends" : "the next statement"
     diagnostics.append(
       Diagnostic(
         "unclosed-bracket",
-        "`\(bracket.kind.spelling ?? "")` is not closed before \(isEnd ? "the text ends" : "the next statement")",
+        "`\(bracket.kind.spelling ?? "")` is not closed before \(place)",
         at: Site(file: file, start: end, end: end),
         labels: [Diagnostic.Label(site: site(of: bracket), text: "opened here")]
           + misindented(after: opener, end: resumption),

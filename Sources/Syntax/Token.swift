@@ -76,9 +76,30 @@ enum TokenKind: UInt8, CaseIterable, Sendable {
     case .barBar: "||"
     case .bang: "!"
     case .fatArrow: "=>"
-    case .fn, .for, .in, .while, .if, .else, .return, .break, .continue, .and, .or, .not, .true,
-      .false, .none, .with, .model, .optimizer, .step, .param, .buffer, .state, .input, .use:
-      "\(self)"
+    case .fn: "fn"
+    case .for: "for"
+    case .in: "in"
+    case .while: "while"
+    case .if: "if"
+    case .else: "else"
+    case .return: "return"
+    case .break: "break"
+    case .continue: "continue"
+    case .and: "and"
+    case .or: "or"
+    case .not: "not"
+    case .true: "true"
+    case .false: "false"
+    case .none: "none"
+    case .with: "with"
+    case .model: "model"
+    case .optimizer: "optimizer"
+    case .step: "step"
+    case .param: "param"
+    case .buffer: "buffer"
+    case .state: "state"
+    case .input: "input"
+    case .use: "use"
     }
   }
 
@@ -104,6 +125,9 @@ enum TokenKind: UInt8, CaseIterable, Sendable {
     case .interpolationOpen: .interpolationClose
     default: nil
     }
+  }
+  var isCompoundAssignment: Bool {
+    rawValue >= TokenKind.plusEqual.rawValue && rawValue <= TokenKind.atEqual.rawValue
   }
   /// Whether a line that begins with this token continues the statement above it.
   var continuesLine: Bool { self == .pipe || self == .with }
