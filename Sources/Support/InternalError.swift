@@ -1,13 +1,13 @@
-/// A bug of ours: a broken promise between stages. Never the user's fault.
+/// A mistake of Gradus itself: something that an earlier stage should have made impossible.
 package struct InternalError: Error, Sendable, CustomStringConvertible {
-  /// The stage that noticed.
+  /// The part of the pipeline that noticed: `fusion`, `planner`.
   package let stage: String
   package let message: String
 
-  package init(stage: String, message: String) {
+  package init(_ stage: String, _ message: String) {
     self.stage = stage
     self.message = message
   }
 
-  package var description: String { "internal error in \(stage): \(message); please report it" }
+  package var description: String { "internal error in \(stage): \(message), please report" }
 }

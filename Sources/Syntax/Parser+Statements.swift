@@ -123,7 +123,7 @@ extension Parser {
   }
 
   private mutating func parseReturn() throws(Abandoned) -> Statement.Kind {
-    if !context.isInFunction {
+    if !context.isInFunction, !hasAbandoned {
       report(
         Diagnostic("outside-function", "`return` stands outside a function", at: site(of: token)))
     }
@@ -134,7 +134,7 @@ extension Parser {
 
   private mutating func parseJump() throws(Abandoned) -> Statement.Kind {
     let jump = token
-    if !context.isInLoop {
+    if !context.isInLoop, !hasAbandoned {
       report(
         Diagnostic(
           "outside-loop", "`\(text(of: jump))` stands outside a loop", at: site(of: jump)))

@@ -31,6 +31,8 @@ struct Parser {
   /// Whether the first complaint was that the text ends too early.
   private(set) var endsEarly = false
   private var hasReportedEnd = false
+  /// Whether a statement has been given up. What follows may then stand where it does not belong.
+  private(set) var hasAbandoned = false
 
   /// What holds inside the construct being parsed, put back at its end.
   struct Context {
@@ -170,6 +172,7 @@ struct Parser {
         items.append(try parse(&self))
       } catch {
         context = outer
+        hasAbandoned = true
         skipStatement(from: first)
       }
     }
