@@ -25,6 +25,10 @@ extension Signature.Parameter {
   package static func operand(_ name: String) -> Self {
     Self(name: name, kind: .operand, defaultValue: nil)
   }
+  /// A tensor that may be missing: the op then has one operand less. Only after the operands that must be there.
+  package static func optionalOperand(_ name: String) -> Self {
+    Self(name: name, kind: .operand, defaultValue: AttributeValue.none)
+  }
   package static func operands(_ name: String) -> Self {
     Self(name: name, kind: .operands, defaultValue: nil)
   }
@@ -37,6 +41,8 @@ extension Signature.Parameter {
 
 package enum AttributeKind: Sendable {
   case int, ints, number, bool, string, dtype
+  /// Whole numbers or a word that stands for them: `padding: [1, 2]`, `padding: "same"`.
+  case intsOrString
   /// An axis, or with `.axes` a list of them; `none` stands for all.
   case axis, axes
   case shape
