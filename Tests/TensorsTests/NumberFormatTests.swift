@@ -3,7 +3,7 @@ import Testing
 
 /// Numbers and specifications as Python formats them.
 struct NumberFormatTests {
-  /// The shape of `numbers.json`: rows of value, specification, text.
+  /// The shape of `number_texts.json`: rows of value, specification, text.
   struct Figures: Decodable {
     struct Row<Value: Decodable>: Decodable {
       let value: Value
@@ -25,7 +25,7 @@ struct NumberFormatTests {
   private func number(_ bits: String) -> Double { Double(bitPattern: UInt64(bits, radix: 16)!) }
 
   @Test func shortestTextIsPythons() throws {
-    for row in try reference(Figures.self, "numbers.json").repr {
+    for row in try reference(Figures.self, "number_texts.json").repr {
       let value = number(row.value)
       let text = format(number: value)
       #expect(text == row.text)
@@ -34,7 +34,7 @@ struct NumberFormatTests {
   }
 
   @Test func specificationsArePythons() throws {
-    let figures = try reference(Figures.self, "numbers.json")
+    let figures = try reference(Figures.self, "number_texts.json")
     for row in figures.float {
       #expect(format(number(row.value), spec: row.spec) == row.text, "\(row.value) \(row.spec)")
     }

@@ -1,4 +1,4 @@
-"""numbers.json: Python's own text for numbers, as `repr` and through format specifications. Needs no package."""
+"""number_texts.json: Python's own text for numbers, as `repr` and through format specifications. Needs no package."""
 
 import json
 import math
@@ -38,7 +38,7 @@ def main():
         "integer": [[n, s, format(n, s)] for n in integers for s in INTEGER_SPECS],
         "text": [[t, s, format(t, s)] for t in texts for s in TEXT_SPECS],
     }
-    path = os.path.join(os.path.dirname(__file__), "../../Tests/Reference/numbers.json")
+    path = os.path.join(os.path.dirname(__file__), "../../Tests/Reference/number_texts.json")
     with open(path, "w") as file:
         json.dump(figures, file, indent=None, separators=(",", ":"), ensure_ascii=False)
         file.write("\n")
