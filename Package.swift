@@ -27,7 +27,9 @@ let package = Package(
     .systemLibrary(name: "CReadline", providers: [.apt(["libreadline-dev"])]),
     .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
     // stdlib/*.nn and the digits data, embedded.
-    .target(name: "CStdlib", cSettings: [.unsafeFlags(["-std=c2x"])]),
+    .target(
+      name: "CStdlib", exclude: ["digits.csv.gz", "digits.md"],
+      cSettings: [.unsafeFlags(["-std=c2x"])]),
 
     // The pipeline, each row importing only rows above it.
     .target(name: "Support"),
@@ -38,7 +40,7 @@ let package = Package(
     .target(name: "Ops", dependencies: ["Support", "Tensors", "Kernels", "Graphs"]),
     .target(name: "Passes", dependencies: ["Support", "Tensors", "Graphs", "Ops"]),
     .target(name: "Execution", dependencies: ["Support", "Tensors", "Kernels", "Graphs", "Ops"]),
-    .target(name: "Formats", dependencies: ["Support", "Tensors", "CZlib"]),
+    .target(name: "Formats", dependencies: ["Support", "Tensors", "CZlib", "CStdlib"]),
     .target(
       name: "Interpreter",
       dependencies: [
