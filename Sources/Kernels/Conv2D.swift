@@ -1,0 +1,312 @@
+import CBLAS
+import Tensors
+
+// A convolution is a matrix product once the image is unfolded: column p of the unfolded matrix holds
+// what output position p sees, row k is one place (channel, row, column) of the window. The matrix is
+// kh * kw times larger than the image, so only a tile of it exists at a time, in cache.
+//
+//   forward          y [o, p]  = weight [o, k] @ unfolded [k, p]
+//   input gradient   unfolded gradient [k, p] = weight.T [k, o] @ dy [o, p], folded back by adding
+//   weight gradient  dw [o, k] = dy [o, p] @ unfolded.T [p, k], summed over images
+
+/// The sizes of a convolution x [n, g c, h, w], weight [g o, c, kh, kw] -> y [n, g o, oh, ow].
+package struct ConvolutionSizes: Sendable {
+  package let batch: Int
+  package let groups: Int
+  /// Channels of a group.
+  package let inputChannels: Int
+  package let outputChannels: Int
+  package let image: Extent
+  package let output: Extent
+  package let window: SlidingWindow
+
+  package init(
+    batch: Int, groups: Int, inputChannels: Int, outputChannels: Int, image: Extent,
+    window: SlidingWindow
+  ) {
+    self.batch = batch
+    self.groups = groups
+    self.inputChannels = inputChannels
+    self.outputChannels = outputChannels
+    self.image = image
+    self.window = window
+    output = window.positions(on: image)
+  }
+
+  /// Rows of the unfolded matrix.
+  var depth: Int { inputChannels * window.size.area }
+
+  /// Whether the unfolded matrix is the image itself: 1x1, no stride, no margins.
+  var isPointwise: Bool {
+    window.size == Extent(1, 1) && window.stride == Extent(1, 1)
+      && window.margins == Margins(top: 0, bottom: 0, left: 0, right: 0)
+  }
+}
+
+/// y = conv(x, weight); all contiguous and of one dtype, f32 or f64.
+package func convolve(
+  _ x: TensorView, _ weight: TensorView, into y: TensorView, _ sizes: ConvolutionSizes
+) {
+  if y.dtype == .f64 {
+    convolve(x.of(Double.self), weight.of(Double.self), y.of(Double.self), sizes)
+  } else {
+    convolve(x.of(Float.self), weight.of(Float.self), y.of(Float.self), sizes)
+  }
+}
+
+/// dx, the cotangent of x where dy is that of conv(x, weight).
+package func convolveInputGradient(
+  _ dy: TensorView, _ weight: TensorView, into dx: TensorView, _ sizes: ConvolutionSizes
+) {
+  if dx.dtype == .f64 {
+    inputGradient(dy.of(Double.self), weight.of(Double.self), dx.of(Double.self), sizes)
+  } else {
+    inputGradient(dy.of(Float.self), weight.of(Float.self), dx.of(Float.self), sizes)
+  }
+}
+
+/// dw, the cotangent of weight where dy is that of conv(x, weight).
+package func convolveWeightGradient(
+  _ x: TensorView, _ dy: TensorView, into dw: TensorView, _ sizes: ConvolutionSizes
+) {
+  if dw.dtype == .f64 {
+    weightGradient(x.of(Double.self), dy.of(Double.self), dw.of(Double.self), sizes)
+  } else {
+    weightGradient(x.of(Float.self), dy.of(Float.self), dw.of(Float.self), sizes)
+  }
+}
+
+// MARK: - The three products
+
+private func convolve<Scalar: BLASScalar>(
+  _ x: UnsafeMutablePointer<Scalar>, _ weight: UnsafeMutablePointer<Scalar>,
+  _ y: UnsafeMutablePointer<Scalar>, _ sizes: ConvolutionSizes
+) {
+  let area = sizes.output.area
+  forEachTile(sizes, of: Scalar.self) { tile, scratch in
+    let unfolded = unfold(x + tile.imageOffset, tile, sizes, into: scratch)
+    Scalar.multiply(
+      rows: sizes.outputChannels, columns: tile.columnCount, depth: tile.rows.count,
+      weight + tile.group * sizes.outputChannels * sizes.depth + tile.rows.lowerBound,
+      .asIs, stride: sizes.depth,
+      unfolded.base, .asIs, stride: unfolded.stride,
+      scale: 1, accumulating: tile.rows.lowerBound > 0,
+      into: y + tile.outputOffset + tile.firstColumn, stride: area)
+  }
+}
+
+private func inputGradient<Scalar: BLASScalar>(
+  _ dy: UnsafeMutablePointer<Scalar>, _ weight: UnsafeMutablePointer<Scalar>,
+  _ dx: UnsafeMutablePointer<Scalar>, _ sizes: ConvolutionSizes
+) {
+  let area = sizes.output.area
+  let count = sizes.batch * sizes.groups * sizes.inputChannels * sizes.image.area
+  if !sizes.isPointwise { dx.update(repeating: 0, count: count) }
+  forEachTile(sizes, of: Scalar.self) { tile, scratch in
+    let target =
+      sizes.isPointwise
+      ? (base: dx + tile.imageOffset + tile.rows.lowerBound * area + tile.firstColumn,
+        stride: area)
+      : (base: scratch, stride: tile.columnCount)
+    Scalar.multiply(
+      rows: tile.rows.count, columns: tile.columnCount, depth: sizes.outputChannels,
+      weight + tile.group * sizes.outputChannels * sizes.depth + tile.rows.lowerBound,
+      .transposed, stride: sizes.depth,
+      dy + tile.outputOffset + tile.firstColumn, .asIs, stride: area,
+      scale: 1, accumulating: false, into: target.base, stride: target.stride)
+    if !sizes.isPointwise { fold(scratch, tile, sizes, onto: dx + tile.imageOffset) }
+  }
+}
+
+private func weightGradient<Scalar: BLASScalar>(
+  _ x: UnsafeMutablePointer<Scalar>, _ dy: UnsafeMutablePointer<Scalar>,
+  _ dw: UnsafeMutablePointer<Scalar>, _ sizes: ConvolutionSizes
+) {
+  dw.update(repeating: 0, count: sizes.groups * sizes.outputChannels * sizes.depth)
+  forEachTile(sizes, of: Scalar.self) { tile, scratch in
+    let unfolded = unfold(x + tile.imageOffset, tile, sizes, into: scratch)
+    Scalar.multiply(
+      rows: sizes.outputChannels, columns: tile.rows.count, depth: tile.columnCount,
+      dy + tile.outputOffset + tile.firstColumn, .asIs, stride: sizes.output.area,
+      unfolded.base, .transposed, stride: unfolded.stride,
+      scale: 1, accumulating: true,
+      into: dw + tile.group * sizes.outputChannels * sizes.depth + tile.rows.lowerBound,
+      stride: sizes.depth)
+  }
+}
+
+// MARK: - Tiles of the unfolded matrix
+
+/// Elements of a tile: 512 KiB of f32, which a second-level cache holds. A single line may be longer.
+private let unfoldedCapacity = 1 << 17
+
+/// A piece of the unfolded matrix of one image and group: whole lines of the output.
+private struct Tile {
+  let group: Int
+  /// Where the group's channels begin in x and in y.
+  let imageOffset: Int
+  let outputOffset: Int
+  let rows: Range<Int>
+  let lines: Range<Int>
+  let width: Int
+
+  var firstColumn: Int { lines.lowerBound * width }
+  var columnCount: Int { lines.count * width }
+}
+
+/// Calls `body` with each tile and scratch that holds it. For any line, tiles come in rising rows.
+@inline(__always)
+private func forEachTile<Scalar: BLASScalar>(
+  _ sizes: ConvolutionSizes, of type: Scalar.Type,
+  _ body: (Tile, UnsafeMutablePointer<Scalar>) -> Void
+) {
+  let (area, width) = (sizes.output.area, sizes.output.width)
+  if area == 0 || sizes.batch == 0 { return }
+  let height = max(1, min(sizes.depth, unfoldedCapacity / width))
+  let lineCount = min(sizes.output.height, max(1, unfoldedCapacity / (height * width)))
+  let capacity = sizes.isPointwise ? 1 : height * lineCount * width
+  withUnsafeTemporaryAllocation(
+    byteCount: capacity * MemoryLayout<Scalar>.stride, alignment: 64
+  ) { bytes in
+    let scratch = bytes.baseAddress!.bindMemory(to: Scalar.self, capacity: capacity)
+    for index in 0..<sizes.batch * sizes.groups {
+      for line in stride(from: 0, to: sizes.output.height, by: lineCount) {
+        for row in stride(from: 0, to: max(sizes.depth, 1), by: height) {
+          body(
+            Tile(
+              group: index % sizes.groups,
+              imageOffset: index * sizes.inputChannels * sizes.image.area,
+              outputOffset: index * sizes.outputChannels * area,
+              rows: row..<min(row + height, sizes.depth),
+              lines: line..<min(line + lineCount, sizes.output.height), width: width),
+            scratch)
+        }
+      }
+    }
+  }
+}
+
+/// Calls `body` for each line of each row of a tile: the line's place in the tile, the pixel that its
+/// column 0 sees (or would see, left of the image), and which of its columns see the image at all.
+@inline(__always)
+private func forEachLine(
+  _ tile: Tile, _ sizes: ConvolutionSizes,
+  _ body: (_ target: Int, _ source: Int, _ inside: Range<Int>) -> Void
+) {
+  let window = sizes.window
+  let (height, width) = (sizes.image.height, sizes.image.width)
+  var target = 0
+  for row in tile.rows {
+    let (channel, place) = row.quotientAndRemainder(dividingBy: window.size.area)
+    let (r, c) = place.quotientAndRemainder(dividingBy: window.size.width)
+    let inside = window.insideColumns(c, imageWidth: width, outputWidth: tile.width)
+    for y in tile.lines {
+      let line = window.inputRow(y, r)
+      let source = (channel &* height &+ line) &* width &+ window.firstColumn(c)
+      body(target, source, line >= 0 && line < height ? inside : 0..<0)
+      target &+= tile.width
+    }
+  }
+}
+
+/// Writes a tile of the unfolded matrix, or points into the image where that is the same.
+@inline(__always)
+private func unfold<Scalar: BLASScalar>(
+  _ x: UnsafeMutablePointer<Scalar>, _ tile: Tile, _ sizes: ConvolutionSizes,
+  into scratch: UnsafeMutablePointer<Scalar>
+) -> (base: UnsafeMutablePointer<Scalar>, stride: Int) {
+  if sizes.isPointwise {
+    let area = sizes.image.area
+    return (x + tile.rows.lowerBound * area + tile.firstColumn, area)
+  }
+  let step = sizes.window.stride.width
+  forEachLine(tile, sizes) { target, source, inside in
+    let line = scratch + target
+    var i = 0
+    while i < inside.lowerBound {
+      line[i] = 0
+      i &+= 1
+    }
+    if step == 1 {
+      copyShort(x + source + i, to: line + i, count: inside.count)
+    } else {
+      for i in inside { line[i] = x[source &+ i &* step] }
+    }
+    i = inside.upperBound
+    while i < tile.width {
+      line[i] = 0
+      i &+= 1
+    }
+  }
+  return (scratch, tile.columnCount)
+}
+
+/// Adds a tile of the unfolded gradient to the image, each element to the pixel it was read from.
+@inline(__always)
+private func fold<Scalar: BLASScalar>(
+  _ scratch: UnsafeMutablePointer<Scalar>, _ tile: Tile, _ sizes: ConvolutionSizes,
+  onto dx: UnsafeMutablePointer<Scalar>
+) {
+  let step = sizes.window.stride.width
+  forEachLine(tile, sizes) { target, source, inside in
+    let line = scratch + target
+    if step == 1 {
+      addShort(line + inside.lowerBound, to: dx + source + inside.lowerBound, count: inside.count)
+    } else {
+      for i in inside { dx[source &+ i &* step] += line[i] }
+    }
+  }
+}
+
+// Lines are short, often less than one round of a vectorised loop, which would leave them to its scalar
+// remainder. These take what is left in halves.
+
+@inline(__always)
+private func copyShort<Scalar: BLASScalar>(
+  _ source: UnsafeMutablePointer<Scalar>, to target: UnsafeMutablePointer<Scalar>, count: Int
+) {
+  var i = 0
+  while i &+ 16 <= count { i = copy(SIMD16<Scalar>.self, source, target, i) }
+  if i &+ 8 <= count { i = copy(SIMD8<Scalar>.self, source, target, i) }
+  if i &+ 4 <= count { i = copy(SIMD4<Scalar>.self, source, target, i) }
+  while i < count {
+    target[i] = source[i]
+    i &+= 1
+  }
+}
+
+@inline(__always)
+private func copy<Scalar: BLASScalar, Vector: SIMD>(
+  _ type: Vector.Type, _ source: UnsafeMutablePointer<Scalar>,
+  _ target: UnsafeMutablePointer<Scalar>, _ i: Int
+) -> Int where Vector.Scalar == Scalar {
+  let value = UnsafeRawPointer(source + i).loadUnaligned(as: type)
+  UnsafeMutableRawPointer(target + i).storeBytes(of: value, as: type)
+  return i &+ Vector.scalarCount
+}
+
+@inline(__always)
+private func addShort<Scalar: BLASScalar>(
+  _ source: UnsafeMutablePointer<Scalar>, to target: UnsafeMutablePointer<Scalar>, count: Int
+) {
+  var i = 0
+  while i &+ 16 <= count { i = add(SIMD16<Scalar>.self, source, target, i) }
+  if i &+ 8 <= count { i = add(SIMD8<Scalar>.self, source, target, i) }
+  if i &+ 4 <= count { i = add(SIMD4<Scalar>.self, source, target, i) }
+  while i < count {
+    target[i] += source[i]
+    i &+= 1
+  }
+}
+
+@inline(__always)
+private func add<Scalar: BLASScalar, Vector: SIMD>(
+  _ type: Vector.Type, _ source: UnsafeMutablePointer<Scalar>,
+  _ target: UnsafeMutablePointer<Scalar>, _ i: Int
+) -> Int where Vector.Scalar == Scalar {
+  let value = UnsafeRawPointer(source + i).loadUnaligned(as: type)
+  var sum = UnsafeRawPointer(target + i).loadUnaligned(as: type)
+  for lane in 0..<Vector.scalarCount { sum[lane] += value[lane] }
+  UnsafeMutableRawPointer(target + i).storeBytes(of: sum, as: type)
+  return i &+ Vector.scalarCount
+}
