@@ -91,8 +91,9 @@ package struct OpTraits: Sendable {
   package enum Fusion: Sendable { case elementwise, reduction, alone }
   package enum Effect: Sendable { case pure, random }
   /// How the interpreter brings operands to dtypes: all promoted to one; the same and integers made f32;
-  /// or each left as it is, because operands differ in role (values and indices).
-  package enum Promotion: Sendable { case unify, unifyFloating, asIs }
+  /// all but operand 0, a condition, to one; or each left as it is, because operands differ in role
+  /// (values and indices).
+  package enum Promotion: Sendable { case unify, unifyFloating, unifyAfterCondition, asIs }
   /// Whether the kernel walks strides, or wants contiguous operands (the executor then copies first).
   package enum Operands: Sendable { case strided, contiguous }
 

@@ -66,6 +66,8 @@ package struct DTypeSet: OptionSet, Hashable, Sendable {
   package static let bool = DTypeSet(.bool)
   package static let numeric: DTypeSet = [.floating, .integers]
   package static let all: DTypeSet = [.numeric, .bool]
+  /// Every dtype that a tensor can be stored in, the 16-bit floats included.
+  package static let stored: DTypeSet = [.all, DTypeSet(.f16), DTypeSet(.bf16)]
 
   package func contains(_ dtype: DType) -> Bool { contains(DTypeSet(dtype)) }
   /// The members in declaration order.

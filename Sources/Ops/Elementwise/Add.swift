@@ -1,0 +1,41 @@
+import Graphs
+import Kernels
+import Tensors
+
+/// `add(a, b)`, written `a + b`.
+package struct Add: ElementwiseBinary {
+  package init() {}
+
+  package static let name = "add"
+  package static let documentation = """
+    Adds elements. Written `a + b`.
+
+    Shapes: a and b broadcast. Integer overflow is an error.
+
+    >>> [1, 2] + [0.5]
+    f32[2]
+    [1.5000, 2.5000]
+    """
+  package static let dtypes: DTypeSet = .numeric
+  package static let traits = OpTraits.elementwise(.widest, .unify)
+
+  package static func scalar(_ a: Double, _ b: Double) -> Double { a + b }
+  package static var function: TileFunction { .add }
+
+  // da = dy, db = dy
+  package var gradient: Gradient {
+    .pullback { g, at in
+      [at.cotangent, at.cotangent]
+    }
+  }
+
+  package static var samples: [OpSample] {
+    samples(over: -3...3, and: -3...3, special: [(1, .infinity), (-0.0, 0), (.infinity, -.infinity), (.nan, 1), (1, .nan)])
+  }
+}
+
+extension GraphBuilder {
+  package func add(_ a: GraphValue, _ b: GraphValue) throws -> GraphValue {
+    try broadcasting(Add(), a, b)
+  }
+}

@@ -1,0 +1,27 @@
+import Graphs
+import Kernels
+
+/// `less_equal(a, b)`, written `a <= b`.
+package struct LessOrEqual: Comparison {
+  package init() {}
+
+  package static let name = "less_equal"
+  package static let documentation = """
+    Tells where elements are equal or in rising order. Written `a <= b`.
+
+    Shapes: a and b broadcast -> bool. Where one is nan the answer is false.
+
+    >>> [1, 2, 3] <= 2
+    bool[3]
+    [ true,  true, false]
+    """
+
+  package static func holds(_ a: Double, _ b: Double) -> Bool { a <= b }
+  package static var function: TileFunction { .lessOrEqual }
+}
+
+extension GraphBuilder {
+  package func lessOrEqual(_ a: GraphValue, _ b: GraphValue) throws -> GraphValue {
+    try broadcasting(LessOrEqual(), a, b)
+  }
+}

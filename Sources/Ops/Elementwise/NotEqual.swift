@@ -1,0 +1,27 @@
+import Graphs
+import Kernels
+
+/// `not_equal(a, b)`, written `a != b`.
+package struct NotEqual: Comparison {
+  package init() {}
+
+  package static let name = "not_equal"
+  package static let documentation = """
+    Tells where elements differ. Written `a != b`.
+
+    Shapes: a and b broadcast -> bool. nan differs from everything, itself included.
+
+    >>> [1, 2, 3] != 2
+    bool[3]
+    [ true, false,  true]
+    """
+
+  package static func holds(_ a: Double, _ b: Double) -> Bool { a != b }
+  package static var function: TileFunction { .notEqual }
+}
+
+extension GraphBuilder {
+  package func notEqual(_ a: GraphValue, _ b: GraphValue) throws -> GraphValue {
+    try broadcasting(NotEqual(), a, b)
+  }
+}

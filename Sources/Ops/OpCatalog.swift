@@ -1,0 +1,55 @@
+import Graphs
+
+/// All primitive ops: the only list. Help, the language's names, the contract tests read it.
+package enum OpCatalog {
+  package static let all: [any TensorOp.Type] = [
+    // Elementwise
+    Abs.self,
+    Add.self,
+    Atan.self,
+    Broadcast.self,
+    Cast.self,
+    Ceil.self,
+    Clamp.self,
+    Cos.self,
+    Divide.self,
+    Equal.self,
+    Erf.self,
+    Exp.self,
+    Expm1.self,
+    Floor.self,
+    FloorDivide.self,
+    Greater.self,
+    GreaterOrEqual.self,
+    IsNaN.self,
+    Less.self,
+    LessOrEqual.self,
+    Log.self,
+    Log1p.self,
+    LogicalAnd.self,
+    LogicalNot.self,
+    LogicalOr.self,
+    Maximum.self,
+    Minimum.self,
+    Modulo.self,
+    Multiply.self,
+    Negate.self,
+    NotEqual.self,
+    Power.self,
+    Reciprocal.self,
+    Round.self,
+    Rsqrt.self,
+    Select.self,
+    Sigmoid.self,
+    Sign.self,
+    Sin.self,
+    Sqrt.self,
+    Subtract.self,
+    Tanh.self,
+  ]
+
+  /// The op spelled `name` in programs, if there is one.
+  package static func named(_ name: String) -> (any TensorOp.Type)? { byName[name] }
+
+  private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+}
