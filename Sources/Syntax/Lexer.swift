@@ -62,7 +62,7 @@ struct Lexer {
       case .hash:
         lexComment()
       case .singleQuote:
-        lexSingleQuoted()
+        lexForeignQuoted(closer: "'")
       case .other:
         if byte == 0, offset == count {
           if !openStrings.isEmpty { closeStrings() }
@@ -128,6 +128,11 @@ struct Lexer {
   /// Lexes what begins with a byte that no table row takes: a letter beyond ASCII, or a mistake.
   private mutating func lexOther() {
     if bytes[offset] >= 0x80, identifierScalarLength(canStart: true) != nil { return lexWord() }
+    if bytes[offset...].starts(with: "“".utf8) { return lexForeignQuoted(closer: "”") }
+    lexBadCharacter()
+  }
+
+  private mutating func lexBadCharacter() {
     let start = offset
     offset += max(scalarLength(at: offset), 1)
     let text = file.text(in: start..<offset)
@@ -255,20 +260,22 @@ struct Lexer {
     append(.invalid, length: 0)
   }
 
-  /// Takes a string in single quotes as one in double quotes, with a diagnostic.
-  private mutating func lexSingleQuoted() {
+  /// Takes a string in quotes of another kind as one in plain double quotes, with a diagnostic.
+  private mutating func lexForeignQuoted(closer: String) {
     let start = offset
-    var end = offset + 1
-    while end < count, bytes[end] != 0x0A, bytes[end] != UInt8(ascii: "'") { end += 1 }
-    guard bytes[end] == UInt8(ascii: "'"), openStrings.isEmpty else { return lexOther() }
+    // Both quotes of a kind take as many bytes.
+    let length = closer.utf8.count
+    var end = offset + length
+    while end < count, bytes[end] != 0x0A, !bytes[end...].starts(with: closer.utf8) { end += 1 }
+    guard end < count, bytes[end] != 0x0A, openStrings.isEmpty else { return lexBadCharacter() }
     report(
       Diagnostic(
-        "syntax", "strings are written in double quotes", at: site(start, end + 1),
-        help: "write `\"\(file.text(in: start + 1..<end))\"`"))
-    append(.stringOpen, length: 1)
+        "syntax", "strings are written in plain double quotes", at: site(start, end + length),
+        help: "write `\"\(file.text(in: start + length..<end))\"`"))
+    append(.stringOpen, length: length)
     offset = end
-    appendText(from: start + 1)
-    append(.stringClose, length: 1)
+    appendText(from: start + length)
+    append(.stringClose, length: length)
   }
 
   // MARK: - Tokens and diagnostics

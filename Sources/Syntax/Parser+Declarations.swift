@@ -4,10 +4,9 @@ extension Parser {
   /// Parses `fn name(…) …` or `step name(…) …`.
   mutating func parseFunctionDeclaration() throws(Abandoned) -> FunctionDeclaration {
     let first = index
-    let keyword = text(of: token)
     index += 1
     let name = try takeName("a name")
-    return try parseFunctionRest(name: name, keyword: keyword, from: first)
+    return try parseFunctionRest(name: name, from: first)
   }
 
   /// Parses `fn(…) = …` or `fn(…) { … }`.
@@ -20,15 +19,16 @@ extension Parser {
           "syntax", "a function inside an expression has no name", at: site(of: token),
           help: "leave the name out: `fn(x) = x`"))
     }
-    let declaration = try parseFunctionRest(name: nil, keyword: "fn", from: first)
+    if kind.isKeyword { _ = try takeName("a name") }
+    let declaration = try parseFunctionRest(name: nil, from: first)
     try grow()
     return Expression(.function(declaration), at: declaration.site)
   }
 
   private mutating func parseFunctionRest(
-    name: Name?, keyword: String, from first: Int
+    name: Name?, from first: Int
   ) throws(Abandoned) -> FunctionDeclaration {
-    let parameters = try parseParameters(of: "`\(keyword)`")
+    let parameters = try parseParameters(of: name.map { "`\($0.text)`" } ?? "the function")
     let result = take(.arrow) ? try parseAnnotation() : nil
 
     let outer = context
@@ -72,7 +72,7 @@ extension Parser {
 
   private mutating func parseParameters(of owner: String) throws(Abandoned) -> [Parameter] {
     guard kind == .leftParen, !isAtLineEnd else {
-      try fail(expected: "`(` and the parameters of \(owner)")
+      try fail(expectedOnLine: "`(` and the parameters of \(owner)")
     }
     var names: [String: Site] = [:]
     return try parseList(of: "parameter") { parser throws(Abandoned) in
@@ -206,7 +206,7 @@ extension Parser {
     if isMarked { index += 1 }
     let name = try takeName("a name")
     guard kind == .equal, !isAtLineEnd else {
-      try fail(expected: "`=` and a value", help: "write `\(word) \(name.text) = zeros([n])`")
+      try fail(expectedOnLine: "`=` and a value", help: "write `\(word) \(name.text) = zeros([n])`")
     }
     index += 1
     return (name, try parseExpression())

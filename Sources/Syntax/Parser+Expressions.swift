@@ -247,7 +247,7 @@ extension Parser {
 
   private mutating func parseArguments() throws(Abandoned) -> [Argument] {
     try parseList(of: "argument") { parser throws(Abandoned) in
-      let field = try parser.parseField()
+      let field = try parser.parseField("argument")
       return Argument(label: field.name, value: field.value)
     }.items
   }
@@ -257,20 +257,20 @@ extension Parser {
     fields: [Expression.Field], endsInComma: Bool
   ) {
     let (fields, endsInComma) = try parseList(of: "field") { parser throws(Abandoned) in
-      try parser.parseField()
+      try parser.parseField("field")
     }
     return (fields, endsInComma)
   }
 
   /// Parses `value` or `name: value`.
-  private mutating func parseField() throws(Abandoned) -> Expression.Field {
+  private mutating func parseField(_ what: String) throws(Abandoned) -> Expression.Field {
     var name: Name?
     if kind.isWord, following.kind == .colon {
       name = try takeName("a label", isAnyWord: true)
       index += 1
     }
     let field = Expression.Field(name: name, value: try parseExpression())
-    if kind == .equal { try failNamedByEqual(field) }
+    if kind == .equal { try failNamedByEqual(field, what) }
     return field
   }
 

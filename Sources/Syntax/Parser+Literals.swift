@@ -107,6 +107,8 @@ extension Parser {
       index += 1
     }
     guard take(.interpolationClose) else {
+      // Without a partner it is an unclosed string, and the lexer has said so.
+      if opener.partner == -1 { throw Abandoned() }
       try fail(
         expected: "`}` after the interpolated value",
         help: "a plain brace in a string is written `{{`")

@@ -16,10 +16,10 @@ extension Parser {
     case .leftBrace: help = "a block follows `fn f(…)`, `for`, `while`, `if` or `else`"
     case .fatArrow, .arrow: help = "a function value is `fn(x) = x`"
     case .else: help = "`else` follows the `}` of an `if`"
-    case .with: break
+    case .dotDot: help = "a range is `a...b` (closed) or `a..<b`"
     case .bang: help = "not equal is `!=`; negation is `not x`"
-    default:
-      if kind == .for { help = "a comprehension stands in brackets: `[x for x in xs]`" }
+    case .for: help = "a comprehension stands in brackets: `[x for x in xs]`"
+    default: break
     }
     try fail(expected: "a new line or `;` before the next statement", help: help)
   }
@@ -68,13 +68,15 @@ extension Parser {
   }
 
   /// Fails at `f(a = 1)`.
-  mutating func failNamedByEqual(_ field: Expression.Field) throws(Abandoned) -> Never {
+  mutating func failNamedByEqual(
+    _ field: Expression.Field, _ what: String
+  ) throws(Abandoned) -> Never {
     guard case .name(let name) = field.value.kind, field.name == nil else {
       try fail(expected: "`,` or `)`", help: "compare with `==`")
     }
     try fail(
       Diagnostic(
-        "syntax", "a named argument is written with `:`", at: site(of: token),
+        "syntax", "a named \(what) is written with `:`", at: site(of: token),
         help: "write `\(name): …`; a comparison is `==`"))
   }
 
@@ -97,7 +99,13 @@ extension Parser {
     case .star, .starStar: help = "arguments are written out; nothing unpacks a list"
     case .in: help = "a loop is `for x in xs { … }`"
     case .with: help = "`with` changes a value: `train with precision: bf16`"
-    default: break
+    default:
+      if index >= 2, tokens[index - 1].start == tokens[index - 2].end,
+        tokens[index - 1].kind == tokens[index - 2].kind,
+        let sign = tokens[index - 1].kind.spelling, sign == "+" || sign == "-"
+      {
+        help = "counting is `x \(sign)= 1`"
+      }
     }
     try fail(expected: "an expression", help: help)
   }

@@ -148,7 +148,7 @@ extension Parser {
     let name = try takeName("an input's name")
     guard kind == .equal, !isAtLineEnd else {
       try fail(
-        expected: "`=` and a default value", help: "write `input \(name.text) = 5`")
+        expectedOnLine: "`=` and a default value", help: "write `input \(name.text) = 5`")
     }
     index += 1
     return .input(name, try parseExpression())

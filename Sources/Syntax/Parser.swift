@@ -25,6 +25,8 @@ struct Parser {
   var index = 0
   private(set) var diagnostics: [Diagnostic]
   var context = Context()
+  /// The first token of the statement or member being parsed.
+  private var itemStart = 0
   /// The height of the highest tree parsed since a caller last set this to 0. Loops grow trees without
   /// recursion (`a + b + c …`), so depth alone does not bound them.
   var height = 0
@@ -168,6 +170,7 @@ struct Parser {
       while take(.semicolon) {}
       if kind == .rightBrace || kind == .endOfFile { return items }
       let first = index
+      itemStart = first
       do throws(Abandoned) {
         items.append(try parse(&self))
       } catch {
@@ -343,6 +346,14 @@ struct Parser {
     throw Abandoned()
   }
 
+  /// Fails where something must come on this line, so that a further line would not mend it.
+  mutating func fail(expectedOnLine expected: String, help: String? = nil) throws(Abandoned) -> Never {
+    let couldEndEarly = endsEarly
+    reportUnexpected(expected: expected, help: help)
+    endsEarly = couldEndEarly
+    throw Abandoned()
+  }
+
   /// Notes that the current token does not fit.
   mutating func reportUnexpected(expected: String, help: String? = nil) {
     if isLexical { return }
@@ -353,7 +364,7 @@ struct Parser {
           help: help))
     }
     if kind == .endOfFile, diagnostics.isEmpty { endsEarly = true }
-    let isBreak = isAtLineEnd
+    let isBreak = isAtLineEnd && index != itemStart
     report(
       Diagnostic(
         "syntax", "expected \(expected), found \(foundDescription)",
@@ -363,7 +374,7 @@ struct Parser {
   /// The current token in words.
   var foundDescription: String {
     if kind == .endOfFile { return "the end of the text" }
-    if isAtLineEnd { return "the end of the line" }
+    if isAtLineEnd, index != itemStart { return "the end of the line" }
     switch kind {
     case .stringOpen: return "a string"
     case .stringClose: return "the end of the string"
