@@ -41,8 +41,7 @@ package final class EagerEvaluator: OpEvaluator {
     }
     let copy = contiguous(operand)
     guard let layout = op.layout(of: copy.layout) else {
-      throw InternalError(
-        stage: "views", message: "\(type(of: op).name) has no layout for a contiguous operand")
+      throw InternalError("views", "\(type(of: op).name) has no layout for a contiguous operand")
     }
     return Tensor(storage: copy.storage, dtype: copy.dtype, layout: layout)
   }

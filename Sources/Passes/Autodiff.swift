@@ -56,9 +56,8 @@ package func pullBack(
       guard let contribution, depends[operand.id] else { continue }
       guard contribution.type == operand.type else {
         throw InternalError(
-          stage: "autodiff",
-          message:
-            "the gradient of \(type(of: node.op).name) has type \(contribution.type), its operand \(operand.type)"
+          "autodiff",
+          "the gradient of \(type(of: node.op).name) has type \(contribution.type), its operand \(operand.type)"
         )
       }
       try collect(contribution, for: operand)
