@@ -70,6 +70,7 @@ package struct FileWriter {
 
 /// Returns the path of the file to replace: `path`, or what it links to.
 private func resolvedTarget(_ path: String) throws(FileError) -> String {
+  if path.utf8.contains(0) { throw FileError(.unwritable, path, "a path holds no zero byte") }
   var status = stat()
   guard stat(path, &status) == 0 else {
     // A missing file is made; a missing folder is found when the temporary file is.

@@ -20,6 +20,7 @@ package final class ByteSource {
 
   /// Opens the file at `path`.
   package init(opening path: String, memoryLimit: Int? = nil) throws(FileError) {
+    if path.utf8.contains(0) { throw FileError(.missing, path, "a path holds no zero byte") }
     // Without O_NONBLOCK, opening a pipe would wait for its writer.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     if descriptor < 0 {
@@ -59,7 +60,9 @@ package final class ByteSource {
     }
     switch backing {
     case .memory(let bytes):
-      bytes.withUnsafeBytes { target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + target.count])) }
+      bytes.withUnsafeBytes {
+        target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + target.count]))
+      }
     case .file(let descriptor):
       var done = 0
       while done < target.count {
@@ -78,7 +81,8 @@ package final class ByteSource {
   /// Returns `count` bytes from `offset`.
   package func bytes(at offset: Int, count: Int) throws(FileError) -> [UInt8] {
     guard offset >= 0, count >= 0, offset <= byteCount, count <= byteCount - offset else {
-      throw damaged("ends early: \(grouped(max(count, 0))) bytes expected here", at: .byte(min(max(offset, 0), byteCount)))
+      throw damaged(
+        "ends early: \(grouped(max(count, 0))) bytes expected here", at: .byte(min(max(offset, 0), byteCount)))
     }
     try requireMemory(count)
     var failure: FileError?

@@ -14,9 +14,10 @@ package enum IDX {
     }
     let rank = Int(magic[3])
     let sizes = try source.bytes(at: 4, count: 4 * rank)
-    let shape = Shape((0..<rank).map { axis in
-      sizes[4 * axis..<4 * axis + 4].reduce(0) { $0 << 8 | Int($1) }
-    })
+    let shape = Shape(
+      (0..<rank).map { axis in
+        sizes[4 * axis..<4 * axis + 4].reduce(0) { $0 << 8 | Int($1) }
+      })
     let start = 4 + 4 * rank
     try source.requireDataSize(shape, elementByteCount: format.byteCount, from: start)
     return try format.read(shape, from: source, at: start)

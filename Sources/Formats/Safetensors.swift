@@ -25,7 +25,8 @@ package enum Safetensors {
     if source.byteCount < 8 { throw source.damaged("is too short for a safetensors file") }
     let headerSize = try source.bytes(at: 0, count: 8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     if headerSize > greatestHeader {
-      throw source.damaged("header claims \(headerSize) bytes, more than the format's \(grouped(greatestHeader))", at: .byte(0))
+      throw source.damaged(
+        "header claims \(headerSize) bytes, more than the format's \(grouped(greatestHeader))", at: .byte(0))
     }
     let dataStart = 8 + Int(headerSize)
     if dataStart > source.byteCount {
@@ -158,7 +159,8 @@ private struct Header {
       let byteCount = entry.shape.checkedElementCount.map { $0 * entry.format.byteCount }
       if byteCount != entry.range.count {
         throw source.damaged(
-          "tensor \"\(entry.name)\" has shape \(entry.shape), which does not fit its \(grouped(entry.range.count)) bytes")
+          "tensor \"\(entry.name)\" has shape \(entry.shape), which does not fit its \(grouped(entry.range.count)) bytes"
+        )
       }
     }
     var end = 0

@@ -6,16 +6,27 @@
 ///     .4  0.6931     .3e  6.931e-01     8.2  "    0.69"     ,  1,234,567     .1%  97.5%     >8 <8 ^8  alignment
 package struct FormatSpec: Hashable, Sendable {
   package enum Alignment: Character, Sendable {
-    case left = "<", right = ">", center = "^"
+    case left = "<"
+    case right = ">"
+    case center = "^"
   }
 
   package enum Sign: Character, Sendable {
-    case always = "+", onlyMinus = "-", space = " "
+    case always = "+"
+    case onlyMinus = "-"
+    case space = " "
   }
 
   package enum Notation: Character, Sendable {
-    case fixed = "f", scientific = "e", general = "g", percent = "%"
-    case decimal = "d", hexadecimal = "x", binary = "b", octal = "o", text = "s"
+    case fixed = "f"
+    case scientific = "e"
+    case general = "g"
+    case percent = "%"
+    case decimal = "d"
+    case hexadecimal = "x"
+    case binary = "b"
+    case octal = "o"
+    case text = "s"
   }
 
   /// Widths and precisions beyond these are refused: an interpolation is a line of text.
