@@ -1,1 +1,204 @@
-// Filled by the first file of this target.
+import Execution
+import Graphs
+import Support
+import Synchronization
+import Syntax
+import Tensors
+
+/// The variables of the function being run, in consecutive slots.
+typealias Frame = UnsafeMutablePointer<Value>
+
+/// Where a program's words go. The notebook, the terminal and the tests each supply one.
+package protocol Output: AnyObject {
+  /// Text that the program prints, newlines included.
+  func write(_ text: String)
+  /// Warnings and notes; errors reach the caller of `run` instead.
+  func report(_ diagnostic: Diagnostic)
+}
+
+/// The state of one session: global variables, random counter, what is being traced, and the stack of frames.
+///
+/// Not thread safe: one thread runs one interpreter. `interrupt()` alone may be called from elsewhere.
+package final class Interpreter {
+  package var output: any Output
+
+  // Globals live in one table for all modules: a module maps its names to slots.
+  static let globalCapacity = 1 << 16
+  let globals: UnsafeMutablePointer<Value>
+  var globalNames: [String] = []
+
+  // Frames.
+  static let stackCapacity = 1 << 21
+  static let depthLimit = 10_000
+  private let stack: UnsafeMutablePointer<Value>
+  private var initializedTop: UnsafeMutablePointer<Value>
+  private let stackEnd: UnsafeMutablePointer<Value>
+  var top: UnsafeMutablePointer<Value>
+  var depth = 0
+
+  /// The value of the `return` under way.
+  var returned: Value = .none
+
+  // Tracing.
+  /// What is being recorded: a step's trace, or `grad` outside a step.
+  var trace: Trace?
+  /// Whether reads of variables from outside must become inputs: in a step's trace.
+  var isCapturing = false
+  var traceSerial = 0
+  /// How Dropout, BatchNorm and their kin act where no trace decides it.
+  var mode: ModeOverride = .evaluation
+  var shapeBindings: [String: Int] = [:]
+
+  // Random numbers.
+  package var seed = 0
+  package var tick = 0
+
+  let evaluator = EagerEvaluator()
+
+  /// The standard library's names.
+  package private(set) var prelude: Module
+  /// The user's names.
+  package var main: Module
+  /// Values for `input` from the command line.
+  package var inputs: [String: String] = [:]
+  /// Files being run by `use`, to find circles, and those done.
+  var useStack: [String] = []
+  var usedModules: [String: Module] = [:]
+  /// Reads a program file for `use` and `:load`.
+  package var readFile: (String) throws -> [UInt8] = readProgramFile
+
+  package init(output: any Output) {
+    self.output = output
+    globals = .allocate(capacity: Interpreter.globalCapacity)
+    stack = .allocate(capacity: Interpreter.stackCapacity)
+    stackEnd = stack + Interpreter.stackCapacity
+    initializedTop = stack
+    top = stack
+    prelude = Module(name: "stdlib", parent: nil)
+    main = Module(name: "main", parent: nil)
+    defineBuiltins(in: prelude)
+    loadStandardLibrary()
+    main = Module(name: "main", parent: prelude)
+  }
+
+  deinit {
+    globals.deinitialize(count: globalNames.count)
+    globals.deallocate()
+    stack.deinitialize(count: initializedTop - stack)
+    stack.deallocate()
+  }
+
+  /// Forgets the user's names and starts again with seed 0.
+  package func reset() {
+    main = Module(name: "main", parent: prelude)
+    seed = 0
+    tick = 0
+    usedModules = [:]
+  }
+
+  // MARK: Interrupts
+
+  private static let interruptFlag = Atomic<Bool>(false)
+
+  /// Asks the running evaluation to stop. Safe in a signal handler once this was called before.
+  package static func interrupt() { interruptFlag.store(true, ordering: .relaxed) }
+  package static func clearInterrupt() { interruptFlag.store(false, ordering: .relaxed) }
+  @inline(__always)
+  static var isInterrupted: Bool { interruptFlag.load(ordering: .relaxed) }
+
+  @inline(__always)
+  func checkInterrupt(at site: Site) throws(Failure) {
+    if Interpreter.isInterrupted { throw Failure.interrupted(at: site) }
+  }
+
+  // MARK: Globals
+
+  func makeGlobal(_ name: String) -> Int {
+    let slot = globalNames.count
+    precondition(slot < Interpreter.globalCapacity, "internal error: too many global names")
+    globalNames.append(name)
+    (globals + slot).initialize(to: .unset)
+    return slot
+  }
+
+  /// The value of a name at the top level, the user's first.
+  package func value(of name: String) -> Value? {
+    guard let slot = main.slot(of: name) else { return nil }
+    if case .unset = globals[slot] { return nil }
+    return globals[slot]
+  }
+
+  package func define(_ name: String, _ value: Value, in module: Module) {
+    let slot = module.ownSlot(of: name) ?? module.declare(name, slot: makeGlobal(name))
+    globals[slot] = value
+  }
+
+  // MARK: Frames
+
+  /// Reserves slots for a call; all of them are `.unset`.
+  @inline(__always)
+  func push(_ count: Int, at site: Site) throws(Failure) -> Frame {
+    let frame = top
+    let end = frame + count
+    if end > initializedTop { try growStack(to: end, at: site) }
+    if depth >= Interpreter.depthLimit {
+      throw Failure(
+        "recursion-too-deep", "calls are nested more than \(Interpreter.depthLimit) deep", at: site,
+        help: "give the recursion a case that ends it, or use a loop")
+    }
+    top = end
+    depth += 1
+    return frame
+  }
+
+  @inline(__always)
+  func pop(_ frame: Frame, _ count: Int) {
+    for index in 0..<count { frame[index] = .unset }
+    top = frame
+    depth -= 1
+  }
+
+  private func growStack(to end: UnsafeMutablePointer<Value>, at site: Site) throws(Failure) {
+    guard end <= stackEnd else {
+      throw Failure("recursion-too-deep", "calls are nested too deep", at: site)
+    }
+    let target = min(end + 1024, stackEnd)
+    initializedTop.initialize(repeating: .unset, count: target - initializedTop)
+    initializedTop = target
+  }
+}
+
+/// A file's names. User code sees its own, then the standard library's.
+package final class Module {
+  package let name: String
+  package let parent: Module?
+  private var slots: [String: Int] = [:]
+  /// Declarations that are the only assignment of their name: calls to them are checked before the start.
+  var declarations: [String: ParameterList] = [:]
+
+  init(name: String, parent: Module?) {
+    self.name = name
+    self.parent = parent
+  }
+
+  package func ownSlot(of name: String) -> Int? { slots[name] }
+  package func slot(of name: String) -> Int? { slots[name] ?? parent?.slot(of: name) }
+  package var names: [String] { slots.keys.sorted() }
+  /// All that can be named here, sorted.
+  package var visibleNames: [String] {
+    Set(slots.keys).union(parent?.visibleNames ?? []).sorted()
+  }
+
+  @discardableResult
+  func declare(_ name: String, slot: Int) -> Int {
+    slots[name] = slot
+    return slot
+  }
+}
+
+/// How layers that behave differently in training act.
+enum ModeOverride {
+  case training, evaluation
+  /// In a step's trace: decided afterwards, by whether the value's gradient is taken.
+  case undecided
+}

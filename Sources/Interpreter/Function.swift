@@ -1,0 +1,310 @@
+import Support
+import Syntax
+import Tensors
+
+/// The parameters of a function, model or optimizer.
+final class ParameterList {
+  let names: [String]
+  /// Evaluated in the callee's frame, where earlier parameters have their values.
+  var defaults: [Node?]
+  /// Source text of the defaults, for signatures.
+  let defaultTexts: [String?]
+
+  init(names: [String], defaults: [Node?], defaultTexts: [String?]) {
+    self.names = names
+    self.defaults = defaults
+    self.defaultTexts = defaultTexts
+  }
+
+  var count: Int { names.count }
+
+  /// `(a, b = 1)`
+  var description: String {
+    let parts = zip(names, defaultTexts).map { name, text in text.map { "\(name) = \($0)" } ?? name }
+    return "(" + parts.joined(separator: ", ") + ")"
+  }
+
+  /// Says what is wrong with a call, before it is made where the callee is known early.
+  func mistake(
+    in labels: [(label: String?, site: Site)], callee: String, at site: Site
+  ) -> Diagnostic? {
+    var given = [Bool](repeating: false, count: count)
+    var position = 0
+    for (label, labelSite) in labels {
+      if let label {
+        guard let index = names.firstIndex(of: label) else {
+          return Diagnostic(
+            .error, "unknown-argument", "`\(callee)` has no parameter `\(label)`", at: labelSite,
+            notes: ["it is `\(callee)\(description)`"],
+            help: didYouMean(label, among: names).map { "did you mean `\($0)`?" })
+        }
+        if given[index] {
+          return Diagnostic(
+            .error, "duplicate-argument", "`\(label)` is given twice", at: labelSite)
+        }
+        given[index] = true
+      } else {
+        while position < count && given[position] { position += 1 }
+        if position >= count {
+          return Diagnostic(
+            .error, "too-many-arguments",
+            "`\(callee)` takes \(plural(count, "argument")), got \(labels.count)", at: labelSite,
+            notes: ["it is `\(callee)\(description)`"])
+        }
+        given[position] = true
+      }
+    }
+    for index in 0..<count where !given[index] && defaultTexts[index] == nil {
+      return Diagnostic(
+        .error, "missing-argument", "`\(callee)` needs `\(names[index])`", at: site,
+        notes: ["it is `\(callee)\(description)`"])
+    }
+    return nil
+  }
+
+  /// Puts arguments into `frame`, defaults evaluated.
+  func bind(_ arguments: Arguments, callee: String, into frame: Frame) throws(Failure) {
+    if let mistake = mistake(
+      in: arguments.items.map { ($0.label, $0.site) }, callee: callee,
+      at: arguments.site)
+    {
+      throw Failure(mistake)
+    }
+    for argument in arguments.items {
+      if let label = argument.label { frame[names.firstIndex(of: label)!] = argument.value }
+    }
+    var position = 0
+    for argument in arguments.items where argument.label == nil {
+      while true {
+        if case .unset = frame[position] { break }
+        position += 1
+      }
+      frame[position] = argument.value
+    }
+    for index in 0..<count {
+      if case .unset = frame[index], let node = defaults[index] {
+        frame[index] = try node.eval(frame)
+      }
+    }
+  }
+}
+
+func plural(_ count: Int, _ noun: String) -> String {
+  "\(count) \(noun)\(count == 1 ? "" : "s")"
+}
+
+/// A compiled function: shared by all closures made from one declaration.
+final class FunctionTemplate {
+  let name: String
+  let parameters: ParameterList
+  let declaration: FunctionDeclaration
+  /// Compiles the body at the first call: the standard library costs only what is used.
+  private var compile: (() -> Body)?
+  private var compiled: Body?
+
+  struct Body {
+    /// Slots of a frame: parameters, captured cells, self, locals.
+    let slotCount: Int
+    let node: Node
+    /// Whether the body is an expression; otherwise it ends in `return`s.
+    let isExpression: Bool
+    /// Slots in the enclosing frame whose cells the closure takes along, in order.
+    let captures: [Int]
+    let selfSlot: Int?
+    /// Parameters that inner closures share.
+    let boxedParameters: [Int]
+    let annotations: Annotations?
+  }
+
+  init(
+    name: String, parameters: ParameterList, declaration: FunctionDeclaration,
+    compile: @escaping () -> Body
+  ) {
+    self.name = name
+    self.parameters = parameters
+    self.declaration = declaration
+    self.compile = compile
+    isSimple = false
+    slotCount = 0
+  }
+
+  /// Whether a call is just arguments into slots, then the body. False until the body is compiled.
+  private(set) var isSimple: Bool
+  private(set) var slotCount: Int
+
+  var body: Body {
+    if let compiled { return compiled }
+    let body = compile!()
+    compiled = body
+    compile = nil
+    slotCount = body.slotCount
+    isSimple =
+      body.captures.isEmpty && body.selfSlot == nil && body.boxedParameters.isEmpty
+      && body.annotations == nil
+      && declaration.gradient == nil
+    return body
+  }
+
+  /// Runs the body over a frame whose slots are filled.
+  @inline(__always)
+  func run(_ frame: Frame, _ interpreter: Interpreter) throws(Failure) -> Value {
+    let body = compiled.unsafelyUnwrapped
+    if body.isExpression { return try body.node.eval(frame) }
+    if try body.node.exec(frame) == .returned {
+      let value = interpreter.returned
+      interpreter.returned = .none
+      return value
+    }
+    return .none
+  }
+}
+
+/// A function with the variables it closes over, or a method bound to its model.
+package final class FunctionValue: Callable {
+  let template: FunctionTemplate
+  let captured: [Cell]
+  let owner: ModelValue?
+  /// The function's own derivative.
+  var ownGradient: Callable?
+
+  init(_ template: FunctionTemplate, captured: [Cell], owner: ModelValue? = nil) {
+    self.template = template
+    self.captured = captured
+    self.owner = owner
+    super.init(isFunction: true)
+  }
+
+  package override var name: String { template.name }
+  package override var signature: String {
+    (template.name.isEmpty ? "fn" : template.name) + template.parameters.description
+  }
+  package override var documentation: String { template.declaration.documentation }
+  package override var declaration: Site? { template.declaration.site }
+  package override var parameterNames: [String]? { template.parameters.names }
+
+  override func call(_ arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> Value {
+    if let rule = ownGradient, let trace = interpreter.trace, trace.isRecording,
+      !trace.isInsideOwnGradient
+    {
+      return try interpreter.callWithOwnGradient(self, rule, arguments, trace)
+    }
+    return try callBody(arguments, interpreter)
+  }
+
+  /// The call without regard to a derivative of its own.
+  func callBody(_ arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> Value {
+    let body = template.body
+    let frame = try interpreter.push(body.slotCount, at: arguments.site)
+    defer { interpreter.pop(frame, body.slotCount) }
+    do throws(Failure) {
+      var slot = template.parameters.count
+      for cell in captured {
+        frame[slot] = .cell(cell)
+        slot += 1
+      }
+      if let selfSlot = body.selfSlot, let owner { frame[selfSlot] = .model(owner) }
+      try template.parameters.bind(
+        arguments, callee: template.name.isEmpty ? "fn" : template.name, into: frame)
+      var sizes: Annotations.Bindings?
+      if let annotations = body.annotations {
+        sizes = try annotations.checkParameters(frame, arguments, interpreter)
+      }
+      for parameter in body.boxedParameters {
+        frame[parameter] = .cell(
+          Cell(frame[parameter], trace: interpreter.isCapturing ? interpreter.traceSerial : 0))
+      }
+      let result = try template.run(frame, interpreter)
+      if let annotations = body.annotations, let sizes {
+        try annotations.checkResult(result, sizes, frame, interpreter, at: arguments.site)
+      }
+      return result
+    } catch {
+      error.add(call: template.name.isEmpty ? "fn" : template.name, at: arguments.site)
+      throw error
+    }
+  }
+}
+
+/// Makes a closure: the function with the cells it shares.
+final class ClosureNode: Node {
+  let template: FunctionTemplate
+  /// Slots of the enclosing frame that hold the shared cells.
+  let captures: [Int]
+  let ownGradient: Node?
+  /// Whether it is a step.
+  let isStep: Bool
+  let selfSlot: Int?
+  let interpreter: Interpreter
+
+  init(
+    _ template: FunctionTemplate, captures: [Int], ownGradient: Node?, isStep: Bool, selfSlot: Int?,
+    _ interpreter: Interpreter, _ site: Site
+  ) {
+    self.template = template
+    self.captures = captures
+    self.ownGradient = ownGradient
+    self.isStep = isStep
+    self.selfSlot = selfSlot
+    self.interpreter = interpreter
+    super.init(site)
+  }
+
+  override func eval(_ frame: Frame) throws(Failure) -> Value {
+    var cells: [Cell] = []
+    for slot in captures {
+      if case .cell(let cell) = frame[slot] {
+        cells.append(cell)
+      } else {
+        // Not assigned yet: the closure and its maker share the variable all the same.
+        let cell = Cell(.unset, trace: interpreter.isCapturing ? interpreter.traceSerial : 0)
+        frame[slot] = .cell(cell)
+        cells.append(cell)
+      }
+    }
+    var owner: ModelValue?
+    if let selfSlot, case .model(let model) = frame[selfSlot] { owner = model }
+    let function = FunctionValue(template, captured: cells, owner: owner)
+    if let ownGradient {
+      guard case .callable(let rule) = try ownGradient.eval(frame) else {
+        throw Failure(
+          "bad-gradient", "a function's own derivative must be a function", at: ownGradient.site,
+          help: "write `with grad: fn(x, dy) = …`")
+      }
+      function.ownGradient = rule
+    }
+    return isStep ? .callable(StepValue(function)) : .callable(function)
+  }
+}
+
+extension Interpreter {
+  /// Calls whatever `callee` is.
+  func call(_ callee: Value, _ arguments: Arguments) throws(Failure) -> Value {
+    switch callee {
+    case .callable(let callable): return try callable.call(arguments, self)
+    case .model(let model):
+      guard let forward = model.definition.methods["forward"] else {
+        throw Failure(
+          "not-callable", "the model `\(model.definition.name)` has no `forward`", at: arguments.site,
+          help: "give it `fn forward(x) = …`, or call one of its functions by name")
+      }
+      return try call(forward, of: model, arguments)
+    case .dtype(let dtype): return try castCall(dtype, arguments)
+    default:
+      throw Failure(
+        "not-callable", "\(callee.described) cannot be called", at: arguments.callee ?? arguments.site)
+    }
+  }
+
+  func call(
+    _ method: FunctionTemplate, of model: ModelValue, _ arguments: Arguments
+  ) throws(Failure) -> Value {
+    let path = trace?.enter(model)
+    defer { if let path { trace?.leave(path) } }
+    return try FunctionValue(method, captured: [], owner: model).call(arguments, self)
+  }
+
+  /// Calls a function of the program with values of our own.
+  func call(_ callable: Callable, _ values: [Value], at site: Site) throws(Failure) -> Value {
+    try callable.call(Arguments(values: values, at: site), self)
+  }
+}

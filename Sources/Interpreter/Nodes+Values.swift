@@ -1,0 +1,323 @@
+import Support
+import Syntax
+import Tensors
+
+final class ListNode: Node {
+  let items: [Node]
+  init(_ items: [Node], _ site: Site) {
+    self.items = items
+    super.init(site)
+  }
+  override func eval(_ frame: Frame) throws(Failure) -> Value {
+    var values: [Value] = []
+    values.reserveCapacity(items.count)
+    for item in items { values.append(try item.eval(frame)) }
+    return .list(ListValue(values, site: site))
+  }
+}
+
+final class RecordNode: Node {
+  let names: [String?]
+  let items: [Node]
+  init(_ names: [String?], _ items: [Node], _ site: Site) {
+    self.names = names
+    self.items = items
+    super.init(site)
+  }
+  override func eval(_ frame: Frame) throws(Failure) -> Value {
+    var values: [Value] = []
+    values.reserveCapacity(items.count)
+    for item in items { values.append(try item.eval(frame)) }
+    return .record(RecordValue(names: names, items: values))
+  }
+}
+
+final class RangeNode: Node {
+  let start: Node
+  let end: Node
+  let isClosed: Bool
+  init(_ start: Node, _ end: Node, isClosed: Bool, _ site: Site) {
+    self.start = start
+    self.end = end
+    self.isClosed = isClosed
+    super.init(site)
+  }
+  override func eval(_ frame: Frame) throws(Failure) -> Value {
+    let first = try hostInteger(start.eval(frame), "a bound of a range", at: start.site)
+    let last = try hostInteger(end.eval(frame), "a bound of a range", at: end.site)
+    let (past, overflow) = last.addingReportingOverflow(isClosed ? 1 : 0)
+    if overflow { throw Failure("integer-overflow", "the range ends too high", at: site) }
+    return .range(RangeValue(first, past))
+  }
+}
+
+final class StringNode: Node {
+  enum Part {
+    case text(String)
+    case value(Node, format: String?)
+  }
+  let parts: [Part]
+  let interpreter: Interpreter
+  init(_ parts: [Part], _ interpreter: Interpreter, _ site: Site) {
+    self.parts = parts
+    self.interpreter = interpreter
+    super.init(site)
+  }
+  override func eval(_ frame: Frame) throws(Failure) -> Value {
+    var pieces: [TextPiece] = []
+    for part in parts {
+      switch part {
+      case .text(let text): pieces.append(.text(text))
+      case .value(let node, let format):
+        pieces.append(try interpreter.piece(of: node.eval(frame), format: format, at: node.site))
+      }
+    }
+    return interpreter.string(of: pieces)
+  }
+}
+
+/// `base.name`
+final class MemberNode: Node {
+  let base: Node
+  let name: Name
+  let interpreter: Interpreter
+  init(_ base: Node, _ name: Name, _ interpreter: Interpreter, _ site: Site) {
+    self.base = base
+    self.name = name
+    self.interpreter = interpreter
+    super.init(site)
+  }
+  override func eval(_ frame: Frame) throws(Failure) -> Value {
+    try interpreter.member(name, of: base.eval(frame), at: site)
+  }
+}
+
+final class IndexNode: Node {
+  enum Item {
+    case at(Node)
+    case slice(Node?, Node?, Node?, Site)
+    case rest(Site)
+
+    func evaluate(_ frame: Frame) throws(Failure) -> IndexValue {
+      switch self {
+      case .at(let node): return .at(try node.eval(frame), node.site)
+      case .rest(let site): return .rest(site)
+      case .slice(let start, let end, let step, let site):
+        return .slice(
+          try bound(start, frame), try bound(end, frame), try bound(step, frame), site)
+      }
+    }
+    private func bound(_ node: Node?, _ frame: Frame) throws(Failure) -> Int? {
+      guard let node else { return nil }
+      let value = try node.eval(frame)
+      if case .none = value { return nil }
+      return try hostInteger(value, "a bound of a slice", at: node.site)
+    }
+  }
+  let base: Node
+  let items: [Item]
+  let interpreter: Interpreter
+  init(_ base: Node, _ items: [Item], _ interpreter: Interpreter, _ site: Site) {
+    self.base = base
+    self.items = items
+    self.interpreter = interpreter
+    super.init(site)
+  }
+  override func eval(_ frame: Frame) throws(Failure) -> Value {
+    let owner = try base.eval(frame)
+    if items.count == 1, case .at(let node) = items[0] {
+      let index = try node.eval(frame)
+      if case .list(let list) = owner, case .int(let index) = index {
+        let position = index < 0 ? index + list.items.count : index
+        if position >= 0 && position < list.items.count { return list.items[position] }
+      }
+      return try interpreter.index(owner, [.at(index, node.site)], at: site, base: base.site)
+    }
+    var indices: [IndexValue] = []
+    for item in items { indices.append(try item.evaluate(frame)) }
+    return try interpreter.index(owner, indices, at: site, base: base.site)
+  }
+}
+
+/// One evaluated axis of `x[…]`.
+enum IndexValue {
+  case at(Value, Site)
+  case slice(Int?, Int?, Int?, Site)
+  case rest(Site)
+  var site: Site {
+    switch self {
+    case .at(_, let site), .slice(_, _, _, let site), .rest(let site): site
+    }
+  }
+}
+
+/// `base with (name: value, …)`
+final class WithNode: Node {
+  let base: Node
+  let fields: [(name: Name?, value: Node)]
+  let interpreter: Interpreter
+  init(_ base: Node, _ fields: [(name: Name?, value: Node)], _ interpreter: Interpreter, _ site: Site) {
+    self.base = base
+    self.fields = fields
+    self.interpreter = interpreter
+    super.init(site)
+  }
+  override func eval(_ frame: Frame) throws(Failure) -> Value {
+    let owner = try base.eval(frame)
+    var arguments: [Arguments.Argument] = []
+    for field in fields {
+      arguments.append(
+        .init(label: field.name?.text, value: try field.value.eval(frame), site: field.value.site))
+    }
+    return try interpreter.with(owner, arguments, at: site)
+  }
+}
+
+// MARK: Calls
+
+/// A call of anything with anything: `f(a, label: b)`; also `x |> f(a)`.
+final class CallNode: Node {
+  let callee: Node
+  let arguments: [Node]
+  let labels: [String?]
+  private let hasLabels: Bool
+  let interpreter: Interpreter
+
+  init(
+    _ callee: Node, _ arguments: [Node], labels: [String?], _ interpreter: Interpreter, _ site: Site
+  ) {
+    self.callee = callee
+    self.arguments = arguments
+    self.labels = labels
+    hasLabels = labels.contains { $0 != nil }
+    self.interpreter = interpreter
+    super.init(site)
+  }
+
+  override func eval(_ frame: Frame) throws(Failure) -> Value {
+    let target = try callee.eval(frame)
+    if case .callable(let callable) = target, callable.isFunction, !hasLabels {
+      let function = unsafeDowncast(callable, to: FunctionValue.self)
+      let template = function.template
+      if template.isSimple, template.parameters.count == arguments.count {
+        return try callDirectly(function, template, frame)
+      }
+    }
+    var items: [Arguments.Argument] = []
+    items.reserveCapacity(arguments.count)
+    for (index, argument) in arguments.enumerated() {
+      items.append(
+        .init(label: labels[index], value: try argument.eval(frame), site: argument.site))
+    }
+    return try interpreter.call(
+      target, Arguments(items, at: site, callee: callee.site))
+  }
+
+  /// The path of most calls: positional arguments straight into the callee's slots.
+  private func callDirectly(
+    _ function: FunctionValue, _ template: FunctionTemplate, _ frame: Frame
+  ) throws(Failure) -> Value {
+    let count = template.slotCount
+    let slots = try interpreter.push(count, at: site)
+    do throws(Failure) {
+      for index in 0..<arguments.count { slots[index] = try arguments[index].eval(frame) }
+      let result = try template.run(slots, interpreter)
+      interpreter.pop(slots, count)
+      return result
+    } catch {
+      interpreter.pop(slots, count)
+      error.add(call: template.name, at: site)
+      throw error
+    }
+  }
+}
+
+/// `base.name(…)`: a method of a model, or a call of what the member holds.
+final class MethodCallNode: Node {
+  let base: Node
+  let name: Name
+  let arguments: [Node]
+  let labels: [String?]
+  let interpreter: Interpreter
+
+  init(
+    _ base: Node, _ name: Name, _ arguments: [Node], labels: [String?], _ interpreter: Interpreter,
+    _ site: Site
+  ) {
+    self.base = base
+    self.name = name
+    self.arguments = arguments
+    self.labels = labels
+    self.interpreter = interpreter
+    super.init(site)
+  }
+
+  override func eval(_ frame: Frame) throws(Failure) -> Value {
+    let owner = try base.eval(frame)
+    var items: [Arguments.Argument] = []
+    items.reserveCapacity(arguments.count)
+    for (index, argument) in arguments.enumerated() {
+      items.append(
+        .init(label: labels[index], value: try argument.eval(frame), site: argument.site))
+    }
+    let call = Arguments(items, at: site, callee: name.site)
+    if case .model(let model) = owner, let method = model.definition.methods[name.text] {
+      return try interpreter.call(method, of: model, call)
+    }
+    let member = try interpreter.member(name, of: owner, at: base.site.joined(with: name.site))
+    return try interpreter.call(member, call)
+  }
+}
+
+/// A method of the model that the running method belongs to, called by its bare name.
+final class OwnMethodNode: Node {
+  let selfSlot: Int
+  let method: String
+  init(selfSlot: Int, method: String, _ site: Site) {
+    self.selfSlot = selfSlot
+    self.method = method
+    super.init(site)
+  }
+  override func eval(_ frame: Frame) throws(Failure) -> Value {
+    guard case .model(let model) = frame[selfSlot], let template = model.definition.methods[method]
+    else { throw unset(method, at: site) }
+    return .callable(FunctionValue(template, captured: [], owner: model))
+  }
+}
+
+/// A field of the model (or optimizer) that the running method belongs to.
+final class OwnFieldNode: Node {
+  let selfSlot: Int
+  let field: Int
+  let name: String
+  let interpreter: Interpreter
+  init(selfSlot: Int, field: Int, name: String, _ interpreter: Interpreter, _ site: Site) {
+    self.selfSlot = selfSlot
+    self.field = field
+    self.name = name
+    self.interpreter = interpreter
+    super.init(site)
+  }
+  override func eval(_ frame: Frame) throws(Failure) -> Value {
+    switch frame[selfSlot] {
+    case .model(let model): return try model.read(field: field, interpreter, at: site)
+    default: throw unset(name, at: site)
+    }
+  }
+}
+
+final class OwnFieldTarget: AssignTarget {
+  let selfSlot: Int
+  let name: String
+  let interpreter: Interpreter
+  init(selfSlot: Int, name: String, _ interpreter: Interpreter, _ site: Site) {
+    self.selfSlot = selfSlot
+    self.name = name
+    self.interpreter = interpreter
+    super.init(site)
+  }
+  override func bind(_ value: Value, _ frame: Frame) throws(Failure) {
+    guard case .model(let model) = frame[selfSlot] else { throw unset(name, at: site) }
+    try model.assign(name, value, interpreter, at: site)
+  }
+}

@@ -1,0 +1,43 @@
+import Graphs
+import Support
+import Tensors
+
+/// A tensor, or a host number inside a trace, as programs hold it.
+///
+/// Outside traces it has a real tensor. In a step's trace it has only a place in the graph; while `grad`
+/// records outside a step it has both. One type serves all three.
+package final class TensorValue {
+  package let type: TensorType
+  /// The real elements, where known.
+  package let tensor: Tensor?
+  /// The graph value, while `trace` records.
+  let value: GraphValue?
+  /// The trace that `value` belongs to.
+  let trace: Trace?
+  /// A traced host number: f64, i64 or bool without axes. It takes the dtype of the tensor it meets.
+  let isNumber: Bool
+  /// The expression that made it, for error messages.
+  package let made: Site?
+
+  init(_ tensor: Tensor, made: Site?) {
+    type = tensor.type
+    self.tensor = tensor
+    value = nil
+    trace = nil
+    isNumber = false
+    self.made = made
+  }
+
+  init(_ value: GraphValue, in trace: Trace, concrete: Tensor?, isNumber: Bool, made: Site?) {
+    type = value.type
+    tensor = concrete
+    self.value = value
+    self.trace = trace
+    self.isNumber = isNumber
+    self.made = made
+  }
+
+  package var shape: Shape { type.shape }
+  package var dtype: DType { type.dtype }
+  package var isTraced: Bool { value != nil }
+}
