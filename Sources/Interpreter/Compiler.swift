@@ -318,7 +318,7 @@ final class Compiler {
         boxedParameters: declaration.parameters.indices.filter {
           scope.isBoxed(declaration.parameters[$0].name.text)
         },
-        annotations: annotations)
+        boxedSlots: scope.boxedSlots, annotations: annotations)
     }
     if isLazy {
       return FunctionTemplate(name: name, parameters: parameters, declaration: declaration, compile: make)

@@ -113,6 +113,8 @@ final class FunctionTemplate {
     let selfSlot: Int?
     /// Parameters that inner closures share.
     let boxedParameters: [Int]
+    /// All slots that inner closures share.
+    let boxedSlots: Set<Int>
     let annotations: Annotations?
   }
 

@@ -47,13 +47,14 @@ package final class Interpreter {
   var traceSerial = 0
   /// How Dropout, BatchNorm and their kin act where no trace decides it.
   var mode: ModeOverride = .evaluation
-  var shapeBindings: [String: Int] = [:]
 
   // Random numbers.
   package var seed = 0
   package var tick = 0
 
   let evaluator = EagerEvaluator()
+  /// Scratch memory of steps.
+  let arena = Arena()
 
   /// The standard library's names.
   package private(set) var prelude: Module
@@ -61,9 +62,13 @@ package final class Interpreter {
   package var main: Module
   /// Values for `input` from the command line.
   package var inputs: [String: String] = [:]
+  /// Inputs that the program asked for.
+  package var usedInputs: Set<String> = []
   /// Files being run by `use`, to find circles, and those done.
   var useStack: [String] = []
-  var usedModules: [String: Module] = [:]
+  var usedFiles: [String: UsedFile] = [:]
+  /// Mistakes in the embedded library; a test asserts that there are none.
+  package internal(set) var standardLibraryMistakes: [Diagnostic] = []
   /// Reads a program file for `use` and `:load`.
   package var readFile: (String) throws -> [UInt8] = readProgramFile
 
@@ -93,7 +98,7 @@ package final class Interpreter {
     main = Module(name: "main", parent: prelude)
     seed = 0
     tick = 0
-    usedModules = [:]
+    usedFiles = [:]
   }
 
   // MARK: Interrupts

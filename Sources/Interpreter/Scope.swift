@@ -59,6 +59,8 @@ final class FunctionScope {
     return slot
   }
 
+  var boxedSlots: Set<Int> { Set(boxed.compactMap { slots[$0] }) }
+
   func isBoxed(_ name: String) -> Bool { boxed.contains(name) }
 
   /// Takes along the cells of outer variables that the body mentions.

@@ -1,0 +1,468 @@
+import Graphs
+import Ops
+import Passes
+import Support
+import Syntax
+import Tensors
+
+/// An `optimizer` declaration: calling it makes an optimizer.
+package final class OptimizerDefinition: Callable {
+  struct State {
+    let name: String
+    let initial: Node
+    let slotCount: Int
+  }
+  let declaredName: String
+  let parameters: ParameterList
+  private let slotCount: Int
+  private let text: String
+  private let site: Site
+  private(set) var update: FunctionTemplate?
+  private(set) var hyperSlots: [Int] = []
+  private(set) var stateSlots: [Int] = []
+  private(set) var states: [State] = []
+
+  init(name: String, parameters: ParameterList, slotCount: Int, documentation: String, site: Site) {
+    declaredName = name
+    self.parameters = parameters
+    self.slotCount = max(slotCount, parameters.count)
+    text = documentation
+    self.site = site
+    super.init()
+  }
+
+  func complete(update: FunctionTemplate, hyperSlots: [Int], stateSlots: [Int], states: [State]) {
+    self.update = update
+    self.hyperSlots = hyperSlots
+    self.stateSlots = stateSlots
+    self.states = states
+  }
+
+  package override var name: String { declaredName }
+  package override var kind: String { "optimizer" }
+  package override var signature: String { declaredName + parameters.description }
+  package override var documentation: String { text }
+  package override var declaration: Site? { site }
+  package override var parameterNames: [String]? { parameters.names }
+
+  override func call(_ arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> Value {
+    let frame = try interpreter.push(slotCount, at: arguments.site)
+    defer { interpreter.pop(frame, slotCount) }
+    try parameters.bind(arguments, callee: name, into: frame)
+    return .optimizer(
+      OptimizerValue(self, hyperparameters: (0..<parameters.count).map { frame[$0] }))
+  }
+}
+
+/// An optimizer with its hyperparameters and the state it keeps for each parameter.
+package final class OptimizerValue {
+  package let definition: OptimizerDefinition
+  /// Hyperparameter values for the parameters whose path matches; later rules win.
+  struct Rule {
+    let pattern: String
+    let values: [(index: Int, value: Value)]
+  }
+  var hyperparameters: [Value]
+  var rules: [Rule] = []
+  private(set) var slots: [ObjectIdentifier: OptimizerSlot] = [:]
+
+  init(_ definition: OptimizerDefinition, hyperparameters: [Value]) {
+    self.definition = definition
+    self.hyperparameters = hyperparameters
+  }
+
+  func assign(_ name: String, _ value: Value, at site: Site) throws(Failure) {
+    guard let index = definition.parameters.names.firstIndex(of: name) else {
+      throw Failure(
+        "unknown-member", "`\(definition.name)` has no hyperparameter `\(name)`", at: site,
+        help: didYouMean(name, among: definition.parameters.names).map { "did you mean `\($0)`?" })
+    }
+    hyperparameters[index] = value
+  }
+
+  /// The state kept for `parameter`, if it is still of its shape and dtype. What a vanished parameter left is dropped.
+  func slot(for parameter: Parameter) -> OptimizerSlot? {
+    slots = slots.filter { $0.value.parameter != nil }
+    guard let slot = slots[ObjectIdentifier(parameter)], slot.parameter === parameter, slot.isCurrent
+    else { return nil }
+    return slot
+  }
+
+  func keep(_ slot: OptimizerSlot) {
+    if let parameter = slot.parameter { slots[ObjectIdentifier(parameter)] = slot }
+  }
+
+  /// A copy with further rules or other hyperparameters; it has no state yet.
+  func copy() -> OptimizerValue {
+    let copy = OptimizerValue(definition, hyperparameters: hyperparameters)
+    copy.rules = rules
+    return copy
+  }
+
+  /// The values that hold for a parameter at `path`.
+  func effectiveHyperparameters(at path: String) -> [(value: Value, isOwn: Bool)] {
+    var result = hyperparameters.map { (value: $0, isOwn: true) }
+    for rule in rules where matches(path, rule.pattern) {
+      for (index, value) in rule.values { result[index] = (value, false) }
+    }
+    return result
+  }
+}
+
+/// Whether a dotted path matches a pattern in which `*` stands for anything.
+func matches(_ path: String, _ pattern: String) -> Bool {
+  let text = Array(path.utf8)
+  let glob = Array(pattern.utf8)
+  var (t, g, star, mark) = (0, 0, -1, 0)
+  while t < text.count {
+    if g < glob.count, glob[g] == UInt8(ascii: "*") {
+      star = g
+      mark = t
+      g += 1
+    } else if g < glob.count, glob[g] == text[t] {
+      t += 1
+      g += 1
+    } else if star >= 0 {
+      g = star + 1
+      mark += 1
+      t = mark
+    } else {
+      return false
+    }
+  }
+  while g < glob.count, glob[g] == UInt8(ascii: "*") { g += 1 }
+  return g == glob.count
+}
+
+/// What an optimizer keeps for one parameter: its state tensors and how many steps it has made.
+package final class OptimizerSlot {
+  package private(set) weak var parameter: Parameter?
+  private let type: TensorType
+  private let isBuffer: Bool
+  private var ownStates: [Tensor]
+  package var count = 0
+
+  init(_ parameter: Parameter, states: [Tensor]) {
+    self.parameter = parameter
+    type = parameter.tensor.type
+    ownStates = states
+    isBuffer = false
+  }
+
+  /// A stand-in through which a step writes a model's buffer.
+  private init(buffer: Parameter) {
+    parameter = buffer
+    type = buffer.tensor.type
+    ownStates = []
+    isBuffer = true
+  }
+  static func buffer(_ parameter: Parameter) -> OptimizerSlot { OptimizerSlot(buffer: parameter) }
+
+  package var states: [Tensor] {
+    get { isBuffer ? [parameter!.tensor] : ownStates }
+    _modify {
+      if isBuffer {
+        var tensors = [parameter!.tensor]
+        yield &tensors
+        parameter!.tensor = tensors[0]
+      } else {
+        yield &ownStates
+      }
+    }
+  }
+
+  /// Whether the parameter still has the shape and dtype that the state was made for.
+  package var isCurrent: Bool { parameter?.tensor.type == type }
+}
+
+extension Interpreter {
+  /// `minimize(loss, tree, opt, clip: c, clip_value: v)`: gradients, then one update of every parameter, at
+  /// the values that the loss was computed from.
+  ///
+  /// - Returns: `(applied, reason, norm, scale)`.
+  func minimize(
+    _ loss: Value, _ tree: Value, _ optimizer: OptimizerValue, clip: Value?, clipValue: Value?,
+    at site: Site, lossSite: Site, treeSite: Site
+  ) throws(Failure) -> Value {
+    guard let trace, trace.isRecording, trace.isStep else {
+      throw Failure(
+        "no-history", "`minimize` works inside a step", at: site,
+        notes: ["outside one there is no record of how the loss was computed"],
+        help: "put these lines into `step train(x, y) { … }`")
+    }
+    guard case .tensor(let lossTensor) = loss, let lossValue = lossTensor.value,
+      lossTensor.trace === trace
+    else {
+      throw Failure(
+        "bad-loss", "the loss does not depend on anything in this step, got \(loss.described)",
+        at: lossSite)
+    }
+    guard lossTensor.type.elementCount == 1, lossTensor.dtype.isFloating else {
+      throw Failure(
+        "bad-loss", "the loss must be a single number, got \(lossTensor.type)", at: lossSite,
+        labels: [.init(site: lossSite, text: describe(lossTensor, at: lossSite))],
+        help: lossTensor.dtype.isFloating ? "use `mean(…)` or `sum(…)`" : nil)
+    }
+    let found = parameters(of: tree).filter { !$0.parameter.isBuffer }
+    guard !found.isEmpty else {
+      throw Failure(
+        "no-parameters", "there is nothing to train in \(tree.described)", at: treeSite)
+    }
+    let paths = found.filter { !$0.parameter.isFrozen }
+    let g = trace.builder
+    let outerPhase = trace.phase
+    defer { trace.phase = outerPhase }
+    do {
+      // Targets: every value each parameter has had; the last that the loss depends on counts.
+      trace.phase = .backward
+      trace.setOrigin(site)
+      var targets: [GraphValue] = []
+      for entry in paths {
+        _ = trace.track(entry.parameter)
+        targets += trace.histories[ObjectIdentifier(entry.parameter)]!
+      }
+      let one = try g.broadcast(g.constant(1, lossValue.dtype), to: lossValue.shape)
+      let cotangents = try pullBack(g, from: [lossValue], cotangents: [one], to: targets)
+      trace.trainedValues.append(lossValue)
+      trace.minimizations += 1
+
+      var gradients: [(entry: ParameterPath, gradient: GraphValue)] = []
+      var position = 0
+      for entry in paths {
+        let count = trace.histories[ObjectIdentifier(entry.parameter)]!.count
+        let own = cotangents[position..<(position + count)].compactMap { $0 }
+        position += count
+        if let gradient = own.last {
+          gradients.append((entry, try g.cast(gradient, to: gradient.dtype == .f64 ? .f64 : .f32)))
+        } else {
+          output.report(
+            Diagnostic(
+              .warning, "unreached-parameter",
+              "the loss does not depend on `\(entry.path.isEmpty ? "this parameter" : entry.path)`; it stays as it is",
+              at: lossSite))
+        }
+      }
+      guard !gradients.isEmpty else {
+        throw Failure(
+          "unreached-parameter", "the loss depends on no parameter of \(tree.described)", at: lossSite)
+      }
+
+      // Clipping: by value first, then by the norm of all gradients together.
+      if let clipValue {
+        for index in gradients.indices {
+          let gradient = gradients[index].gradient
+          let bound = try numberValue(clipValue, gradient.dtype, trace, at: site)
+          let high = try g.broadcast(bound, to: gradient.shape)
+          gradients[index].gradient = try g.maximum(try g.minimum(gradient, high), try g.negate(high))
+        }
+      }
+      var total: GraphValue?
+      for (_, gradient) in gradients {
+        let flat = try g.reshape(gradient, to: [gradient.shape.elementCount])
+        let square = try g.cast(
+          try g.sum(try g.multiply(flat, flat), axes: [0], keepingAxes: false), to: .f32)
+        total = try total.map { try g.add($0, square) } ?? square
+      }
+      let norm = try g.sqrt(total!)
+      if let clip {
+        // torch.nn.utils.clip_grad_norm_: the factor never exceeds 1, 1e-6 keeps a zero norm finite.
+        let bound = try numberValue(clip, .f32, trace, at: site)
+        let factor = try g.minimum(
+          try g.divide(bound, try g.add(norm, g.constant(1e-6, .f32))), g.constant(1, .f32))
+        for index in gradients.indices {
+          let gradient = gradients[index].gradient
+          gradients[index].gradient = try g.multiply(gradient, try g.cast(factor, to: gradient.dtype))
+        }
+      }
+
+      trace.phase = .update
+      try update(gradients.map { ($0.entry, $0.gradient) }, optimizer, trace, at: site)
+      trace.setOrigin(site)
+      return .record([
+        "applied": .bool(true), "reason": .none,
+        "norm": trace.wrap(norm, isNumber: false, made: site), "scale": .double(1),
+      ])
+    } catch {
+      throw Failure.from(error, at: site)
+    }
+  }
+
+  /// A host number, traced or not, as a graph value of `dtype`.
+  private func numberValue(
+    _ value: Value, _ dtype: DType, _ trace: Trace, at site: Site
+  ) throws -> GraphValue {
+    switch value {
+    case .int(let number): return trace.builder.constant(Double(number), dtype)
+    case .double(let number): return trace.builder.constant(number, dtype)
+    case .tensor(let tensor) where tensor.type.elementCount == 1:
+      return try trace.builder.cast(
+        trace.builder.reshape(trace.value(of: tensor, at: site), to: .scalar), to: dtype)
+    default:
+      throw Failure("bad-argument", "a number is needed here, got \(value.described)", at: site)
+    }
+  }
+
+  /// Runs the optimizer's formula once per parameter.
+  private func update(
+    _ gradients: [(ParameterPath, GraphValue)], _ optimizer: OptimizerValue, _ trace: Trace,
+    at site: Site
+  ) throws {
+    let definition = optimizer.definition
+    guard let template = definition.update else {
+      throw Failure("bad-optimizer", "`\(definition.name)` has no `update`", at: site)
+    }
+    // State is made now, and kept when the step has run to its end.
+    var slots: [OptimizerSlot] = []
+    for (entry, _) in gradients {
+      slots.append(try optimizerSlot(optimizer, entry, at: site))
+    }
+    // Parameters that have made equally many steps share one step number.
+    var numbers: [Int: TensorValue] = [:]
+    for count in Set(slots.map { $0.count + trace.pendingSteps(of: $0) }).sorted() {
+      let group = slots.filter { $0.count + trace.pendingSteps(of: $0) == count }
+      let pending = trace.pendingSteps(of: group[0])
+      let base = trace.numberInput(
+        .stepNumber(group), Double(group[0].count + 1), .i64, made: site)
+      if pending == 0 {
+        numbers[count] = base
+      } else {
+        let shifted = try trace.builder.add(base.value!, trace.builder.constant(Double(pending), .i64))
+        numbers[count] = TensorValue(shifted, in: trace, concrete: nil, isNumber: true, made: site)
+      }
+    }
+    for ((entry, gradient), slot) in zip(gradients, slots) {
+      let step = numbers[slot.count + trace.pendingSteps(of: slot)]!
+      try update(entry, gradient, slot, step, optimizer, template, trace, at: site)
+      trace.steppedSlots.append(slot)
+    }
+  }
+
+  private func update(
+    _ entry: ParameterPath, _ gradient: GraphValue, _ slot: OptimizerSlot, _ step: TensorValue,
+    _ optimizer: OptimizerValue, _ template: FunctionTemplate, _ trace: Trace, at site: Site
+  ) throws {
+    let definition = optimizer.definition
+    let body = template.body
+    let frame = try push(body.slotCount, at: site)
+    defer { pop(frame, body.slotCount) }
+    let g = trace.builder
+    let parameter = entry.parameter
+    let now = trace.track(parameter)
+    let current = trace.histories[ObjectIdentifier(parameter)]!.last ?? now
+    let wide = parameter.tensor.dtype == .f64 ? DType.f64 : .f32
+    func tensor(_ value: GraphValue) -> Value { trace.wrap(value, isNumber: false, made: site) }
+    frame[0] = tensor(try g.cast(current, to: wide))
+    frame[1] = tensor(try g.cast(gradient, to: wide))
+    frame[2] = .tensor(step)
+
+    func fill(_ slot: Int, _ value: Value) {
+      // A variable that a helper function shares sits in a cell.
+      if body.boxedSlots.contains(slot) {
+        frame[slot] = .cell(Cell(value, trace: traceSerial))
+      } else {
+        frame[slot] = value
+      }
+    }
+    let settings = optimizer.effectiveHyperparameters(at: entry.path)
+    for (index, setting) in settings.enumerated() {
+      var value = setting.value
+      if setting.isOwn {
+        value = try trace.capture(
+          .hyperparameter(optimizer, index, name: definition.parameters.names[index]), value, at: site)
+      }
+      if case .callable(let schedule) = value { value = try call(schedule, [.tensor(step)], at: site) }
+      fill(definition.hyperSlots[index], value)
+    }
+    var inputs: [Int] = []
+    for (index, state) in slot.states.enumerated() {
+      let (value, input) = trace.stateInput(slot, index, state.type)
+      inputs.append(input)
+      fill(definition.stateSlots[index], tensor(try g.cast(value, to: state.dtype == .f64 ? .f64 : .f32)))
+    }
+    let outerPath = trace.enterPath(entry.path)
+    defer { trace.leave(outerPath) }
+    let result = try template.run(frame, self)
+    let made = template.declaration.site
+    let new = try tensorValue(result, at: made)
+    guard new.shape == parameter.tensor.shape else {
+      throw Failure(
+        "shape-mismatch",
+        "the update of `\(entry.path)` has type \(new.type), the parameter \(parameter.tensor.type)",
+        at: made)
+    }
+    trace.update(parameter, to: try g.cast(trace.value(of: new, at: made), to: parameter.tensor.dtype))
+    for (index, state) in slot.states.enumerated() {
+      var held = frame[definition.stateSlots[index]]
+      if case .cell(let cell) = held { held = cell.value }
+      let value = try tensorValue(held, at: made)
+      guard value.shape == state.shape else {
+        throw Failure(
+          "shape-mismatch",
+          "the state `\(definition.states[index].name)` changes from \(state.type) to \(value.type)",
+          at: made)
+      }
+      trace.writeState(
+        slot, index, input: inputs[index],
+        try g.cast(trace.value(of: value, at: made), to: state.dtype))
+    }
+  }
+
+  /// The state for a parameter: what there is, or fresh from the optimizer's `state` lines.
+  private func optimizerSlot(
+    _ optimizer: OptimizerValue, _ entry: ParameterPath, at site: Site
+  ) throws -> OptimizerSlot {
+    if let slot = optimizer.slot(for: entry.parameter) { return slot }
+    let definition = optimizer.definition
+    let outer = (trace, isCapturing)
+    (trace, isCapturing) = (nil, false)
+    defer { (trace, isCapturing) = outer }
+    var tensors: [Tensor] = []
+    for state in definition.states {
+      let frame = try push(state.slotCount, at: site)
+      defer { pop(frame, state.slotCount) }
+      let wide = try cast(entry.parameter.tensor, to: entry.parameter.tensor.dtype == .f64 ? .f64 : .f32)
+      frame[0] = .tensor(TensorValue(wide, made: entry.parameter.made))
+      for (index, setting) in optimizer.effectiveHyperparameters(at: entry.path).enumerated() {
+        var value = setting.value
+        if case .callable(let schedule) = value { value = try call(schedule, [.int(1)], at: site) }
+        frame[1 + index] = value
+      }
+      let value = try tensorValue(state.initial.eval(frame), at: state.initial.site)
+      guard let tensor = value.tensor else { throw Trace.escaped(at: site) }
+      tensors.append(tensor.copiedForState())
+    }
+    let slot = OptimizerSlot(entry.parameter, states: tensors)
+    optimizer.keep(slot)
+    return slot
+  }
+}
+
+extension Tensor {
+  /// Contiguous elements on storage that nobody shares.
+  func copiedForState() -> Tensor {
+    var copy = Tensor(uninitialized: type)
+    copy.replace(with: self)
+    return copy
+  }
+}
+
+extension Trace {
+  /// Steps that this trace has already made with a slot: a second `minimize` of the same parameter counts on.
+  func pendingSteps(of slot: OptimizerSlot) -> Int {
+    steppedSlots.count { $0 === slot }
+  }
+
+  /// The state as a graph value: written earlier in this trace, or an input.
+  func stateInput(_ slot: OptimizerSlot, _ index: Int, _ type: TensorType) -> (GraphValue, Int) {
+    if let write = stateWrites.last(where: { $0.slot === slot && $0.index == index }) {
+      return (write.value, write.input)
+    }
+    let (value, input) = tensorInput(.state(slot, index), type)
+    return (value, input)
+  }
+
+  func writeState(_ slot: OptimizerSlot, _ index: Int, input: Int, _ value: GraphValue) {
+    stateWrites.removeAll { $0.slot === slot && $0.index == index }
+    stateWrites.append((slot, index, input, value))
+  }
+}

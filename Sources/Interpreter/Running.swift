@@ -1,0 +1,130 @@
+import CStdlib
+import Formats
+import Support
+import Syntax
+import Tensors
+
+extension Interpreter {
+  /// Makes a program ready to run in the user's names: declares what it assigns, resolves every name.
+  ///
+  /// Mistakes are in the statements' `diagnostics`; a statement that has some throws the first when it
+  /// reaches it. A script is refused before its start if any statement has one that is not expected.
+  package func compile(_ program: Program) -> [CompiledStatement] {
+    compile(program.statements, in: main)
+  }
+
+  func compile(_ statements: [Statement], in module: Module, isLazy: Bool = false) -> [CompiledStatement] {
+    let compiler = Compiler(self, module: module, isLazy: isLazy)
+    compiler.declareNames(of: statements)
+    return statements.map { statement in
+      // `use` brings names that later statements may mention, so it is resolved in order.
+      compiler.compile(statement)
+    }
+  }
+
+  /// Runs one statement.
+  ///
+  /// - Returns: the value to echo; nil for statements without one, for `none`, and after `;`.
+  package func run(_ statement: CompiledStatement) throws(Failure) -> Value? {
+    let site = statement.statement.site
+    let outerDepth = depth
+    let outerTop = top
+    let frame = try push(statement.slotCount, at: site)
+    defer {
+      // A failure may have left frames behind.
+      while top > frame + statement.slotCount {
+        top -= 1
+        top.pointee = .unset
+      }
+      pop(frame, statement.slotCount)
+      depth = outerDepth
+      top = outerTop
+    }
+    let isStatement: Bool =
+      if case .expression(let expression) = statement.statement.kind {
+        if case .conditional(_, let then, let otherwise) = expression.kind {
+          leaves(then) || otherwise.map { leaves($0) } == true
+        } else {
+          false
+        }
+      } else {
+        true
+      }
+    if isStatement {
+      if statement.node is InputNode { return nil }
+      _ = try statement.node.exec(frame)
+      return nil
+    }
+    let value = try statement.node.eval(frame)
+    if case .none = value { return nil }
+    if statement.statement.isSilenced { return nil }
+    return value
+  }
+
+  /// Compiles and runs a file's text in the user's names, echoing to the output; stops at the first error.
+  package func execute(_ file: SourceFile) throws(Failure) {
+    let (program, diagnostics) = parse(file)
+    if let first = diagnostics.first(where: { $0.severity == .error }) { throw Failure(first) }
+    let statements = compile(program)
+    for statement in statements {
+      if let first = statement.diagnostics.first { throw Failure(first) }
+    }
+    for statement in statements {
+      if let value = try run(statement) { output.write(display(value) + "\n") }
+    }
+  }
+
+  // MARK: Modules
+
+  /// Reads a file for `use`, compiles it in names of its own.
+  func load(module path: String, at site: Site) throws(Failure) -> UsedFile {
+    if let known = usedFiles[path] { return known }
+    if useStack.contains(path) {
+      throw Failure(
+        "circular-use", "`\(path)` uses itself: \((useStack + [path]).joined(separator: " → "))", at: site)
+    }
+    let bytes: [UInt8]
+    do {
+      bytes = try readFile(path)
+    } catch {
+      throw Failure("missing-file", "cannot read `\(path)`: \(error)", at: site)
+    }
+    useStack.append(path)
+    defer { useStack.removeLast() }
+    let file = SourceFile(name: path, bytes: bytes)
+    let (program, diagnostics) = parse(file)
+    let module = Module(name: path, parent: prelude)
+    let statements = compile(program.statements, in: module)
+    let used = UsedFile(
+      module: module, statements: statements,
+      diagnostics: diagnostics.filter { $0.severity == .error } + statements.flatMap(\.diagnostics))
+    usedFiles[path] = used
+    return used
+  }
+
+  /// The functions, layers and optimizers that are written in the language, embedded in the binary.
+  func loadStandardLibrary() {
+    let files = gradus_embedded_files()!
+    for index in 0..<gradus_embedded_file_count() {
+      let entry = files[index]
+      let name = String(cString: entry.name)
+      guard name.hasSuffix(".nn") else { continue }
+      let bytes = Array(UnsafeBufferPointer(start: entry.bytes, count: entry.byte_count))
+      let file = SourceFile(name: "stdlib/" + name, bytes: bytes)
+      let (program, diagnostics) = parse(file)
+      let statements = compile(program.statements, in: prelude, isLazy: true)
+      standardLibraryMistakes += diagnostics + statements.flatMap(\.diagnostics)
+      for statement in statements {
+        do throws(Failure) {
+          _ = try run(statement)
+        } catch {
+          standardLibraryMistakes.append(error.diagnostic)
+        }
+      }
+    }
+  }
+}
+
+/// Reads a program file whole.
+/// - Throws: `FileError` naming what was wrong.
+package func readProgramFile(_ path: String) throws -> [UInt8] { try readFile(at: path) }

@@ -1,0 +1,622 @@
+import Execution
+import Graphs
+import Ops
+import Support
+import Syntax
+import Tensors
+
+/// The places of a binary expression.
+struct BinarySites {
+  let whole: Site
+  let `operator`: Site
+  let left: Site
+  let right: Site
+}
+
+/// An operand on its way into an op: a host number keeps its own nature until it meets a tensor.
+private enum Operand {
+  case int(Int)
+  case double(Double)
+  case bool(Bool)
+  case tensor(TensorValue)
+
+  var isNumber: Bool {
+    if case .tensor(let tensor) = self { return tensor.isNumber }
+    return true
+  }
+
+  /// The dtype of a host number in its own right.
+  var numberDType: DType {
+    switch self {
+    case .int: .i64
+    case .double: .f64
+    case .bool: .bool
+    case .tensor(let tensor): tensor.dtype
+    }
+  }
+
+  var shape: Shape {
+    if case .tensor(let tensor) = self { return tensor.shape }
+    return .scalar
+  }
+}
+
+/// Every op by its name in programs.
+enum OpTable {
+  static let byName: [String: any TensorOp.Type] = {
+    var table: [String: any TensorOp.Type] = [:]
+    for op in OpCatalog.all { table[op.name] = op }
+    return table
+  }()
+
+  /// Makes an op that the interpreter itself asks for.
+  static func make(
+    _ name: String, _ attributes: [(String, AttributeValue)], operands: [TensorType]
+  ) throws -> any TensorOp {
+    guard let type = byName[name] else {
+      throw InternalError(stage: "interpreter", message: "there is no op `\(name)`")
+    }
+    return try type.init(Attributes(attributes), operands: operands)
+  }
+}
+
+extension Interpreter {
+  // MARK: Operators
+
+  func binary(_ op: String, _ a: Value, _ b: Value, _ sites: BinarySites) throws(Failure) -> Value {
+    switch (a, b) {
+    case (.string(let a), .string(let b)) where op == "add": return .string(a.text + b.text)
+    case (.list, .list), (.list, .int), (.list, .double), (.int, .list), (.double, .list):
+      if let result = try elementwise(op, a, b, sites) { return result }
+    default: break
+    }
+    guard isTensorLike(a), isTensorLike(b) else { throw badOperands(op, a, b, sites) }
+    return try apply(OpTable.byName[op]!, [a, b], Attributes(), [sites.left, sites.right], at: sites.operator, sites.whole)
+  }
+
+  /// `+` and its kin on lists of host numbers stay lists: shapes are computed this way.
+  private func elementwise(
+    _ op: String, _ a: Value, _ b: Value, _ sites: BinarySites
+  ) throws(Failure) -> Value? {
+    func numbers(_ value: Value) -> [Value]? {
+      guard case .list(let list) = value else { return nil }
+      for item in list.items {
+        switch item {
+        case .int, .double: break
+        case .tensor(let tensor) where tensor.isNumber: break
+        default: return nil
+        }
+      }
+      return list.items
+    }
+    let left = numbers(a)
+    let right = numbers(b)
+    if left == nil, case .list = a { return nil }
+    if right == nil, case .list = b { return nil }
+    let count = left?.count ?? right?.count ?? 0
+    if let left, let right, left.count != right.count {
+      throw Failure(
+        "shape-mismatch", "lists of \(left.count) and \(right.count) numbers have no elementwise result",
+        at: sites.operator,
+        labels: [
+          .init(site: sites.left, text: plural(left.count, "number")),
+          .init(site: sites.right, text: plural(right.count, "number")),
+        ], help: "`concat(a, b)` joins lists")
+    }
+    var items: [Value] = []
+    for index in 0..<count {
+      items.append(try scalar(op, left?[index] ?? a, right?[index] ?? b, sites))
+    }
+    return .list(ListValue(items, site: sites.whole))
+  }
+
+  private func scalar(_ op: String, _ a: Value, _ b: Value, _ sites: BinarySites) throws(Failure) -> Value {
+    let left = ConstantNode(a, sites.left)
+    let right = ConstantNode(b, sites.right)
+    let node: Node =
+      switch op {
+      case Addition.op: ArithmeticNode<Addition>(left, right, operatorSite: sites.operator, self, sites.whole)
+      case Subtraction.op:
+        ArithmeticNode<Subtraction>(left, right, operatorSite: sites.operator, self, sites.whole)
+      case Multiplication.op:
+        ArithmeticNode<Multiplication>(left, right, operatorSite: sites.operator, self, sites.whole)
+      case Division.op: ArithmeticNode<Division>(left, right, operatorSite: sites.operator, self, sites.whole)
+      case FloorDivision.op:
+        ArithmeticNode<FloorDivision>(left, right, operatorSite: sites.operator, self, sites.whole)
+      case Modulo.op: ArithmeticNode<Modulo>(left, right, operatorSite: sites.operator, self, sites.whole)
+      default: PowerNode(left, right, operatorSite: sites.operator, self, sites.whole)
+      }
+    return try node.eval(top)
+  }
+
+  func power(_ a: Value, _ b: Value, _ sites: BinarySites) throws(Failure) -> Value {
+    switch (a, b) {
+    case (.int(let base), .int(let exponent)):
+      if exponent < 0 { return .double(hostPower(Double(base), Double(exponent))) }
+      var result = 1
+      var factor = base
+      var rest = exponent
+      while true {
+        if rest & 1 == 1 {
+          let (product, overflow) = result.multipliedReportingOverflow(by: factor)
+          if overflow { throw integerFailure(base, "^", exponent, at: sites.operator) }
+          result = product
+        }
+        rest >>= 1
+        if rest == 0 { return .int(result) }
+        let (square, overflow) = factor.multipliedReportingOverflow(by: factor)
+        if overflow { throw integerFailure(base, "^", exponent, at: sites.operator) }
+        factor = square
+      }
+    case (.double(let base), .double(let exponent)): return .double(hostPower(base, exponent))
+    case (.int(let base), .double(let exponent)): return .double(hostPower(Double(base), exponent))
+    case (.double(let base), .int(let exponent)): return .double(hostPower(base, Double(exponent)))
+    default: return try binary("pow", a, b, sites)
+    }
+  }
+
+  func unary(_ op: String, _ value: Value, at site: Site, operand: Site) throws(Failure) -> Value {
+    guard isTensorLike(value) else {
+      throw Failure("bad-operand", "cannot negate \(value.described)", at: site)
+    }
+    return try apply(OpTable.byName[op]!, [value], Attributes(), [operand], at: site, site)
+  }
+
+  func matmul(_ a: Value, _ b: Value, _ sites: BinarySites) throws(Failure) -> Value {
+    guard isTensorLike(a), isTensorLike(b) else { throw badOperands("@", a, b, sites) }
+    let operands = [
+      try tensorValue(a, at: sites.left), try tensorValue(b, at: sites.right),
+    ]
+    let dtype = operands[0].dtype.promoted(with: operands[1].dtype)
+    do {
+      return try build(operands, at: sites.whole) { g, values in
+        try g.matmul(try g.cast(values[0], to: dtype), try g.cast(values[1], to: dtype))
+      }
+    } catch {
+      throw explain(error, operands, [sites.left, sites.right], at: sites.operator)
+    }
+  }
+
+  func compare(
+    _ op: String, _ symbol: String, _ a: Value, _ b: Value, _ sites: BinarySites
+  ) throws(Failure) -> Value {
+    let involvesTensor: Bool =
+      switch (a, b) {
+      case (.tensor, _), (_, .tensor): true
+      default: false
+      }
+    if involvesTensor, isTensorLike(a), isTensorLike(b) {
+      return try apply(
+        OpTable.byName[op]!, [a, b], Attributes(), [sites.left, sites.right], at: sites.operator,
+        sites.whole)
+    }
+    if op == "equal" { return .bool(areEqual(a, b)) }
+    if op == "not_equal" { return .bool(!areEqual(a, b)) }
+    if case .string(let a) = a, case .string(let b) = b {
+      switch op {
+      case "less": return .bool(a.text < b.text)
+      case "less_equal": return .bool(a.text <= b.text)
+      case "greater": return .bool(a.text > b.text)
+      default: return .bool(a.text >= b.text)
+      }
+    }
+    throw badOperands(symbol, a, b, sites)
+  }
+
+  private func badOperands(_ op: String, _ a: Value, _ b: Value, _ sites: BinarySites) -> Failure {
+    let symbol = sites.operator.text
+    return Failure(
+      "bad-operand", "`\(symbol)` cannot take \(a.described) and \(b.described)", at: sites.operator,
+      labels: [
+        .init(site: sites.left, text: a.typeDescription),
+        .init(site: sites.right, text: b.typeDescription),
+      ])
+  }
+
+  // MARK: Calls of ops
+
+  func isTensorLike(_ value: Value) -> Bool {
+    switch value {
+    case .int, .double, .bool, .tensor: true
+    case .list(let list): list.items.allSatisfy { isTensorLike($0) }
+    default: false
+    }
+  }
+
+  /// Applies an op to values: promotes dtypes, broadcasts shapes, then computes or records.
+  func apply(
+    _ op: any TensorOp.Type, _ values: [Value], _ attributes: Attributes, _ sites: [Site],
+    at site: Site, _ whole: Site
+  ) throws(Failure) -> Value {
+    let results = try applyAll(op, values, attributes, sites, at: site, whole)
+    return results.count == 1 ? results[0] : .tuple(results)
+  }
+
+  func applyAll(
+    _ op: any TensorOp.Type, _ values: [Value], _ attributes: Attributes, _ sites: [Site],
+    at site: Site, _ whole: Site
+  ) throws(Failure) -> [Value] {
+    let traits = op.traits
+    var operands: [Operand] = []
+    operands.reserveCapacity(values.count)
+    for (index, value) in values.enumerated() {
+      operands.append(
+        try operand(value, meansIndex: traits.promotion == .asIs && index > 0, at: sites[index]))
+    }
+    let allNumbers = !operands.isEmpty && operands.allSatisfy(\.isNumber)
+    // Host numbers stay host numbers through elementwise ops.
+    let isHostResult = allNumbers && traits.fusion == .elementwise
+
+    // One dtype for all, or each its own.
+    var dtypes: [DType]
+    if traits.promotion == .asIs {
+      dtypes = operands.map { operand in
+        switch operand {
+        case .tensor(let tensor): tensor.isNumber && !isHostResult && tensor.dtype == .f64 ? .f32 : tensor.dtype
+        case .int: .i64
+        case .double: isHostResult ? .f64 : .f32
+        case .bool: .bool
+        }
+      }
+    } else {
+      let common = commonDType(operands, op, isHostResult: isHostResult, traits.promotion)
+      dtypes = [DType](repeating: common, count: operands.count)
+      if op.name == "where" { dtypes[0] = .bool }
+    }
+
+    var shape: Shape?
+    if traits.broadcasts, operands.count > 1 {
+      var common = operands[0].shape
+      for operand in operands.dropFirst() {
+        guard let next = common.broadcast(with: operand.shape) else {
+          throw broadcastFailure(op, operands, sites, at: site)
+        }
+        common = next
+      }
+      shape = common
+    }
+
+    do {
+      if let trace, trace.isRecording, trace.isStep || operands.contains(where: isTraced) {
+        return try record(
+          op, operands, dtypes, shape, attributes, isHostResult: isHostResult, in: trace, whole)
+      }
+      return try compute(op, operands, dtypes, shape, attributes, isHostResult: isHostResult, whole)
+    } catch {
+      throw explain(error, tensorValues(operands), sites, at: site)
+    }
+  }
+
+  private func isTraced(_ operand: Operand) -> Bool {
+    if case .tensor(let tensor) = operand { return tensor.isTraced && tensor.trace === trace }
+    return false
+  }
+
+  private func commonDType(
+    _ operands: [Operand], _ op: any TensorOp.Type, isHostResult: Bool,
+    _ promotion: OpTraits.Promotion
+  ) -> DType {
+    // The condition of `where` has its own dtype.
+    let unified = op.name == "where" ? Array(operands.dropFirst()) : operands
+    var tensors: DType?
+    var numbers: DType?
+    for operand in unified {
+      if operand.isNumber {
+        numbers = numbers.map { $0.promoted(with: operand.numberDType) } ?? operand.numberDType
+      } else if case .tensor(let tensor) = operand {
+        tensors = tensors.map { $0.promoted(with: tensor.dtype) } ?? tensor.dtype
+      }
+    }
+    var result: DType
+    if let tensors {
+      result = tensors
+      if let numbers {
+        if numbers.isFloating, !tensors.isFloating { result = .f32 }
+        if numbers.isInteger, tensors == .bool { result = .i64 }
+      }
+    } else {
+      result = numbers ?? .f32
+      if !isHostResult, result == .f64 { result = .f32 }
+    }
+    if promotion == .unifyFloating, !result.isFloating { result = isHostResult ? .f64 : .f32 }
+    if result == .bool, !op.dtypes.contains(.bool) { result = .i64 }
+    return result
+  }
+
+  /// Computes at once.
+  private func compute(
+    _ op: any TensorOp.Type, _ operands: [Operand], _ dtypes: [DType], _ shape: Shape?,
+    _ attributes: Attributes, isHostResult: Bool, _ site: Site
+  ) throws -> [Value] {
+    var tensors: [Tensor] = []
+    tensors.reserveCapacity(operands.count)
+    for (operand, dtype) in zip(operands, dtypes) {
+      var tensor = try realTensor(operand, dtype, at: site)
+      if let shape, tensor.shape != shape { tensor = tensor.broadcast(to: shape) }
+      tensors.append(tensor)
+    }
+    let attributes = try randomAttributes(op, attributes, &tensors)
+    let types = tensors.map(\.type)
+    let instance = try op.init(attributes, operands: types)
+    let results = try EagerEvaluator.run(
+      instance, tensors, resultTypes: try instance.resultTypes(of: types))
+    return results.map { result in
+      if isHostResult { return hostNumber(result) }
+      return .tensor(TensorValue(result, made: site))
+    }
+  }
+
+  /// A random op outside a trace: its key is (seed, tick), and the tick moves on.
+  private func randomAttributes(
+    _ op: any TensorOp.Type, _ attributes: Attributes, _ tensors: inout [Tensor]
+  ) throws -> Attributes {
+    guard op.traits.effect == .random else { return attributes }
+    tensors.insert(Tensor(integers: [seed, tick], shape: [2]), at: 0)
+    tick += 1
+    var attributes = attributes
+    attributes.set("ordinal", .int(0))
+    return attributes
+  }
+
+  /// Records in the trace, which computes too where it has real values.
+  private func record(
+    _ op: any TensorOp.Type, _ operands: [Operand], _ dtypes: [DType], _ shape: Shape?,
+    _ attributes: Attributes, isHostResult: Bool, in trace: Trace, _ site: Site
+  ) throws -> [Value] {
+    let g = trace.builder
+    trace.setOrigin(site)
+    var values: [GraphValue] = []
+    for (operand, dtype) in zip(operands, dtypes) {
+      var value = try graphValue(operand, dtype, in: trace, at: site)
+      if let shape { value = try g.broadcast(value, to: shape) }
+      values.append(value)
+    }
+    var attributes = attributes
+    if op.traits.effect == .random {
+      values.insert(try trace.randomKey(), at: 0)
+      attributes.set("ordinal", .int(g.nextOrdinal()))
+    }
+    let instance = try op.init(attributes, operands: values.map(\.type))
+    return try g.append(instance, values).map { trace.wrap($0, isNumber: isHostResult, made: site) }
+  }
+
+  // MARK: Operands
+
+  private func operand(_ value: Value, meansIndex: Bool, at site: Site) throws(Failure) -> Operand {
+    switch value {
+    case .int(let value): return .int(value)
+    case .double(let value): return .double(value)
+    case .bool(let value): return .bool(value)
+    case .tensor(let tensor): return .tensor(try usable(tensor, at: site))
+    case .list: return .tensor(try tensorValue(value, meansIndex: meansIndex, at: site))
+    case .model, .record, .callable, .optimizer, .object, .string, .range, .none, .dtype, .cell, .unset:
+      throw Failure(
+        "bad-operand", "a tensor is needed here, got \(value.described)", at: site,
+        help: {
+          if case .range(let range) = value { return "use `arange(\(range.start), \(range.end))`" }
+          return nil
+        }())
+    }
+  }
+
+  /// Lets go of the trace of a value that outlived it.
+  func usable(_ tensor: TensorValue, at site: Site) throws(Failure) -> TensorValue {
+    guard let trace = tensor.trace, !trace.isRecording || trace !== self.trace else { return tensor }
+    guard let real = tensor.tensor else { throw Trace.escaped(at: site) }
+    return TensorValue(real, made: tensor.made)
+  }
+
+  private func realTensor(_ operand: Operand, _ dtype: DType, at site: Site) throws -> Tensor {
+    switch operand {
+    case .int(let value): return Tensor.number(integer: value, dtype)
+    case .double(let value): return Tensor.number(value, dtype)
+    case .bool(let value): return Tensor.number(value ? 1 : 0, dtype)
+    case .tensor(let tensor):
+      guard let real = tensor.tensor else { throw Trace.escaped(at: site) }
+      return try cast(real, to: dtype)
+    }
+  }
+
+  private func graphValue(
+    _ operand: Operand, _ dtype: DType, in trace: Trace, at site: Site
+  ) throws -> GraphValue {
+    switch operand {
+    case .int(let value): return trace.builder.constant(Tensor.number(integer: value, dtype))
+    case .double(let value): return trace.builder.constant(value, dtype)
+    case .bool(let value): return trace.builder.constant(value ? 1 : 0, dtype)
+    case .tensor(let tensor): return try trace.builder.cast(trace.value(of: tensor, at: site), to: dtype)
+    }
+  }
+
+  func cast(_ tensor: Tensor, to dtype: DType) throws -> Tensor {
+    if tensor.dtype == dtype { return tensor }
+    let op = try OpTable.make("cast", [("dtype", .dtype(dtype))], operands: [tensor.type])
+    return try evaluator.evaluate(op, [tensor])[0]
+  }
+
+  /// The value as a tensor: numbers become 0-d, lists of numbers or of equal tensors are stacked.
+  func tensorValue(_ value: Value, meansIndex: Bool = false, at site: Site) throws(Failure) -> TensorValue {
+    switch value {
+    case .tensor(let tensor): return try usable(tensor, at: site)
+    case .int(let number):
+      return TensorValue(
+        meansIndex ? Tensor.number(integer: number, .i64) : Tensor.number(integer: number, .f32),
+        made: site)
+    case .double(let number): return TensorValue(Tensor.number(number, .f32), made: site)
+    case .bool(let flag): return TensorValue(Tensor.number(flag ? 1 : 0, .bool), made: site)
+    case .list(let list):
+      if let tensor = try literal(list, meansIndex: meansIndex, at: site) {
+        return TensorValue(tensor, made: list.site ?? site)
+      }
+      // A list with tensors in it: stack them.
+      var rows: [TensorValue] = []
+      for item in list.items { rows.append(try tensorValue(item, meansIndex: meansIndex, at: site)) }
+      let result = try applyAll(
+        OpTable.byName["stack"]!, rows.map { .tensor($0) }, Attributes([("axis", .int(0))]),
+        rows.map { _ in site }, at: site, site)
+      if case .tensor(let tensor) = result[0] { return tensor }
+    default: break
+    }
+    throw Failure("bad-operand", "a tensor is needed here, got \(value.described)", at: site)
+  }
+
+  /// A nested list of host numbers as a tensor; nil where it holds tensors.
+  private func literal(_ list: ListValue, meansIndex: Bool, at site: Site) throws(Failure) -> Tensor? {
+    var sizes: [Int] = []
+    var probe: Value = .list(list)
+    while case .list(let inner) = probe {
+      sizes.append(inner.items.count)
+      guard let first = inner.items.first else { break }
+      probe = first
+    }
+    var numbers: [Double] = []
+    var integers: [Int] = []
+    var isWhole = true
+    var isBool = true
+    var hasTensor = false
+    func walk(_ value: Value, _ depth: Int) throws(Failure) {
+      switch value {
+      case .list(let inner):
+        guard depth < sizes.count, inner.items.count == sizes[depth] else {
+          throw Failure(
+            "ragged-list", "the rows of this list differ in length", at: site,
+            notes: ["a tensor needs rows of equal length"])
+        }
+        for item in inner.items { try walk(item, depth + 1) }
+        return
+      case .int(let number):
+        numbers.append(Double(number))
+        integers.append(number)
+        isBool = false
+      case .double(let number):
+        numbers.append(number)
+        isWhole = false
+        isBool = false
+      case .bool(let flag):
+        numbers.append(flag ? 1 : 0)
+        integers.append(flag ? 1 : 0)
+      case .tensor: hasTensor = true
+      default:
+        throw Failure("bad-operand", "a tensor cannot hold \(value.described)", at: site)
+      }
+      if depth != sizes.count, !hasTensor {
+        throw Failure(
+          "ragged-list", "this list mixes numbers and lists", at: site,
+          notes: ["a tensor needs rows of equal length"])
+      }
+    }
+    try walk(.list(list), 0)
+    if hasTensor { return nil }
+    let shape = Shape(sizes)
+    if isBool, !numbers.isEmpty { return Tensor(integers: integers, dtype: .bool, shape: shape) }
+    if isWhole, meansIndex { return Tensor(integers: integers, dtype: .i64, shape: shape) }
+    return Tensor(numbers, dtype: .f32, shape: shape)
+  }
+
+  func hostNumber(_ tensor: Tensor) -> Value {
+    switch tensor.dtype {
+    case .bool: .bool(tensor.scalar != 0)
+    case .i64, .i32, .u8: .int(tensor.integerScalar)
+    default: .double(tensor.scalar)
+    }
+  }
+
+  private func tensorValues(_ operands: [Operand]) -> [TensorValue?] {
+    operands.map { if case .tensor(let tensor) = $0 { tensor } else { nil } }
+  }
+
+  // MARK: Building several nodes at once
+
+  /// Runs `body` on a graph builder: the trace's where one records, else one that only computes.
+  func build(
+    _ operands: [TensorValue], at site: Site,
+    _ body: (GraphBuilder, [GraphValue]) throws -> GraphValue
+  ) throws -> Value {
+    if let trace, trace.isRecording,
+      trace.isStep || operands.contains(where: { $0.isTraced && $0.trace === trace })
+    {
+      trace.setOrigin(site)
+      let values = try operands.map { try trace.value(of: $0, at: site) }
+      let isNumber = !operands.isEmpty && operands.allSatisfy(\.isNumber)
+      return trace.wrap(try body(trace.builder, values), isNumber: isNumber, made: site)
+    }
+    let builder = GraphBuilder(evaluator: evaluator)
+    let values = try operands.map { operand in
+      guard let tensor = operand.tensor else { throw Trace.escaped(at: site) }
+      return builder.constant(tensor)
+    }
+    let result = try body(builder, values)
+    guard let tensor = builder.concrete(of: result) else {
+      throw InternalError(stage: "interpreter", message: "a computed value is missing")
+    }
+    return .tensor(TensorValue(tensor, made: site))
+  }
+
+  // MARK: Errors
+
+  /// Adds the operands, their shapes and where they were made.
+  func explain(
+    _ error: any Error, _ operands: [TensorValue?], _ sites: [Site], at site: Site
+  ) -> Failure {
+    let failure = Failure.from(error, at: site)
+    if failure.diagnostic.labels.isEmpty, !(error is Failure), !(error is InternalError) {
+      for (operand, place) in zip(operands, sites) {
+        guard let operand, !operand.isNumber else { continue }
+        failure.diagnostic.labels.append(.init(site: place, text: describe(operand, at: place)))
+      }
+    }
+    return failure
+  }
+
+  /// `w2 : f32[64, 10]     made at digits.nn:9 by `normal([64, 10])``
+  func describe(_ tensor: TensorValue, at site: Site) -> String {
+    let text = site.text
+    let name = text.utf8.count <= 40 && !text.contains("\n") ? text : "this"
+    var description = "\(name) : \(tensor.type)"
+    if let made = tensor.made, made != site, !made.file.name.hasPrefix("stdlib/") {
+      let maker = made.text.split(separator: "\n").first.map(String.init) ?? ""
+      description += "   made at \(made.file.name):\(made.line)"
+      if maker.utf8.count <= 60 { description += " by `\(maker)`" }
+    }
+    return description
+  }
+
+  private func broadcastFailure(
+    _ op: any TensorOp.Type, _ operands: [Operand], _ sites: [Site], at site: Site
+  ) -> Failure {
+    let shapes = operands.filter { !$0.isNumber }.map { $0.shape.description }
+    let failure = Failure(
+      "shape-mismatch", "\(op.name): shapes \(shapes.joined(separator: " and ")) do not broadcast",
+      at: site,
+      notes: ["aligned at the last axis, sizes must be equal or 1"])
+    for (operand, place) in zip(operands, sites) {
+      if case .tensor(let tensor) = operand {
+        failure.diagnostic.labels.append(.init(site: place, text: describe(tensor, at: place)))
+      }
+    }
+    return failure
+  }
+}
+
+extension Tensor {
+  static func number(_ value: Double, _ dtype: DType) -> Tensor {
+    Tensor([value], dtype: dtype, shape: .scalar)
+  }
+
+  static func number(integer value: Int, _ dtype: DType) -> Tensor {
+    Tensor(integers: [value], dtype: dtype, shape: .scalar)
+  }
+
+  /// The same elements seen with more axes or larger ones: stride 0 where they repeat.
+  /// - Requires: the shapes broadcast.
+  func broadcast(to target: Shape) -> Tensor {
+    let added = target.rank - shape.rank
+    var strides = [Int](repeating: 0, count: target.rank)
+    for axis in 0..<shape.rank where shape[axis] != 1 || target[axis + added] == 1 {
+      strides[axis + added] = layout.strides[axis]
+    }
+    return Tensor(
+      storage: storage, dtype: dtype,
+      layout: Layout(shape: target, strides: strides, offset: layout.offset))
+  }
+}

@@ -1,0 +1,483 @@
+import Graphs
+import Ops
+import Passes
+import Support
+import Tensors
+
+/// Where a traced input comes from: looked up again at each later call of the step.
+enum Source {
+  case argument(Int, name: String)
+  case global(Int, name: String)
+  case cell(Cell, name: String)
+  case field(ModelValue, Int, name: String)
+  case hyperparameter(OptimizerValue, Int, name: String)
+
+  var name: String {
+    switch self {
+    case .argument(_, let name), .global(_, let name), .cell(_, let name), .field(_, _, let name),
+      .hyperparameter(_, _, let name):
+      name
+    }
+  }
+
+  /// Its value now; `.unset` where it has none.
+  func value(_ arguments: [Value], _ globals: UnsafeMutablePointer<Value>) -> Value {
+    switch self {
+    case .argument(let index, _): arguments[index]
+    case .global(let slot, _): globals[slot]
+    case .cell(let cell, _): cell.value
+    case .field(let model, let index, _): model.fields[index]
+    case .hyperparameter(let optimizer, let index, _): optimizer.hyperparameters[index]
+    }
+  }
+
+  fileprivate var key: SourceKey {
+    switch self {
+    case .argument(let index, _): SourceKey(kind: 0, object: nil, index: index)
+    case .global(let slot, _): SourceKey(kind: 1, object: nil, index: slot)
+    case .cell(let cell, _): SourceKey(kind: 2, object: ObjectIdentifier(cell), index: 0)
+    case .field(let model, let index, _):
+      SourceKey(kind: 3, object: ObjectIdentifier(model), index: index)
+    case .hyperparameter(let optimizer, let index, _):
+      SourceKey(kind: 4, object: ObjectIdentifier(optimizer), index: index)
+    }
+  }
+}
+
+private struct SourceKey: Hashable {
+  let kind: Int
+  let object: ObjectIdentifier?
+  let index: Int
+}
+
+/// What a step took for granted of a value when it was traced. New tensors and numbers fit the old plan;
+/// anything else must be as it was.
+indirect enum Pattern {
+  case tensor(TensorType)
+  case int
+  case double
+  case none
+  case bool(Bool)
+  case dtype(DType)
+  case string(String)
+  case range(Int, Int)
+  case list([Pattern])
+  case record([String?], [Pattern])
+  /// The same object.
+  case identity(AnyObject)
+  /// A function made from the same declaration, its variables captured one by one.
+  case function(FunctionTemplate, [Cell], owner: ModelValue?)
+
+  /// Appends the leaves of `value` in order, or returns the reason why it does not fit.
+  func match(_ value: Value, into leaves: inout [Value]) -> Bool {
+    switch (self, value) {
+    case (.tensor(let type), .tensor(let tensor)):
+      guard tensor.type == type, !tensor.isTraced || tensor.tensor != nil else { return false }
+      leaves.append(value)
+      return true
+    case (.int, .int), (.double, .double):
+      leaves.append(value)
+      return true
+    case (.none, .none): return true
+    case (.bool(let a), .bool(let b)): return a == b
+    case (.dtype(let a), .dtype(let b)): return a == b
+    case (.string(let a), .string(let b)): return a == b.text
+    case (.range(let start, let end), .range(let range)): return range.start == start && range.end == end
+    case (.list(let patterns), .list(let list)):
+      guard patterns.count == list.items.count else { return false }
+      for (pattern, item) in zip(patterns, list.items) where !pattern.match(item, into: &leaves) {
+        return false
+      }
+      return true
+    case (.record(let names, let patterns), .record(let record)):
+      guard names == record.names else { return false }
+      for (pattern, item) in zip(patterns, record.items) where !pattern.match(item, into: &leaves) {
+        return false
+      }
+      return true
+    case (.identity(let object), _): return object === value.identity
+    case (.function(let template, let cells, let owner), .callable(let callable)):
+      guard callable.isFunction else { return false }
+      let function = unsafeDowncast(callable, to: FunctionValue.self)
+      return function.template === template && function.owner === owner
+        && function.captured.elementsEqual(cells, by: ===)
+    default: return false
+    }
+  }
+
+  var description: String {
+    switch self {
+    case .tensor(let type): type.description
+    case .int: "int"
+    case .double: "number"
+    case .none: "none"
+    case .bool(let value): "\(value)"
+    case .dtype(let dtype): dtype.name
+    case .string(let text): "\"\(text)\""
+    case .range(let start, let end): "\(start)..<\(end)"
+    case .list(let items): "a list of \(items.count)"
+    case .record: "a record"
+    case .identity: "this object"
+    case .function(let template, _, _): "the function `\(template.name)`"
+    }
+  }
+}
+
+extension Value {
+  var identity: AnyObject? {
+    switch self {
+    case .callable(let callable): callable
+    case .model(let model): model
+    case .optimizer(let optimizer): optimizer
+    case .object(let object): object
+    default: nil
+    }
+  }
+}
+
+/// Feeds one input of a step's graph at each call.
+enum InputFeed {
+  /// The n-th leaf of the matched sources.
+  case leaf(Int)
+  case parameter(Parameter)
+  /// A state tensor of an optimizer for one parameter.
+  case state(OptimizerSlot, Int)
+  /// The number of the step that an optimizer is about to make, for these parameters alike.
+  case stepNumber([OptimizerSlot])
+  /// i64[2]: seed and tick.
+  case randomKey
+}
+
+/// What is being recorded: a step's trace, with no values, or `grad` outside a step, with real ones.
+final class Trace {
+  let interpreter: Interpreter
+  let builder: GraphBuilder
+  let isStep: Bool
+  let serial: Int
+  private(set) var isRecording = true
+
+  var phase = Phase.forward
+  private var path = ""
+
+  // What a step's plan needs.
+  private(set) var sources: [(source: Source, pattern: Pattern)] = []
+  private var captured: [SourceKey: Value] = [:]
+  private(set) var feeds: [InputFeed] = []
+  private(set) var leafCount = 0
+  /// Numbers whose value shaped the trace, and the values they had.
+  private(set) var numberGuards: [(value: GraphValue, expected: Double)] = []
+  /// The call's numbers by input, for deciding what a host number is now.
+  private var exampleNumbers: [Int: Double] = [:]
+  private var key: GraphValue?
+
+  /// All values a parameter has had in this trace, the newest last.
+  private(set) var histories: [ObjectIdentifier: [GraphValue]] = [:]
+  private(set) var parameters: [ObjectIdentifier: Parameter] = [:]
+  private var inputIndex: [ObjectIdentifier: Int] = [:]
+  /// Writes to buffers by the model that makes them, kept if that model turns out to be training.
+  private(set) var bufferWrites: [(owner: ModelValue, parameter: Parameter, value: GraphValue)] = []
+  private(set) var parameterWrites: [ObjectIdentifier: GraphValue] = [:]
+  var stateWrites: [(slot: OptimizerSlot, index: Int, input: Int, value: GraphValue)] = []
+  var steppedSlots: [OptimizerSlot] = []
+  var minimizations = 0
+  /// Values whose gradient was taken with respect to a model: what they depend on is in training mode.
+  var trainedValues: [GraphValue] = []
+  /// The model whose mode each switch node decides.
+  var modeOwners: [Int: ModelValue] = [:]
+  var prints: [[TextPiece]] = []
+  var assertions: [(message: String, site: Site)] = []
+  var isInsideOwnGradient = false
+  /// Optimizer state made for this trace, kept only if the step runs to its end.
+  var newSlots: [OptimizerSlot] = []
+
+  init(_ interpreter: Interpreter, isStep: Bool) {
+    self.interpreter = interpreter
+    self.isStep = isStep
+    builder = GraphBuilder(evaluator: isStep ? nil : interpreter.evaluator)
+    interpreter.traceSerial += 1
+    serial = interpreter.traceSerial
+  }
+
+  func finish() { isRecording = false }
+
+  static func escaped(at site: Site) -> Failure {
+    Failure(
+      "escaped-value", "this value belongs to a step that has ended", at: site,
+      notes: ["inside a step tensors have no elements yet, so they cannot be kept in variables outside"],
+      help: "return it from the step")
+  }
+
+  // MARK: Nodes
+
+  func setOrigin(_ site: Site) { builder.origin = Origin(site: site, path: path, phase: phase) }
+
+  /// Enters a model's function; the returned path is for `leave`.
+  func enter(_ model: ModelValue) -> String {
+    defer { path = model.path }
+    return path
+  }
+
+  func enterPath(_ new: String) -> String {
+    defer { path = new }
+    return path
+  }
+
+  func leave(_ outer: String) { path = outer }
+
+  func wrap(_ value: GraphValue, isNumber: Bool, made: Site?) -> Value {
+    .tensor(
+      TensorValue(
+        value, in: self, concrete: builder.concrete(of: value), isNumber: isNumber, made: made))
+  }
+
+  /// The graph value of a tensor: its own, or a constant of its elements.
+  func value(of tensor: TensorValue, at site: Site) throws -> GraphValue {
+    if let value = tensor.value, tensor.trace === self { return value }
+    guard let real = tensor.tensor else { throw Trace.escaped(at: site) }
+    return builder.constant(real)
+  }
+
+  func randomKey() throws -> GraphValue {
+    if let key { return key }
+    let interpreter = self.interpreter
+    if isStep {
+      feeds.append(.randomKey)
+      let value = builder.input(TensorType(.i64, [2]))
+      key = value
+      return value
+    }
+    let value = builder.constant(
+      Tensor(integers: [interpreter.seed, interpreter.tick], shape: [2]))
+    interpreter.tick += 1
+    key = value
+    return value
+  }
+
+  // MARK: Inputs
+
+  /// The traced form of a value from outside the step: its tensors and numbers become inputs.
+  func capture(_ source: Source, _ value: Value, at site: Site) throws(Failure) -> Value {
+    let key = source.key
+    if let known = captured[key] { return known }
+    let (pattern, lifted) = lift(value, made: site)
+    sources.append((source, pattern))
+    captured[key] = lifted
+    return lifted
+  }
+
+  private func lift(_ value: Value, made: Site) -> (Pattern, Value) {
+    switch value {
+    case .tensor(let tensor):
+      if tensor.isTraced, tensor.trace === self { return (.tensor(tensor.type), value) }
+      let input = builder.input(tensor.type)
+      feeds.append(.leaf(leafCount))
+      leafCount += 1
+      return (
+        .tensor(tensor.type),
+        .tensor(TensorValue(input, in: self, concrete: nil, isNumber: false, made: tensor.made ?? made))
+      )
+    case .int(let number): return (.int, number_(Double(number), .i64, made))
+    case .double(let number): return (.double, number_(number, .f64, made))
+    case .none: return (.none, value)
+    case .bool(let flag): return (.bool(flag), value)
+    case .dtype(let dtype): return (.dtype(dtype), value)
+    case .string(let string): return (.string(string.text), value)
+    case .range(let range): return (.range(range.start, range.end), value)
+    case .list(let list):
+      let parts = list.items.map { lift($0, made: made) }
+      return (.list(parts.map(\.0)), .list(ListValue(parts.map(\.1), site: list.site)))
+    case .record(let record):
+      let parts = record.items.map { lift($0, made: made) }
+      return (
+        .record(record.names, parts.map(\.0)),
+        .record(RecordValue(names: record.names, items: parts.map(\.1)))
+      )
+    case .callable(let callable):
+      if callable.isFunction {
+        let function = unsafeDowncast(callable, to: FunctionValue.self)
+        if function.ownGradient == nil {
+          return (
+            .function(function.template, function.captured, owner: function.owner), value
+          )
+        }
+      }
+      return (.identity(callable), value)
+    case .model(let model): return (.identity(model), value)
+    case .optimizer(let optimizer): return (.identity(optimizer), value)
+    case .object(let object): return (.identity(object), value)
+    case .cell, .unset: return (.none, value)
+    }
+  }
+
+  private func number_(_ number: Double, _ dtype: DType, _ made: Site) -> Value {
+    let input = builder.input(TensorType(dtype, .scalar))
+    feeds.append(.leaf(leafCount))
+    leafCount += 1
+    exampleNumbers[input.id] = number
+    return .tensor(TensorValue(input, in: self, concrete: nil, isNumber: true, made: made))
+  }
+
+  /// A host number of the runtime's own, such as an optimizer's step number.
+  func numberInput(_ feed: InputFeed, _ number: Double, _ dtype: DType, made: Site) -> TensorValue {
+    let input = builder.input(TensorType(dtype, .scalar))
+    feeds.append(feed)
+    exampleNumbers[input.id] = number
+    return TensorValue(input, in: self, concrete: nil, isNumber: true, made: made)
+  }
+
+  func tensorInput(_ feed: InputFeed, _ type: TensorType) -> (value: GraphValue, index: Int) {
+    feeds.append(feed)
+    let value = builder.input(type)
+    return (value, builder.graph.inputs.count - 1)
+  }
+
+  // MARK: Parameters
+
+  /// Makes a parameter's value an input to differentiate, in a recording.
+  func track(_ parameter: Parameter) -> GraphValue {
+    let id = ObjectIdentifier(parameter)
+    if let value = histories[id]?.last { return value }
+    let value = builder.input(parameter.tensor.type, concrete: isStep ? nil : parameter.tensor)
+    if isStep { feeds.append(.parameter(parameter)) }
+    histories[id] = [value]
+    parameters[id] = parameter
+    inputIndex[id] = builder.graph.inputs.count - 1
+    return value
+  }
+
+  func read(_ parameter: Parameter, at site: Site) throws(Failure) -> TensorValue {
+    if !isStep, histories[ObjectIdentifier(parameter)] == nil {
+      return TensorValue(parameter.tensor, made: parameter.made)
+    }
+    let value = track(parameter)
+    return TensorValue(
+      value, in: self, concrete: builder.concrete(of: value), isNumber: false, made: parameter.made)
+  }
+
+  /// Buffers written inside a trace; params are changed by `minimize` alone.
+  func write(
+    _ value: TensorValue, to parameter: Parameter, owner: ModelValue, at site: Site
+  ) throws(Failure) {
+    guard parameter.isBuffer else {
+      throw Failure(
+        "assignment-in-step", "a param cannot be assigned inside a step or `grad`", at: site,
+        help: "use `minimize`, or make it a buffer")
+    }
+    guard isStep else { return }  // `grad` never writes buffers.
+    _ = track(parameter)
+    do {
+      let new = try builder.cast(self.value(of: value, at: site), to: parameter.tensor.dtype)
+      guard new.shape == parameter.tensor.shape else {
+        throw Failure(
+          "shape-mismatch",
+          "a buffer keeps its shape inside a step: it is \(parameter.tensor.type), the new value \(value.type)",
+          at: site)
+      }
+      bufferWrites.append((owner, parameter, new))
+    } catch {
+      throw Failure.from(error, at: site)
+    }
+  }
+
+  /// Notes the new value of a parameter; later reads in the step see it.
+  func update(_ parameter: Parameter, to value: GraphValue) {
+    let id = ObjectIdentifier(parameter)
+    histories[id, default: []].append(value)
+    parameterWrites[id] = value
+  }
+
+  func inputIndex(of parameter: Parameter) -> Int { inputIndex[ObjectIdentifier(parameter)]! }
+
+  // MARK: Host numbers
+
+  /// What a traced number is now. From here on the plan holds only while it stays so.
+  func hostNumber(of tensor: TensorValue, at site: Site) throws(Failure) -> Value {
+    if let real = tensor.tensor { return interpreter.hostNumber(real) }
+    guard let value = tensor.value, let number = evaluate(value) else {
+      throw Failure(
+        "traced-value", "the value is not known while the step is traced", at: site,
+        notes: ["a step is compiled once for all values of its tensors"],
+        help: "use `where(condition, a, b)`, or compute it before the step and pass it in")
+    }
+    if !numberGuards.contains(where: { $0.value.id == value.id }) {
+      numberGuards.append((value, number))
+    }
+    switch value.dtype {
+    case .bool: return .bool(number != 0)
+    case .i64, .i32, .u8: return .int(Int(number))
+    default: return .double(number)
+    }
+  }
+
+  func hostBool(of tensor: TensorValue, at site: Site) throws(Failure) -> Bool {
+    guard tensor.isNumber else {
+      throw Failure(
+        "traced-condition", "this condition depends on tensor values, which a step does not know while it is traced",
+        at: site, help: "use `where(condition, a, b)`")
+    }
+    if case .bool(let flag) = try hostNumber(of: tensor, at: site) { return flag }
+    throw Failure(
+      "bad-condition", "a condition must be true or false, got a number", at: site,
+      help: "compare it, as in `x != 0`")
+  }
+
+  /// The value of a node that depends on numbers alone, by the reference.
+  private func evaluate(_ value: GraphValue) -> Double? {
+    evaluateNumber(value, in: builder.graph) { exampleNumbers[$0.id] }
+  }
+}
+
+/// Evaluates a host number of a graph; nil where it depends on something that `known` does not know.
+func evaluateNumber(
+  _ value: GraphValue, in graph: Graph, known: (GraphValue) -> Double?
+) -> Double? {
+  if let number = known(value) { return number }
+  switch graph.definition(of: value) {
+  case .input: return nil
+  case .constant(let tensor): return tensor.elementCount == 1 ? tensor.scalar : nil
+  case .result(let index, let position):
+    let node = graph.nodes[index]
+    guard type(of: node.op).traits.effect == .pure else { return nil }
+    var operands: [ReferenceTensor] = []
+    for operand in node.operands {
+      guard operand.type.elementCount == 1,
+        let number = evaluateNumber(operand, in: graph, known: known)
+      else { return nil }
+      operands.append(ReferenceTensor(operand.type, [number]))
+    }
+    return try? node.op.reference(operands)[position].values.first
+  }
+}
+
+/// A whole number where the program needs one now: a size, an axis, a bound.
+func hostInteger(_ value: Value, _ what: String, at site: Site) throws(Failure) -> Int {
+  switch value {
+  case .int(let number): return number
+  case .double(let number) where number == number.rounded() && abs(number) < 0x1p53:
+    return Int(number)
+  case .tensor(let tensor) where tensor.type.elementCount == 1:
+    if tensor.isNumber, let trace = tensor.trace, trace.isRecording {
+      return try hostInteger(trace.hostNumber(of: tensor, at: site), what, at: site)
+    }
+    if let real = tensor.tensor, tensor.dtype.isInteger { return real.integerScalar }
+    if tensor.tensor == nil, let trace = tensor.trace {
+      return try hostInteger(trace.hostNumber(of: tensor, at: site), what, at: site)
+    }
+  default: break
+  }
+  throw Failure("bad-argument", "\(what) must be a whole number, got \(value.described)", at: site)
+}
+
+func hostDouble(_ value: Value, _ what: String, at site: Site) throws(Failure) -> Double {
+  switch value {
+  case .int(let number): return Double(number)
+  case .double(let number): return number
+  case .tensor(let tensor) where tensor.type.elementCount == 1:
+    if let trace = tensor.trace, trace.isRecording, tensor.tensor == nil {
+      return try hostDouble(trace.hostNumber(of: tensor, at: site), what, at: site)
+    }
+    if let real = tensor.tensor { return real.scalar }
+  default: break
+  }
+  throw Failure("bad-argument", "\(what) must be a number, got \(value.described)", at: site)
+}

@@ -1,0 +1,87 @@
+import Graphs
+import Tensors
+
+extension Graph {
+  /// Makes every reader of a key read the value instead.
+  mutating func replaceUses(_ replacement: [Int: GraphValue]) {
+    if replacement.isEmpty { return }
+    func replaced(_ value: GraphValue) -> GraphValue { replacement[value.id] ?? value }
+    for index in nodes.indices {
+      for position in nodes[index].operands.indices {
+        nodes[index].operands[position] = replaced(nodes[index].operands[position])
+      }
+    }
+    outputs = outputs.map(replaced)
+    for index in writes.indices { writes[index].value = replaced(writes[index].value) }
+    for index in effects.indices {
+      switch effects[index].kind {
+      case .assertion(let value): effects[index].kind = .assertion(replaced(value))
+      case .report(let values, let slot): effects[index].kind = .report(values.map(replaced), slot: slot)
+      }
+    }
+  }
+}
+
+/// Merges nodes that compute the same thing: equal ops on the same operands. Random ops carry their place
+/// in the trace, so two draws never merge.
+///
+/// Before: `a = exp(x)  b = exp(x)  c = a + b`. After: `a = exp(x)  c = a + a`.
+package func mergeCommonSubexpressions(_ graph: inout Graph) {
+  struct Key: Hashable {
+    let op: AnyHashable
+    let operands: [Int]
+  }
+  var known: [Key: [GraphValue]] = [:]
+  var replacement: [Int: GraphValue] = [:]
+  var constants: [UInt64: GraphValue] = [:]
+  // Single numbers that are equal are one constant.
+  for (id, value) in graph.values.enumerated() {
+    guard case .constant(let tensor) = value.definition, tensor.shape.rank == 0, tensor.dtype != .i64
+    else { continue }
+    let key = tensor.scalar.bitPattern ^ (UInt64(tensor.dtype.rawValue) &* 0x9E37_79B9_7F4A_7C15)
+    if let first = constants[key], first.type == value.type,
+      case .constant(let other) = graph.values[first.id].definition,
+      other.scalar.bitPattern == tensor.scalar.bitPattern
+    {
+      replacement[id] = first
+    } else {
+      constants[key] = GraphValue(id: id, type: value.type)
+    }
+  }
+  for index in graph.nodes.indices {
+    var node = graph.nodes[index]
+    node.operands = node.operands.map { replacement[$0.id] ?? $0 }
+    graph.nodes[index] = node
+    let key = Key(op: AnyHashable(node.op), operands: node.operands.map(\.id))
+    if let first = known[key] {
+      for (result, earlier) in zip(node.results, first) { replacement[result.id] = earlier }
+    } else {
+      known[key] = node.results
+    }
+  }
+  graph.replaceUses(replacement)
+}
+
+/// Removes nodes that nothing leaving the graph depends on.
+package func removeDeadCode(_ graph: inout Graph) {
+  var needed = [Bool](repeating: false, count: graph.values.count)
+  for value in graph.outputs + graph.writes.map(\.value) { needed[value.id] = true }
+  for effect in graph.effects {
+    switch effect.kind {
+    case .assertion(let value): needed[value.id] = true
+    case .report(let values, _): for value in values { needed[value.id] = true }
+    }
+  }
+  var kept: [Graph.Node] = []
+  for node in graph.nodes.reversed() where node.results.contains(where: { needed[$0.id] }) {
+    for operand in node.operands { needed[operand.id] = true }
+    kept.append(node)
+  }
+  graph.nodes = kept.reversed()
+  // Nodes moved, so values learn their producers anew.
+  for (index, node) in graph.nodes.enumerated() {
+    for (position, result) in node.results.enumerated() {
+      graph.values[result.id].definition = .result(node: index, index: position)
+    }
+  }
+}
