@@ -57,7 +57,8 @@ let package = Package(
     .testTarget(name: "SyntaxTests", dependencies: ["Syntax", "Support"]),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "Support"]),
     .testTarget(
-      name: "OpsTests", dependencies: ["Ops", "Graphs", "Tensors", "Execution", "Passes", "Support"]),
+      name: "OpsTests",
+      dependencies: ["Ops", "Kernels", "Graphs", "Tensors", "Execution", "Passes", "Support"]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "Tensors", "Support"]),
     .testTarget(
       name: "InterpreterTests",

@@ -46,6 +46,23 @@ package enum OpCatalog {
     Sqrt.self,
     Subtract.self,
     Tanh.self,
+
+    // Convolution
+    AveragePool.self,
+    AveragePoolGradient.self,
+    Conv2D.self,
+    Conv2DInputGradient.self,
+    Conv2DWeightGradient.self,
+    MaxPool.self,
+    MaxPoolGradient.self,
+    MaxPoolSelect.self,
+
+    // Random
+    Categorical.self,
+    Normal.self,
+    Permutation.self,
+    RandomInteger.self,
+    Uniform.self,
   ]
 
   /// The op spelled `name` in programs, if there is one.

@@ -29,12 +29,13 @@ package struct Conv2D: TensorOp {
   package init(_ attributes: ConvolutionAttributes) { self.attributes = attributes }
 
   package init(_ attributes: Attributes, operands: [TensorType]) throws(OpRejection) {
-    try requireCount(2, operands)
     self.attributes = try ConvolutionAttributes(
       attributes, image: operands[0].extent("the image"), filter: operands[1].extent("the weight"))
   }
 
   package func resultTypes(of operands: [TensorType]) throws(OpRejection) -> [TensorType] {
+    try Self.requireDTypes(of: operands)
+    try Self.requireOneDType(of: operands)
     let sizes = try attributes.sizes(operands[0], operands[1])
     return [TensorType(operands[0].dtype, sizes.outputShape)]
   }
@@ -124,7 +125,7 @@ package struct Conv2D: TensorOp {
       [("padding", .string("valid"))], message: "whole numbers or \"same\", got \"valid\""),
     .init(
       "dtypes", [TensorType(.f32, [1, 1, 4, 4]), TensorType(.f64, [1, 1, 3, 3])],
-      message: "operands must have one dtype"),
+      message: "expects operands of one dtype"),
   ]
 }
 

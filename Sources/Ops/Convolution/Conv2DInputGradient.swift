@@ -32,15 +32,15 @@ package struct Conv2DInputGradient: TensorOp {
   }
 
   package init(_ attributes: Attributes, operands: [TensorType]) throws(OpRejection) {
-    try requireCount(2, operands)
     image = try attributes.extent("size")
     self.attributes = try ConvolutionAttributes(
       attributes, image: image, filter: operands[1].extent("the weight"))
   }
 
   package func resultTypes(of operands: [TensorType]) throws(OpRejection) -> [TensorType] {
+    try Self.requireDTypes(of: operands)
+    try Self.requireOneDType(of: operands)
     let (dy, weight) = (operands[0], operands[1])
-    try requireSameFloating(dy, weight)
     _ = try dy.extent("the cotangent")
     _ = try weight.extent("the weight")
     let x = TensorType(

@@ -31,15 +31,15 @@ package struct Conv2DWeightGradient: TensorOp {
   }
 
   package init(_ attributes: Attributes, operands: [TensorType]) throws(OpRejection) {
-    try requireCount(2, operands)
     filter = try attributes.extent("size")
     self.attributes = try ConvolutionAttributes(
       attributes, image: operands[0].extent("the image"), filter: filter)
   }
 
   package func resultTypes(of operands: [TensorType]) throws(OpRejection) -> [TensorType] {
+    try Self.requireDTypes(of: operands)
+    try Self.requireOneDType(of: operands)
     let (x, dy) = (operands[0], operands[1])
-    try requireSameFloating(x, dy)
     _ = try x.extent("the image")
     _ = try dy.extent("the cotangent")
     guard x.shape[1] % attributes.groups == 0 else {

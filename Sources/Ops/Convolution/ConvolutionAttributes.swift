@@ -45,7 +45,6 @@ package struct ConvolutionAttributes: Hashable, Sendable {
 
   /// Returns the sizes of x [n, c, h, w] convolved with weight [o, c / groups, kh, kw], or says why they do not fit.
   func sizes(_ x: TensorType, _ weight: TensorType) throws(OpRejection) -> ConvolutionSizes {
-    try requireSameFloating(x, weight)
     let image = try x.extent("the image")
     let filter = try weight.extent("the weight")
     let (channels, filters) = (x.shape[1], weight.shape[0])

@@ -1,0 +1,47 @@
+import Tensors
+
+/// y = the mean of each window's pixels, margins counted as zeros.
+package func averagePool(_ x: TensorView, into y: TensorView, _ sizes: PoolSizes) {
+  if y.dtype == .f64 {
+    averagePool(x.of(Double.self), y.of(Double.self), sizes)
+  } else {
+    averagePool(x.of(Float.self), y.of(Float.self), sizes)
+  }
+}
+
+/// dx = each element of dy spread in equal parts over its window.
+package func averagePoolGradient(_ dy: TensorView, into dx: TensorView, _ sizes: PoolSizes) {
+  if dx.dtype == .f64 {
+    averagePoolGradient(dy.of(Double.self), dx.of(Double.self), sizes)
+  } else {
+    averagePoolGradient(dy.of(Float.self), dx.of(Float.self), sizes)
+  }
+}
+
+@inline(__always)
+private func averagePool<Scalar: BinaryFloatingPoint>(
+  _ x: UnsafeMutablePointer<Scalar>, _ y: UnsafeMutablePointer<Scalar>, _ sizes: PoolSizes
+) {
+  let count = sizes.planeCount * sizes.output.area
+  y.update(repeating: 0, count: count)
+  let step = sizes.window.stride.width
+  forEachPooledLine(sizes) { target, source, inside in
+    let line = y + target
+    for i in inside { line[i] += x[source &+ i &* step] }
+  }
+  let share = 1 / Scalar(sizes.window.size.area)
+  for i in 0..<count { y[i] *= share }
+}
+
+@inline(__always)
+private func averagePoolGradient<Scalar: BinaryFloatingPoint>(
+  _ dy: UnsafeMutablePointer<Scalar>, _ dx: UnsafeMutablePointer<Scalar>, _ sizes: PoolSizes
+) {
+  dx.update(repeating: 0, count: sizes.planeCount * sizes.image.area)
+  let step = sizes.window.stride.width
+  let share = 1 / Scalar(sizes.window.size.area)
+  forEachPooledLine(sizes) { target, source, inside in
+    let line = dy + target
+    for i in inside { dx[source &+ i &* step] += line[i] * share }
+  }
+}

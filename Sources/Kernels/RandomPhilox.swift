@@ -1,0 +1,69 @@
+import Tensors
+
+/// The random numbers of one op in one step: a pure function from an element's index to 128 random bits.
+///
+/// The function is Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel Random Numbers: As Easy as
+/// 1, 2, 3", 2011). The counter is the element's index and the op's ordinal; the key is drawn from the
+/// program's seed and the tick, so nothing has to be stored to draw the same numbers again.
+package struct RandomStream: Sendable {
+  private let key: (UInt32, UInt32)
+  private let ordinal: UInt64
+
+  package init(seed: Int, tick: Int, ordinal: Int) {
+    let seed = UInt64(bitPattern: Int64(seed))
+    let tick = UInt64(bitPattern: Int64(tick))
+    let mixed = philox(
+      counter: (low(tick), high(tick), 0, 0), key: (low(seed), high(seed)))
+    key = (mixed.0, mixed.1)
+    self.ordinal = UInt64(bitPattern: Int64(ordinal))
+  }
+
+  /// Reads (seed, tick) from the key operand, a contiguous i64[2].
+  package init(key: TensorView, ordinal: Int) {
+    let words = key.base.assumingMemoryBound(to: Int64.self)
+    self.init(seed: Int(words[0]), tick: Int(words[1]), ordinal: ordinal)
+  }
+
+  /// Returns the four words that belong to an element.
+  @inline(__always)
+  package func words(at element: Int) -> (UInt32, UInt32, UInt32, UInt32) {
+    let element = UInt64(truncatingIfNeeded: element)
+    return philox(
+      counter: (low(element), high(element), low(ordinal), high(ordinal)), key: key)
+  }
+
+  /// Returns 64 random bits that belong to an element.
+  @inline(__always)
+  package func bits(at element: Int) -> UInt64 {
+    let words = words(at: element)
+    return UInt64(words.0) << 32 | UInt64(words.1)
+  }
+
+  /// Returns a number in [0, 1) that belongs to an element, on a grid of 2^-53.
+  @inline(__always)
+  package func unit(at element: Int) -> Double {
+    Double(bits(at: element) >> 11) * 0x1p-53
+  }
+}
+
+/// One block of Philox4x32-10: four words from a counter of four and a key of two.
+@inline(__always)
+package func philox(
+  counter: (UInt32, UInt32, UInt32, UInt32), key: (UInt32, UInt32)
+) -> (UInt32, UInt32, UInt32, UInt32) {
+  var (c0, c1, c2, c3) = counter
+  var (k0, k1) = key
+  for _ in 0..<10 {
+    let a = UInt64(c0) &* 0xD251_1F53
+    let b = UInt64(c2) &* 0xCD9E_8D57
+    (c0, c1, c2, c3) = (high(b) ^ c1 ^ k0, low(b), high(a) ^ c3 ^ k1, low(a))
+    k0 &+= 0x9E37_79B9
+    k1 &+= 0xBB67_AE85
+  }
+  return (c0, c1, c2, c3)
+}
+
+@inline(__always)
+private func low(_ word: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: word) }
+@inline(__always)
+private func high(_ word: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: word >> 32) }
