@@ -54,10 +54,15 @@ package struct Power: ElementwiseBinary {
         (0, 0), (0, 2), (-0.0, 3), (0, -1), (-2, 3), (-2, -2), (-8, 0.5), (-1, .infinity), (1, .nan),
         (.nan, 0), (.nan, 1), (2, 200), (2, -140), (.infinity, -1), (-.infinity, 3), (0.5, .infinity),
       ])
-      + [0.5, 1, 2, 3, -1, 0, 2.5].map { exponent in
-        OpSample(
-          "exponent \(exponent)",
-          [.uniform([6], 0.5...3), .values(Array(repeating: exponent, count: 6), [6], dtype: .f32)])
+      + [DType.f32, .f64].flatMap { dtype in
+        [0.5, 1, 2, 3, -1, 0, 2.5].map { exponent in
+          OpSample(
+            "exponent \(exponent), \(dtype)",
+            [
+              .values([0.5, 0.7, 1, 1.3, 2, 3], [6], dtype: dtype),
+              .values(Array(repeating: exponent, count: 6), [6], dtype: dtype),
+            ])
+        }
       }
   }
 }
