@@ -37,12 +37,13 @@ package struct Power: ElementwiseBinary {
         return [try g.multiply(dy, g.multiply(power, g.number(exponent, like: a))), nil]
       }
       let (zero, one) = (try g.zeros(like: a), try g.number(1, like: a))
-      // The exponent 0 makes da 0, whatever a^-1 would be.
-      let isConstant = try g.equal(b, zero)
-      let power = try g.power(a, g.select(isConstant, one, g.subtract(b, one)))
+      let isZero = try g.equal(a, zero)
+      // 0^0 is 1 all around: its slope is 0, not 0 times 0^-1.
+      let isFlat = try g.logicalAnd(isZero, g.equal(b, zero))
+      let power = try g.power(a, g.select(isFlat, one, g.subtract(b, one)))
       let da = try g.multiply(dy, g.multiply(b, power))
       // 0^b stays 0 as b > 0 changes: the logarithm is taken of 1 there.
-      let logarithm = try g.log(g.select(g.equal(a, zero), one, a))
+      let logarithm = try g.log(g.select(isZero, one, a))
       return [da, try g.multiply(dy, g.multiply(at.result, logarithm))]
     }
   }
@@ -54,7 +55,7 @@ package struct Power: ElementwiseBinary {
         (0, 0), (0, 2), (-0.0, 3), (0, -1), (-2, 3), (-2, -2), (-8, 0.5), (-1, .infinity), (1, .nan),
         (.nan, 0), (.nan, 1), (2, 200), (2, -140), (.infinity, -1), (-.infinity, 3), (0.5, .infinity),
       ])
-      + [DType.f32, .f64].flatMap { dtype in
+      + [DType.f32, .f64].flatMap { (dtype: DType) in
         [0.5, 1, 2, 3, -1, 0, 2.5].map { exponent in
           OpSample(
             "exponent \(exponent), \(dtype)",
