@@ -66,7 +66,8 @@ struct DiagnosticRenderer {
       let whole = site.file.range(ofLine: line)
       let first = min(start, whole.upperBound)
       // Of a site over several lines the first is marked.
-      range = first - whole.lowerBound..<max(first, min(site.end, whole.upperBound)) - whole.lowerBound
+      range =
+        first - whole.lowerBound..<max(first, min(site.end, whole.upperBound)) - whole.lowerBound
       self.text = text
       self.isPrimary = isPrimary
     }
@@ -163,7 +164,9 @@ struct DiagnosticRenderer {
   private static func underline(_ spans: [Span]) -> [Row] {
     var first = Row()
     for span in spans where !span.isPrimary { first.fill(span.start..<span.end, with: "-", .label) }
-    for span in spans where span.isPrimary { first.fill(span.start..<span.end, with: "^", .primary) }
+    for span in spans where span.isPrimary {
+      first.fill(span.start..<span.end, with: "^", .primary)
+    }
     var hanging = spans.filter { !$0.text.isEmpty }.sorted {
       ($0.start, $0.end) < ($1.start, $1.end)
     }
@@ -191,7 +194,8 @@ struct DiagnosticRenderer {
   // MARK: - Notes and trace
 
   private mutating func renderNote(_ note: String) {
-    for (index, line) in note.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+    for (index, line) in note.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
+    {
       lines.append(index == 0 ? margin("= ") + line : spaces(gutter + 3) + line)
     }
   }

@@ -118,13 +118,15 @@ enum Radix: Int {
 
 /// The units of byte literals: `64MiB`.
 enum ByteUnit: String {
-  case KiB, MiB, GiB
+  case kibi = "KiB"
+  case mebi = "MiB"
+  case gibi = "GiB"
 
   var scale: Double {
     switch self {
-    case .KiB: 0x1p10
-    case .MiB: 0x1p20
-    case .GiB: 0x1p30
+    case .kibi: 0x1p10
+    case .mebi: 0x1p20
+    case .gibi: 0x1p30
     }
   }
 }

@@ -83,8 +83,8 @@ struct Lexer {
     var isPlain = true
     while true {
       let byte = bytes[offset]
-      let class_ = tables.classes[Int(byte)]
-      if class_ == .letter || class_ == .digit {
+      let byteClass = tables.classes[Int(byte)]
+      if byteClass == .letter || byteClass == .digit {
         code = code &<< 5 | UInt64(byte & 31)
         isPlain = isPlain && byte >= 0x61
         offset += 1

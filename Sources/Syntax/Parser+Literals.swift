@@ -26,7 +26,8 @@ extension Parser {
   }
 
   private func textWithoutSeparators(_ token: Token) -> String {
-    String(decoding: bytes[token.start..<token.end].filter { $0 != UInt8(ascii: "_") }, as: UTF8.self)
+    String(
+      decoding: bytes[token.start..<token.end].filter { $0 != UInt8(ascii: "_") }, as: UTF8.self)
   }
 
   private mutating func parseInteger(_ text: String, at site: Site) -> Int {
@@ -58,7 +59,8 @@ extension Parser {
       Diagnostic(
         "bad-number",
         isTooLarge
-          ? "`\(text)` does not fit in a 64-bit integer" : "`\(text)` is not a whole number of bytes",
+          ? "`\(text)` does not fit in a 64-bit integer"
+          : "`\(text)` is not a whole number of bytes",
         at: site,
         help: isTooLarge ? nil : "the nearest are \(Int(value)) and \(Int(value) + 1) bytes"))
     return 0
@@ -172,7 +174,9 @@ extension Parser {
       report(
         Diagnostic(
           "bad-escape", "`\(site.text)` is no escape", at: site,
-          help: "escapes are `\\n \\t \\r \\0 \\e \\\\ \\\" \\{ \\} \\u{1F600}`; a backslash is `\\\\`"))
+          help:
+            "escapes are `\\n \\t \\r \\0 \\e \\\\ \\\" \\{ \\} \\u{1F600}`; a backslash is `\\\\`")
+      )
       return after
     }
     return offset + 2

@@ -7,7 +7,8 @@ extension Parser {
     let word = tokens[first].kind == .name ? text(of: tokens[first]) : ""
     if let help = Mistakes.statementHelp[word], index == first + 1 {
       try fail(
-        Diagnostic("syntax", "`\(word)` begins no statement", at: site(of: tokens[first]), help: help))
+        Diagnostic(
+          "syntax", "`\(word)` begins no statement", at: site(of: tokens[first]), help: help))
     }
     var help: String?
     switch kind {
@@ -92,7 +93,8 @@ extension Parser {
           help: "write `0.\(text(of: following))`"))
     case .slashSlash, .slash: help = "a comment begins with `#`"
     case .pipe: help = "a pipe goes on from a value: `x |> f`"
-    case .dotDot, .ellipsis, .halfOpen: help = "a range is `a...b` (closed) or `a..<b`; `..` stands only in `x[.., 0]`"
+    case .dotDot, .ellipsis, .halfOpen:
+      help = "a range is `a...b` (closed) or `a..<b`; `..` stands only in `x[.., 0]`"
     case .equal: help = "a name stands before `=`: `x = 1`"
     case .else: help = "`else` follows the `}` of an `if`"
     case .leftBrace: help = "braces hold blocks; a record is `(name: \"a\", rate: 0.1)`"

@@ -210,7 +210,8 @@ extension Parser {
       for field in fields { parts.append(try makeTarget(field.value, from: first)) }
       return .tuple(parts, site: expression.site)
     case .list:
-      try failTarget(expression, "a list", help: "parts are taken with parentheses: `(a, b) = pair`")
+      try failTarget(
+        expression, "a list", help: "parts are taken with parentheses: `(a, b) = pair`")
     case .call(let callee, _):
       try failTarget(expression, "a call", help: functionHelp(callee))
     case .comparisonChain, .and, .or:

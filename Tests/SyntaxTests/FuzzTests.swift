@@ -5,10 +5,14 @@ import Testing
 /// No input, however broken, may trap; and every diagnostic points into the file.
 @Suite struct FuzzTests {
   private static let tokens: [String] = [
-    "(", ")", "[", "]", "{", "}", "\"", "{{", "\\", "'", "\n", "\n\n", ";", ",", ":", ".", "..", "...", "..<",
-    "|>", "->", "=", "==", "+=", "-", "^", "**", "&&", "!", "@", "fn ", "model ", "optimizer ", "step ",
-    "param ", "state ", "input ", "use ", "for ", " in ", "while ", "if ", " else ", "return ", "break",
-    " not ", " with ", " with grad: ", "none", "0", "1.5", "9223372036854775808", "0x", "1e", "64MiB", "x",
+    "(", ")", "[", "]", "{", "}", "\"", "{{", "\\", "'", "\n", "\n\n", ";", ",", ":", ".", "..",
+    "...", "..<",
+    "|>", "->", "=", "==", "+=", "-", "^", "**", "&&", "!", "@", "fn ", "model ", "optimizer ",
+    "step ",
+    "param ", "state ", "input ", "use ", "for ", " in ", "while ", "if ", " else ", "return ",
+    "break",
+    " not ", " with ", " with grad: ", "none", "0", "1.5", "9223372036854775808", "0x", "1e",
+    "64MiB", "x",
     "# doc\n", "#> 1\n", "\u{0}", "\u{FF}", "変", "“", "\t", "\r\n",
   ]
 
@@ -55,7 +59,8 @@ import Testing
     case 2:
       if place < bytes.count { bytes[place] = UInt8.random(in: 0...255, using: &random) }
     case 3:
-      bytes.insert(contentsOf: bytes[place..<end], at: Int.random(in: 0...bytes.count, using: &random))
+      bytes.insert(
+        contentsOf: bytes[place..<end], at: Int.random(in: 0...bytes.count, using: &random))
     case 4:
       let token = tokens[Int.random(in: 0..<tokens.count, using: &random)]
       bytes.insert(contentsOf: token.utf8, at: place)

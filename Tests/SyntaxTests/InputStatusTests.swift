@@ -12,8 +12,10 @@ import Testing
 
   @Test(arguments: [
     "f(", "f(1,", "x = [1, 2", "x = (a", "fn f(x) {", "fn f(x) {\n  y = x", "fn f(x) =", "fn f(x)",
-    "x =", "x +", "a and", "not", "x |>", "train with", "train with a:", "for", "for x in", "for x in xs",
-    "while a", "if a {", "if a { b } else", "model M(a) {\n  param w = 1", "a,", "x[1:", "fn f(x) ->",
+    "x =", "x +", "a and", "not", "x |>", "train with", "train with a:", "for", "for x in",
+    "for x in xs",
+    "while a", "if a {", "if a { b } else", "model M(a) {\n  param w = 1", "a,", "x[1:",
+    "fn f(x) ->",
     "f(fn(x) {", "x.", "fn f(x) { # open", "x += ", "-",
   ])
   func incomplete(text: String) {
@@ -23,7 +25,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ")", "f(1]", "x = )", "\"open", "f(\"open", "let x = 3", "1 = x", "f(1 2", "x = 12abc", "}", "input x",
+    ")", "f(1]", "x = )", "\"open", "f(\"open", "let x = 3", "1 = x", "f(1 2", "x = 12abc", "}",
+    "input x",
     "x = 2 ** ", "break", "fn f", "x = 99999999999999999999",
   ])
   func invalid(text: String) {

@@ -126,8 +126,8 @@ import Testing
     (
       #"""
       x = [1, 2
-      
-      
+
+
       """#,
       #"unclosed-bracket 1:10 `[` is not closed before the text ends"#
     ),

@@ -71,7 +71,8 @@ import Testing
 
   @Test func withoutSiteOrExtras() {
     expect(
-      Diagnostic(.warning, "missing-file", "no file `a.nn`", at: nil, help: "see `gradus help run`"),
+      Diagnostic(
+        .warning, "missing-file", "no file `a.nn`", at: nil, help: "see `gradus help run`"),
       renders: """
         warning[missing-file]: no file `a.nn`
            = help: see `gradus help run`
@@ -164,7 +165,9 @@ import Testing
     expect(
       Diagnostic(
         "unknown-name", "no `y` here", at: site("y", in: file),
-        labels: [.init(site: site("z", in: file), text: "变"), .init(site: site("变", in: file), text: "w")]),
+        labels: [
+          .init(site: site("z", in: file), text: "变"), .init(site: site("变", in: file), text: "w"),
+        ]),
       renders: """
         error[unknown-name]: no `y` here
           --> t.nn:1:20
@@ -253,11 +256,15 @@ import Testing
 }
 
 @Suite struct DidYouMeanTests {
-  private let names = ["relu", "gelu", "train", "mean", "median", "softmax", "log_softmax", "x", "w1", "w2"]
+  private let names = [
+    "relu", "gelu", "train", "mean", "median", "softmax", "log_softmax", "x", "w1", "w2",
+  ]
 
   @Test(arguments: [
-    ("trian", "train"), ("rleu", "relu"), ("Relu", "relu"), ("softmx", "softmax"), ("sotfmaxx", "softmax"),
-    ("meen", "mean"), ("log_softmx", "log_softmax"), ("w3", "w1"), ("geluu", "gelu"), ("SOFTMAX", "softmax"),
+    ("trian", "train"), ("rleu", "relu"), ("Relu", "relu"), ("softmx", "softmax"),
+    ("sotfmaxx", "softmax"),
+    ("meen", "mean"), ("log_softmx", "log_softmax"), ("w3", "w1"), ("geluu", "gelu"),
+    ("SOFTMAX", "softmax"),
   ])
   func finds(name: String, expected: String) {
     #expect(didYouMean(name, among: names) == expected)

@@ -109,7 +109,7 @@ import Testing
       #"""
       x
         |> f
-      
+
         # comment
         |> g
       y
