@@ -183,7 +183,7 @@ package final class Plan {
     let copied = copy(location, node.operands[0].type, node.origin)
     guard let layout = view.layout(of: copied.layout) else {
       throw InternalError(
-        stage: "plan", message: "\(type(of: node.op).name) has no layout for a contiguous operand")
+        "plan", "\(type(of: node.op).name) has no layout for a contiguous operand")
     }
     locations[node.results[0].id] = Location(place: copied.place, layout: layout)
   }

@@ -6,7 +6,7 @@ import Support
 /// - Throws: `InternalError` naming the pass: a violation is our bug.
 package func verify(_ graph: Graph, after pass: String) throws {
   func wrong(_ message: String) -> InternalError {
-    InternalError(stage: "the graph after \(pass)", message: message)
+    InternalError("the graph after \(pass)", message)
   }
   var known = [Bool](repeating: false, count: graph.values.count)
   for (id, value) in graph.values.enumerated() {

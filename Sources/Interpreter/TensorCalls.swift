@@ -54,7 +54,7 @@ enum OpTable {
     _ name: String, _ attributes: [(String, AttributeValue)], operands: [TensorType]
   ) throws -> any TensorOp {
     guard let type = byName[name] else {
-      throw InternalError(stage: "interpreter", message: "there is no op `\(name)`")
+      throw InternalError("interpreter", "there is no op `\(name)`")
     }
     return try type.init(Attributes(attributes), operands: operands)
   }
@@ -547,7 +547,7 @@ extension Interpreter {
     }
     let result = try body(builder, values)
     guard let tensor = builder.concrete(of: result) else {
-      throw InternalError(stage: "interpreter", message: "a computed value is missing")
+      throw InternalError("interpreter", "a computed value is missing")
     }
     return .tensor(TensorValue(tensor, made: site))
   }
