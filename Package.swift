@@ -8,12 +8,17 @@ let march = Context.environment["GRADUS_MARCH"] ?? "native"
 
 // Kernels are optimised in debug builds too: an interpreter over unoptimised loops cannot be used.
 // They validate nothing; callers do. `-Ounchecked` relies on that.
-let kernelFlags: [SwiftSetting] = [
+var kernelFlags: [SwiftSetting] = [
   .unsafeFlags([
     "-Ounchecked", "-wmo", "-num-threads", "2", "-Xcc", "-march=\(march)", "-Xcc", "-fno-math-errno",
     "-Xcc", "-O3",
   ])
 ]
+#if arch(x86_64)
+  // Where there are 512-bit vectors, use them: by default compilers do not for some processors, though these
+  // loops then run a third faster.
+  kernelFlags.append(.unsafeFlags(["-Xcc", "-mprefer-vector-width=512"]))
+#endif
 
 let package = Package(
   name: "gradus",

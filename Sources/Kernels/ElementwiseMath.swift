@@ -106,10 +106,7 @@ private let powerTile: TileBody = { operands, result, count in
       for i in 0..<count { y[i] = cube(x[i]) }
       return nil
     case 0.5:
-      for i in 0..<count { y[i] = x[i].squareRoot() }
-      return nil
-    case -1:
-      for i in 0..<count { y[i] = 1 / x[i] }
+      for i in 0..<count { y[i] = rootPower(x[i]) }
       return nil
     default: break
     }

@@ -4,8 +4,14 @@ func cube(_ x: Float) -> Float {
   return Float(wide * wide * wide)
 }
 
+/// x^(1/2), which differs from the square root at -infinity and -0.
+@inline(__always)
+func rootPower(_ x: Float) -> Float {
+  x < 0 && x > -.infinity ? .nan : x.magnitude.squareRoot()
+}
+
 extension VectorMath {
-  /// x^y; 0.51 ulp, and exactly rounded products, roots and reciprocals for the exponents 2, 3, 1/2 and -1.
+  /// x^y; 0.51 ulp, and products and roots rounded once for the exponents 2, 3 and 1/2.
   ///
   /// 2^(y log2 |x|) in `Double`, whose spare bits make up for the exponent's size.
   @inline(__always)
@@ -24,8 +30,7 @@ extension VectorMath {
     result = isUndefined ? .nan : result
     result = y == 2 ? x * x : result
     result = y == 3 ? cube(x) : result
-    result = y == 0.5 ? x.squareRoot() : result
-    result = y == -1 ? 1 / x : result
+    result = y == 0.5 ? rootPower(x) : result
     return x == 1 ? 1 : result
   }
 
@@ -39,12 +44,12 @@ extension VectorMath {
     let s = (m - 1) / (m + 1)
     let z = s * s
     var p = 0.24266320245250428
-    p = p * z + 0.2614685367025131
-    p = p * z + 0.3206154916561635
-    p = p * z + 0.4121984179048989
-    p = p * z + 0.5770780171105236
-    p = p * z + 0.9617966939248278
-    let y = Double(k) + (s * 2.8853900817779268 + s * z * p)
+    p = fma(p, z, 0.2614685367025131)
+    p = fma(p, z, 0.3206154916561635)
+    p = fma(p, z, 0.4121984179048989)
+    p = fma(p, z, 0.5770780171105236)
+    p = fma(p, z, 0.9617966939248278)
+    let y = Double(k) + fma(s * z, p, s * 2.8853900817779268)
     let beyond: Double = x == 0 ? -.infinity : x
     return x > 0 && x < .infinity ? y : beyond
   }
@@ -57,15 +62,18 @@ extension VectorMath {
     let shifted = clamped + 0x1.8p52
     let r = clamped - (shifted - 0x1.8p52)
     var p = 1.3263521803471997e-06
-    p = p * r + 1.531003316234396e-05
-    p = p * r + 0.00015403415357433922
-    p = p * r + 0.001333345082049682
-    p = p * r + 0.009618129219594084
-    p = p * r + 0.05550410940790695
-    p = p * r + 0.2402265069555358
-    p = p * r + 0.6931471805461296
+    p = fma(p, r, 1.531003316234396e-05)
+    p = fma(p, r, 0.00015403415357433922)
+    p = fma(p, r, 0.001333345082049682)
+    p = fma(p, r, 0.009618129219594084)
+    p = fma(p, r, 0.05550410940790695)
+    p = fma(p, r, 0.2402265069555358)
+    p = fma(p, r, 0.6931471805461296)
     let k = Int64(bitPattern: shifted.bitPattern) &- 0x4338_0000_0000_0000
     let scale = Double(bitPattern: UInt64(bitPattern: (k &+ 1023) &<< 52))
-    return (1 + r * p) * scale
+    return fma(r, p, 1) * scale
   }
 }
+
+@inline(__always)
+private func fma(_ a: Double, _ b: Double, _ c: Double) -> Double { c.addingProduct(a, b) }
