@@ -244,6 +244,9 @@ extension Parser {
     if let mark = rest.first, ">~!".utf8.contains(mark) { return nil }
     if rest.starts(with: "%%".utf8) || rest.starts(with: " %%".utf8) { return nil }
     if rest.first == UInt8(ascii: " ") { rest = rest.dropFirst() }
+    while let byte = rest.last, byte == 0x20 || byte == 0x09 || byte == 0x0D {
+      rest = rest.dropLast()
+    }
     return String(decoding: rest, as: UTF8.self)
   }
 }

@@ -56,7 +56,7 @@ extension Parser {
     // The failure's own diagnostic, the last, was only a symptom.
     if !isLexical { diagnostics.removeLast() }
     let bracket = tokens[opener]
-    tokens[opener].partner = resumption
+    tokens[opener].partner = Token.reported
     if isKnown { return resumption }
     let end = tokens[resumption - 1].end
     let spelling = bracket.kind.closer?.spelling ?? ""

@@ -22,6 +22,10 @@ struct Parser {
   let file: SourceFile
   let bytes: [UInt8]
   var tokens: [Token]
+  /// What was passed over; the formatter puts it back.
+  let comments: [Comment]
+  /// The first tokens of all statements and members, in order.
+  private(set) var itemStarts: [Int] = []
   var index = 0
   var diagnostics: [Diagnostic]
   var context = Context()
@@ -54,6 +58,7 @@ struct Parser {
     self.file = file
     bytes = file.bytes
     tokens = lexed.tokens
+    comments = lexed.comments
     diagnostics = lexed.diagnostics
   }
 
@@ -171,6 +176,7 @@ struct Parser {
       if kind == .rightBrace || kind == .endOfFile { return items }
       let first = index
       itemStart = first
+      itemStarts.append(first)
       do throws(Abandoned) {
         items.append(try parse(&self))
       } catch {

@@ -140,8 +140,11 @@ struct Token: Sendable {
   /// Byte offsets in the file, half open.
   let start: Int
   let end: Int
-  /// For a bracket, the index of the bracket that it pairs with; -1 where there is none.
+  /// For a bracket, the index of the bracket that it pairs with; -1 where there is none, and `reported` once
+  /// the parser has said so.
   var partner = -1
+
+  static let reported = -2
 }
 
 /// A comment from `#` to the end of its line.

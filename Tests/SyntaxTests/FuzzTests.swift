@@ -26,6 +26,11 @@ import Testing
     for round in 0..<20_000 {
       // Mostly short texts: more of them are seen, and one mutation matters more.
       var bytes = texts[Int.random(in: 0..<texts.count, using: &random)]
+      if round % 4 == 0 {
+        // Any piece of a program: its brackets do not match, and nothing before it helps.
+        let start = Int.random(in: 0..<bytes.count, using: &random)
+        bytes = Array(bytes[start..<min(bytes.count, start + 300)])
+      }
       for _ in 0..<Int.random(in: 1...4, using: &random) { Self.mutate(&bytes, &random) }
       let file = SourceFile(name: "fuzz.nn", bytes: bytes)
       let (program, diagnostics) = parse(file)
