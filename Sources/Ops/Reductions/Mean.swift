@@ -1,0 +1,64 @@
+import Graphs
+import Kernels
+import Tensors
+
+/// `mean(x, axis, keep)`: averages along axes.
+package struct Mean: Reduction {
+  package let axes: [Int]
+  package let keep: Bool
+
+  package init(axes: [Int], keep: Bool) {
+    self.axes = axes
+    self.keep = keep
+  }
+
+  package static let name = "mean"
+  package static let documentation = """
+    Averages elements along axes.
+
+    Without `axis` over all elements; `axis` is one axis or a list. With `keep: true` the axes stay with
+    size 1. Whole numbers and bool are averaged in f32: the mean of `a == b` is the share that agrees.
+    The mean of nothing is nan.
+
+    >>> mean([[1, 2], [3, 4]])
+    2.5000
+    >>> mean([[1, 2], [3, 4]], axis: 0)
+    f32[2]
+    [2., 3.]
+    """
+  package static let dtypes = DTypeSet.floating
+  package static let traits = OpTraits.reduction
+
+  package static let hasEmptyResult = true
+  package func resultDType(of operand: DType) -> DType { operand }
+  package static func reduce(_ elements: [Double]) -> Double {
+    elements.reduce(0, +) / Double(elements.count)
+  }
+
+  package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
+    reduceMean(operands[0], over: axes, into: results[0])
+  }
+
+  // y = sum(x) / n:  dx = dy / n
+  package var gradient: Gradient {
+    .pullback { g, at in
+      let x = at.operands[0]
+      let count = axes.reduce(1) { $0 * x.shape[$1] }
+      let share = try g.divide(at.cotangent, try g.number(Double(count), like: at.cotangent))
+      return [try spread(g, share, over: x)]
+    }
+  }
+
+  package static let samples = OpSample.reductionSamples + OpSample.emptyReductionSamples
+  package static let rejections =
+    OpSample.Rejected.reductionAxes + [
+      .init("integers", [TensorType(.i64, [2])], message: "mean takes f32 or f64, got i64[2]")
+    ]
+}
+
+extension GraphBuilder {
+  /// Appends the mean of `x` over `axes`.
+  package func mean(_ x: GraphValue, axes: [Int], keepingAxes: Bool) throws -> GraphValue {
+    try emit(Mean(axes: axes.sorted(), keep: keepingAxes), x)
+  }
+}
