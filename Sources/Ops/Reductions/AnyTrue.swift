@@ -41,6 +41,6 @@ package struct AnyTrue: Reduction {
   package static let samples =
     OpSample.reductionSamples { .booleans($0) } + [OpSample("of nothing", [.booleans([0])])]
   package static let rejections: [OpSample.Rejected] = [
-    .init("numbers", [TensorType(.f32, [2])], message: "any takes bool, got f32[2]")
+    .init("numbers", [TensorType(.f32, [2])], message: "any expects bool, got f32")
   ]
 }

@@ -52,7 +52,7 @@ package struct Mean: Reduction {
   package static let samples = OpSample.reductionSamples + OpSample.emptyReductionSamples
   package static let rejections =
     OpSample.Rejected.reductionAxes + [
-      .init("integers", [TensorType(.i64, [2])], message: "mean takes f32 or f64, got i64[2]")
+      .init("integers", [TensorType(.i64, [2])], message: "mean expects f32 or f64, got i64")
     ]
 }
 

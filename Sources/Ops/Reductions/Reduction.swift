@@ -40,7 +40,7 @@ extension Reduction {
   }
 
   func reducedType(of operand: TensorType) throws(OpRejection) -> TensorType {
-    try Self.require(operand)
+    try Self.requireDTypes(of: [operand])
     if !Self.hasEmptyResult, let axis = axes.first(where: { operand.shape[$0] == 0 }) {
       throw OpRejection(
         "axis \(axis) of \(operand) has size 0, and \(Self.name) of nothing is not defined",
@@ -86,23 +86,6 @@ extension OpTraits {
   static let exactReduction = OpTraits(
     precision: .asIs, cost: .memoryBound, fusion: .reduction, effect: .pure, promotion: .asIs,
     operands: .strided, broadcasts: false, inPlace: false)
-}
-
-extension TensorOp {
-  /// Refuses an operand of a dtype that the op does not take.
-  static func require(_ operand: TensorType, in dtypes: DTypeSet = dtypes) throws(OpRejection) {
-    if dtypes.contains(operand.dtype) { return }
-    throw OpRejection("\(name) takes \(dtypes.listed), got \(operand)", code: "dtype-mismatch")
-  }
-}
-
-extension DTypeSet {
-  /// `f32, f64 or i64`
-  var listed: String {
-    let names = members.map(\.name)
-    guard names.count > 1 else { return names.joined() }
-    return names.dropLast().joined(separator: ", ") + " or " + names.last!
-  }
 }
 
 extension OpSample {

@@ -89,7 +89,7 @@ package struct Variance: Reduction {
   ]
   package static let rejections =
     OpSample.Rejected.reductionAxes + [
-      .init("integers", [TensorType(.i64, [2])], message: "var takes f32 or f64, got i64[2]")
+      .init("integers", [TensorType(.i64, [2])], message: "var expects f32 or f64, got i64")
     ]
 }
 

@@ -33,7 +33,7 @@ package struct Flip: ViewOp {
   }
 
   package func resultTypes(of operands: [TensorType]) throws(OpRejection) -> [TensorType] {
-    try Flip.require(operands[0])
+    try Flip.requireDTypes(of: [operands[0]])
     return operands
   }
 

@@ -46,7 +46,7 @@ package struct Reshape: ViewOp {
 
   package func resultTypes(of operands: [TensorType]) throws(OpRejection) -> [TensorType] {
     let x = operands[0]
-    try Reshape.require(x)
+    try Reshape.requireDTypes(of: [x])
     let count = shape.checkedElementCount
     guard count == x.elementCount else {
       throw OpRejection(

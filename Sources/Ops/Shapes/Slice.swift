@@ -48,7 +48,7 @@ package struct Slice: ViewOp {
 
   package func resultTypes(of operands: [TensorType]) throws(OpRejection) -> [TensorType] {
     let x = operands[0]
-    try Slice.require(x)
+    try Slice.requireDTypes(of: [x])
     guard starts.count == x.rank, counts.count == x.rank, steps.count == x.rank else {
       throw OpRejection(
         "a start, a count and a step for each of \(x.rank) axes are wanted, got \(starts.count), \(counts.count) and \(steps.count)",

@@ -49,7 +49,7 @@ package struct Transpose: ViewOp {
 
   package func resultTypes(of operands: [TensorType]) throws(OpRejection) -> [TensorType] {
     let x = operands[0]
-    try Transpose.require(x)
+    try Transpose.requireDTypes(of: [x])
     guard permutation.sorted() == Array(0..<x.rank) else {
       throw OpRejection(
         "axes \(permutation) do not name each axis of \(x) once", code: "bad-axis",

@@ -1,0 +1,213 @@
+import Tensors
+
+// Operands are contiguous here, and are seen as [outer, axis, inner]. Negative indices count from the end.
+// Indices are checked once, by `firstIndexOutOfRange`, before anything is read or written through them.
+
+/// Returns the first index that is not in `-size ..< size`, or in `0 ..< size` if negative ones are refused.
+package func firstIndexOutOfRange(
+  _ indices: TensorView, size: Int, allowingNegative: Bool = true
+) -> Int? {
+  switch indices.dtype {
+  case .i64: firstOutOfRange(indices, size, allowingNegative, Int64.self)
+  case .i32: firstOutOfRange(indices, size, allowingNegative, Int32.self)
+  default: firstOutOfRange(indices, size, allowingNegative, UInt8.self)
+  }
+}
+
+/// `result[o, j, i] = x[o, indices[j], i]`.
+package func gather(_ x: TensorView, indices: TensorView, axis: Int, into result: TensorView) {
+  switch x.dtype.byteCount {
+  case 1: gather(x, indices, axis, result.pointer(UInt8.self))
+  case 2: gather(x, indices, axis, result.pointer(UInt16.self))
+  case 4: gather(x, indices, axis, result.pointer(UInt32.self))
+  default: gather(x, indices, axis, result.pointer(UInt64.self))
+  }
+}
+
+/// `result[o, j, i] = x[o, indices[o, j, i], i]`.
+package func gatherAlong(_ x: TensorView, indices: TensorView, axis: Int, into result: TensorView) {
+  switch x.dtype.byteCount {
+  case 1: gatherAlong(x, indices, axis, result.pointer(UInt8.self))
+  case 2: gatherAlong(x, indices, axis, result.pointer(UInt16.self))
+  case 4: gatherAlong(x, indices, axis, result.pointer(UInt32.self))
+  default: gatherAlong(x, indices, axis, result.pointer(UInt64.self))
+  }
+}
+
+/// `result[o, indices[j], i] += updates[o, j, i]` on zeros, in the order of j. False says that a whole number does not fit.
+package func scatterAdd(
+  _ updates: TensorView, indices: TensorView, axis: Int, into result: TensorView
+) -> Bool {
+  switch result.dtype {
+  case .f32: scatterAdd(updates, indices, axis, result, FloatingAddition<Float>.self)
+  case .f64: scatterAdd(updates, indices, axis, result, FloatingAddition<Double>.self)
+  case .i64: scatterAdd(updates, indices, axis, result, WholeAddition<Int64>.self)
+  case .i32: scatterAdd(updates, indices, axis, result, WholeAddition<Int32>.self)
+  default: scatterAdd(updates, indices, axis, result, WholeAddition<UInt8>.self)
+  }
+}
+
+/// `result[o, indices[o, j, i], i] += updates[o, j, i]` on zeros, in the order of j. False says that a whole number does not fit.
+package func scatterAddAlong(
+  _ updates: TensorView, indices: TensorView, axis: Int, into result: TensorView
+) -> Bool {
+  switch result.dtype {
+  case .f32: scatterAddAlong(updates, indices, axis, result, FloatingAddition<Float>.self)
+  case .f64: scatterAddAlong(updates, indices, axis, result, FloatingAddition<Double>.self)
+  case .i64: scatterAddAlong(updates, indices, axis, result, WholeAddition<Int64>.self)
+  case .i32: scatterAddAlong(updates, indices, axis, result, WholeAddition<Int32>.self)
+  default: scatterAddAlong(updates, indices, axis, result, WholeAddition<UInt8>.self)
+  }
+}
+
+/// Rows of zeros with a one at each index: `result[j, indices[j]] = 1`.
+package func oneHot(_ indices: TensorView, into result: TensorView) {
+  fill(result, with: 0)
+  let classCount = result.shape[result.shape.count - 1]
+  for row in 0..<indices.elementCount {
+    let index = indices.dtype.loadInteger(at: indices.base, index: row)
+    result.dtype.store(1, at: result.base, index: row &* classCount &+ index)
+  }
+}
+
+// MARK: Sizes and indices
+
+/// A shape around one axis.
+struct AxisSizes {
+  var outer = 1
+  let axis: Int
+  var inner = 1
+
+  init(_ shape: [Int], axis: Int) {
+    for index in 0..<axis { outer &*= shape[index] }
+    self.axis = shape[axis]
+    for index in (axis + 1)..<shape.count { inner &*= shape[index] }
+  }
+}
+
+/// Calls `body` with the place of each index along an axis of `size`, in order.
+@inline(__always)
+private func forEachIndex(_ indices: TensorView, size: Int, _ body: (_ at: Int, _ place: Int) -> Void) {
+  let count = indices.elementCount
+  switch indices.dtype {
+  case .i64:
+    let base = indices.pointer(Int64.self)
+    for at in 0..<count { body(at, place(Int(base[at]), size)) }
+  case .i32:
+    let base = indices.pointer(Int32.self)
+    for at in 0..<count { body(at, place(Int(base[at]), size)) }
+  default:
+    let base = indices.pointer(UInt8.self)
+    for at in 0..<count { body(at, Int(base[at])) }
+  }
+}
+
+@inline(__always)
+private func place(_ index: Int, _ size: Int) -> Int { index < 0 ? index &+ size : index }
+
+private func firstOutOfRange<Index: FixedWidthInteger>(
+  _ indices: TensorView, _ size: Int, _ allowingNegative: Bool, _: Index.Type
+) -> Int? {
+  let base = indices.pointer(Index.self)
+  let lowest = allowingNegative ? -size : 0
+  for at in 0..<indices.elementCount {
+    let index = Int(base[at])
+    if index < lowest || index >= size { return index }
+  }
+  return nil
+}
+
+// MARK: Loops
+
+private func gather<Word: FixedWidthInteger>(
+  _ x: TensorView, _ indices: TensorView, _ axis: Int, _ result: UnsafeMutablePointer<Word>
+) {
+  let sizes = AxisSizes(x.shape, axis: axis)
+  var source = UnsafePointer<Word>(x.pointer())
+  var target = result
+  for _ in 0..<sizes.outer {
+    if sizes.inner == 1 {
+      forEachIndex(indices, size: sizes.axis) { target[$0] = source[$1] }
+    } else {
+      forEachIndex(indices, size: sizes.axis) { at, place in
+        (target + at &* sizes.inner).update(from: source + place &* sizes.inner, count: sizes.inner)
+      }
+    }
+    source += sizes.axis &* sizes.inner
+    target += indices.elementCount &* sizes.inner
+  }
+}
+
+private func gatherAlong<Word: FixedWidthInteger>(
+  _ x: TensorView, _ indices: TensorView, _ axis: Int, _ result: UnsafeMutablePointer<Word>
+) {
+  let sizes = AxisSizes(x.shape, axis: axis)
+  let source = UnsafePointer<Word>(x.pointer())
+  let block = max(1, indices.shape[axis] &* sizes.inner)
+  forEachIndex(indices, size: sizes.axis) { at, place in
+    let outer = at / block
+    result[at] = source[(outer &* sizes.axis &+ place) &* sizes.inner &+ at % sizes.inner]
+  }
+}
+
+/// How updates are added: both kinds of numbers share the loops.
+private protocol Addition {
+  associatedtype Value
+  static var zero: Value { get }
+  /// Returns whether the sum fits.
+  static func add(_ update: Value, to sum: inout Value) -> Bool
+}
+
+private enum FloatingAddition<Value: BinaryFloatingPoint>: Addition {
+  static var zero: Value { 0 }
+  @inline(__always) static func add(_ update: Value, to sum: inout Value) -> Bool {
+    sum += update
+    return true
+  }
+}
+
+private enum WholeAddition<Value: FixedWidthInteger>: Addition {
+  static var zero: Value { 0 }
+  @inline(__always) static func add(_ update: Value, to sum: inout Value) -> Bool {
+    let (next, overflow) = sum.addingReportingOverflow(update)
+    sum = next
+    return !overflow
+  }
+}
+
+private func scatterAdd<A: Addition>(
+  _ updates: TensorView, _ indices: TensorView, _ axis: Int, _ result: TensorView, _: A.Type
+) -> Bool {
+  let sizes = AxisSizes(result.shape, axis: axis)
+  var source = UnsafePointer<A.Value>(updates.pointer())
+  var target = result.pointer(A.Value.self)
+  target.update(repeating: A.zero, count: result.elementCount)
+  var fits = true
+  for _ in 0..<sizes.outer {
+    forEachIndex(indices, size: sizes.axis) { at, place in
+      let row = source + at &* sizes.inner
+      let sum = target + place &* sizes.inner
+      for inner in 0..<sizes.inner where !A.add(row[inner], to: &sum[inner]) { fits = false }
+    }
+    source += indices.elementCount &* sizes.inner
+    target += sizes.axis &* sizes.inner
+  }
+  return fits
+}
+
+private func scatterAddAlong<A: Addition>(
+  _ updates: TensorView, _ indices: TensorView, _ axis: Int, _ result: TensorView, _: A.Type
+) -> Bool {
+  let sizes = AxisSizes(result.shape, axis: axis)
+  let source = UnsafePointer<A.Value>(updates.pointer())
+  let target = result.pointer(A.Value.self)
+  target.update(repeating: A.zero, count: result.elementCount)
+  let block = max(1, indices.shape[axis] &* sizes.inner)
+  var fits = true
+  forEachIndex(indices, size: sizes.axis) { at, place in
+    let outer = at / block
+    let sum = target + ((outer &* sizes.axis &+ place) &* sizes.inner &+ at % sizes.inner)
+    if !A.add(source[at], to: &sum.pointee) { fits = false }
+  }
+  return fits
+}
