@@ -63,6 +63,42 @@ package enum OpCatalog {
     Permutation.self,
     RandomInteger.self,
     Uniform.self,
+
+    // Reductions
+    AllTrue.self,
+    AnyTrue.self,
+    LogSumExp.self,
+    Max.self,
+    Mean.self,
+    Min.self,
+    Product.self,
+    Sum.self,
+    Variance.self,
+
+    // Shapes
+    Concat.self,
+    Flip.self,
+    LowerTriangle.self,
+    Pad.self,
+    Reshape.self,
+    Slice.self,
+    Stack.self,
+    Transpose.self,
+    UpperTriangle.self,
+
+    // Linear
+    MatMul.self,
+
+    // Indexing
+    Arange.self,
+    Eye.self,
+    Full.self,
+    Gather.self,
+    Linspace.self,
+    OneHot.self,
+    ScatterAdd.self,
+    ScatterAddAlong.self,
+    TakeAlong.self,
   ]
 
   /// The op spelled `name` in programs, if there is one.

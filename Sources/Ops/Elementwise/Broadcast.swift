@@ -60,7 +60,10 @@ package struct Broadcast: ViewOp {
     return Layout(shape: shape, strides: strides, offset: operand.offset)
   }
 
-  package var gradient: Gradient { .zero(because: "sums arrive with the reductions") }
+  // dx = dy, added up over the axes that were added or stretched
+  package var gradient: Gradient {
+    .pullback { g, at in [try g.sumTo(at.cotangent, shape: at.operands[0].shape)] }
+  }
 
   package static let samples: [OpSample] = [
     OpSample("number", [.normal([])], [("shape", .ints([2, 3]))]),
