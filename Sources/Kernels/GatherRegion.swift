@@ -17,8 +17,7 @@ private func copyWords<Word: FixedWidthInteger>(
   if x.elementCount == 0 { return }
   let from = UnsafePointer<Word>(x.pointer())
   let to = target.pointer(Word.self)
-  withUnsafeTemporaryAllocation(of: WalkAxis.self, capacity: 2 * rank + 1) { scratch in
-    let scratch = scratch.baseAddress.unsafelyUnwrapped
+  withScratch(of: WalkAxis.self, count: 2 * rank) { scratch in
     // Two walks in step: an axis is merged only where both sides walk it as one with the next.
     var sizes = 0
     var axis = 0

@@ -152,8 +152,7 @@ private func multiply<Value: BLASNumber>(
   let rightLayout = MatrixLayout(
     rows: k, columns: n, rowStride: right.strides[rightRank - 2], columnStride: right.strides[rightRank - 1])
 
-  withUnsafeTemporaryAllocation(of: WalkAxis.self, capacity: leftRank + rightRank) { scratch in
-    let scratch = scratch.baseAddress.unsafelyUnwrapped
+  withScratch(of: WalkAxis.self, count: leftRank + rightRank) { scratch in
     var leftWalk = StridedWalk(scratch: scratch)
     var rightWalk = StridedWalk(scratch: scratch + leftRank)
     if sizes.batch > 1 {
@@ -164,16 +163,16 @@ private func multiply<Value: BLASNumber>(
         rightWalk.append(count: right.shape[axis], stride: right.strides[axis])
       }
     }
-    withUnsafeTemporaryAllocation(of: Value.self, capacity: leftLayout == nil ? m &* k : 1) { leftPack in
-      withUnsafeTemporaryAllocation(of: Value.self, capacity: rightLayout == nil ? k &* n : 1) { rightPack in
+    withScratch(of: Value.self, count: leftLayout == nil ? m &* k : 0) { leftPack in
+      withScratch(of: Value.self, count: rightLayout == nil ? k &* n : 0) { rightPack in
         var leftMatrix = PackedMatrix(
           base: UnsafePointer(left.pointer(Value.self)), layout: leftLayout, rows: m, columns: k,
           rowStride: rowStride, columnStride: columnStride,
-          pack: leftPack.baseAddress.unsafelyUnwrapped)
+          pack: leftPack)
         var rightMatrix = PackedMatrix(
           base: UnsafePointer(right.pointer(Value.self)), layout: rightLayout, rows: k, columns: n,
           rowStride: right.strides[rightRank - 2], columnStride: right.strides[rightRank - 1],
-          pack: rightPack.baseAddress.unsafelyUnwrapped)
+          pack: rightPack)
         var target = result
         for _ in 0..<sizes.batch {
           let (a, aLayout) = leftMatrix.matrix(at: leftWalk.offset)
@@ -236,8 +235,8 @@ private func multiplyExactly<Whole: FixedWidthInteger>(
   let sizes = ProductSizes(left, right)
   if sizes.resultCount == 0 { return true }
   let (leftRank, rightRank) = (left.shape.count, right.shape.count)
-  return withUnsafeTemporaryAllocation(of: WalkAxis.self, capacity: leftRank + rightRank) { scratch in
-    let scratch = scratch.baseAddress.unsafelyUnwrapped
+  var fits = true
+  withScratch(of: WalkAxis.self, count: leftRank + rightRank) { scratch in
     var leftWalk = StridedWalk(scratch: scratch)
     var rightWalk = StridedWalk(scratch: scratch + leftRank)
     for axis in 0..<(leftRank - 2) {
@@ -246,7 +245,6 @@ private func multiplyExactly<Whole: FixedWidthInteger>(
     for axis in 0..<(rightRank - 2) {
       rightWalk.append(count: right.shape[axis], stride: right.strides[axis])
     }
-    var fits = true
     var target = result
     for _ in 0..<sizes.batch {
       for row in 0..<sizes.m {
@@ -269,6 +267,6 @@ private func multiplyExactly<Whole: FixedWidthInteger>(
       leftWalk.advance()
       rightWalk.advance()
     }
-    return fits
   }
+  return fits
 }

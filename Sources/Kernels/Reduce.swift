@@ -41,8 +41,7 @@ func reduce<R: Reducer>(
   _ reducer: R, _ x: TensorView, over axes: [Int], into result: UnsafeMutablePointer<R.Output>
 ) {
   let rank = x.shape.count
-  withUnsafeTemporaryAllocation(of: WalkAxis.self, capacity: 3 * rank + 1) { scratch in
-    let scratch = scratch.baseAddress.unsafelyUnwrapped
+  withScratch(of: WalkAxis.self, count: 3 * rank) { scratch in
     var kept = StridedWalk(scratch: scratch)
     var reduced = StridedWalk(scratch: scratch + rank)
     var inner = StridedWalk(scratch: scratch + 2 * rank)
@@ -71,10 +70,7 @@ func reduce<R: Reducer>(
       reducer: reducer, base: UnsafePointer(x.base.assumingMemoryBound(to: R.Element.self)),
       result: result, lanes: lanes)
     withCascade(reducer, lanes: lanes, rows: rows) { cascade in
-      withUnsafeTemporaryAllocation(
-        of: R.Element.self, capacity: inner.isContiguous ? 1 : fanIn &* lanes
-      ) { tile in
-        let tile = tile.baseAddress.unsafelyUnwrapped
+      withScratch(of: R.Element.self, count: inner.isContiguous ? 0 : fanIn &* lanes) { tile in
         if keepsInner {
           pass.columns(&cascade, kept: &kept, reduced: &reduced, inner: &inner, tile: tile)
         } else {
@@ -207,13 +203,12 @@ private func withCascade<R: Reducer>(
     levels &+= 1
     reach &*= fanIn
   }
-  withUnsafeTemporaryAllocation(of: R.Partial.self, capacity: levels &* lanes) { partials in
-    withUnsafeTemporaryAllocation(of: R.Output.self, capacity: lanes) { centre in
-      withUnsafeTemporaryAllocation(of: Int.self, capacity: levels) { filled in
+  withScratch(of: R.Partial.self, count: levels &* lanes) { partials in
+    withScratch(of: R.Output.self, count: lanes) { centre in
+      withScratch(of: Int.self, count: levels) { filled in
         var cascade = Cascade(
-          reducer: reducer, partials: partials.baseAddress.unsafelyUnwrapped,
-          filled: filled.baseAddress.unsafelyUnwrapped,
-          centre: centre.baseAddress.unsafelyUnwrapped, capacity: lanes, levels: levels)
+          reducer: reducer, partials: partials, filled: filled, centre: centre, capacity: lanes,
+          levels: levels)
         body(&cascade)
       }
     }

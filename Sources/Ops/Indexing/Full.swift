@@ -55,24 +55,13 @@ package struct Full: TensorOp {
   }
 
   package func resultTypes(of operands: [TensorType]) throws(OpRejection) -> [TensorType] {
-    let value = content.number
-    // A number that the dtype does not have would be silently another one.
-    let fits =
-      switch dtype {
-      case .u8: value >= 0 && value <= 255 && value == value.rounded()
-      case .i32: value >= -0x1p31 && value < 0x1p31 && value == value.rounded()
-      case .i64: value >= -0x1p63 && value <= 0x1p63 && value == value.rounded()
-      default: true
-      }
-    guard fits else { throw OpRejection("\(value) is no value of \(dtype)", code: "bad-argument") }
+    try requireValue(content.number, of: dtype)
     return [TensorType(dtype, shape)]
   }
 
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
-    let value = dtype == .bool && content.number != 0 ? 1 : content.number
-    return [
-      ReferenceTensor(TensorType(dtype, shape), [Double](repeating: value, count: shape.elementCount))
-    ]
+    let values = [Double](repeating: content.number, count: shape.elementCount)
+    return [ReferenceTensor(TensorType(dtype, shape), values)]
   }
 
   package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
@@ -104,6 +93,20 @@ package struct Full: TensorOp {
       "range", [], [("shape", .ints([2])), ("value", .int(256)), ("dtype", .dtype(.u8))],
       message: "256.0 is no value of u8"),
   ]
+}
+
+/// Refuses a number that a dtype does not have and would silently make another one.
+func requireValue(_ value: Double, of dtype: DType) throws(OpRejection) {
+  let range: ClosedRange<Double>
+  switch dtype {
+  case .f32, .f64, .f16, .bf16: return
+  case .bool: range = 0...1
+  case .u8: range = 0...255
+  case .i32: range = -0x1p31...(0x1p31 - 1)
+  case .i64: range = -0x1p63...0x1p63
+  }
+  if range.contains(value) && value == value.rounded() { return }
+  throw OpRejection("\(value) is no value of \(dtype)", code: "bad-argument")
 }
 
 extension GraphBuilder {

@@ -49,7 +49,7 @@ package struct Mean: Reduction {
     }
   }
 
-  package static let samples = OpSample.reductionSamples + OpSample.emptyReductionSamples
+  package static let samples = OpSample.reductionSamples + OpSample.emptyReductionSamples(isSmooth: false)
   package static let rejections =
     OpSample.Rejected.reductionAxes + [
       .init("integers", [TensorType(.i64, [2])], message: "mean expects f32 or f64, got i64")

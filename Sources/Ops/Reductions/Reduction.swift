@@ -104,11 +104,13 @@ extension OpSample {
     OpSample("a tail after rows of lanes", [.normal([2, 300])], [("axis", .int(1))]),
     OpSample("many rows", [.normal([300, 3])], [("axis", .int(0))]),
   ]
-  /// Reductions of nothing.
-  static let emptyReductionSamples: [OpSample] = [
-    OpSample("of nothing", [.normal([0])]),
-    OpSample("of no rows", [.normal([0, 3])], [("axis", .int(0))]),
-  ]
+  /// Reductions of nothing. Where the result is nan, it does not vary smoothly.
+  static func emptyReductionSamples(isSmooth: Bool) -> [OpSample] {
+    [
+      OpSample("of nothing", [.normal([0])], isSmooth: isSmooth),
+      OpSample("of no rows", [.normal([0, 3])], [("axis", .int(0))], isSmooth: isSmooth),
+    ]
+  }
 
   /// The same samples with operands of other contents.
   static func reductionSamples(_ content: (Shape) -> Operand) -> [OpSample] {

@@ -51,7 +51,7 @@ package struct Sum: Reduction {
     .pullback { g, at in [try spread(g, at.cotangent, over: at.operands[0])] }
   }
 
-  package static let samples = OpSample.reductionSamples + OpSample.emptyReductionSamples
+  package static let samples = OpSample.reductionSamples + OpSample.emptyReductionSamples(isSmooth: true)
   package static let rejections = OpSample.Rejected.reductionAxes
 }
 

@@ -85,7 +85,7 @@ package struct Variance: Reduction {
     OpSample("many rows far from zero", [.uniform([300, 3], 100...101)], [("axis", .int(0))], isSmooth: false),
     OpSample("no results", [.normal([0, 3])], [("axis", .int(1))]),
     OpSample("of one", [.normal([1])], isSmooth: false),
-    OpSample("of nothing", [.normal([0])]),
+    OpSample("of nothing", [.normal([0])], isSmooth: false),
   ]
   package static let rejections =
     OpSample.Rejected.reductionAxes + [
