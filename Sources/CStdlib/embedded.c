@@ -1,7 +1,29 @@
 #include "include/CStdlib.h"
 
+// The standard library, in the order in which it is read: a default value may use what stands before it.
 static const unsigned char core[] = {
 #embed "../../stdlib/core.nn"
+};
+static const unsigned char activations[] = {
+#embed "../../stdlib/activations.nn"
+};
+static const unsigned char initialisers[] = {
+#embed "../../stdlib/initialisers.nn"
+};
+static const unsigned char layers[] = {
+#embed "../../stdlib/layers.nn"
+};
+static const unsigned char losses[] = {
+#embed "../../stdlib/losses.nn"
+};
+static const unsigned char metrics[] = {
+#embed "../../stdlib/metrics.nn"
+};
+static const unsigned char schedules[] = {
+#embed "../../stdlib/schedules.nn"
+};
+static const unsigned char optimizers[] = {
+#embed "../../stdlib/optimizers.nn"
 };
 
 // 1,797 handwritten digits; digits.md has the credit.
@@ -11,6 +33,13 @@ static const unsigned char digits[] = {
 
 static const gradus_embedded_file files[] = {
     {"core.nn", core, sizeof core},
+    {"activations.nn", activations, sizeof activations},
+    {"initialisers.nn", initialisers, sizeof initialisers},
+    {"layers.nn", layers, sizeof layers},
+    {"losses.nn", losses, sizeof losses},
+    {"metrics.nn", metrics, sizeof metrics},
+    {"schedules.nn", schedules, sizeof schedules},
+    {"optimizers.nn", optimizers, sizeof optimizers},
     {"digits.csv.gz", digits, sizeof digits},
 };
 
