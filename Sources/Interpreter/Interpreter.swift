@@ -52,6 +52,9 @@ package final class Interpreter {
   package var seed = 0
   package var tick = 0
 
+  /// Grows when params are frozen or freed: plans traced before do not fit any more.
+  var freezeEpoch = 0
+
   let evaluator = EagerEvaluator()
   /// Scratch memory of steps.
   let arena = Arena()
@@ -71,6 +74,8 @@ package final class Interpreter {
   package internal(set) var standardLibraryMistakes: [Diagnostic] = []
   /// Reads a program file for `use` and `:load`.
   package var readFile: (String) throws -> [UInt8] = readProgramFile
+  /// Turns a path in a program of the given file into one that the system knows; nil: as it is.
+  package var resolveDataPath: ((String, String) -> String)?
 
   package init(output: any Output) {
     self.output = output

@@ -127,4 +127,6 @@ extension Interpreter {
 
 /// Reads a program file whole.
 /// - Throws: `FileError` naming what was wrong.
-package func readProgramFile(_ path: String) throws -> [UInt8] { try readFile(at: path) }
+package func readProgramFile(_ path: String) throws -> [UInt8] {
+  try ByteSource(opening: path, memoryLimit: nil).allBytes()
+}

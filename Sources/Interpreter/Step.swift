@@ -140,6 +140,7 @@ final class TracedStep {
   private let prints: [[TextPiece]]
   private let assertions: [(message: String, site: Site)]
   private let usesRandom: Bool
+  private let freezeEpoch: Int
   let name: String
 
   /// How outputs become the value that the step returns.
@@ -152,6 +153,7 @@ final class TracedStep {
 
   init(_ trace: Trace, result: Value, name: String, at site: Site) throws(Failure) {
     self.name = name
+    freezeEpoch = trace.interpreter.freezeEpoch
     sources = trace.sources
     numberGuards = trace.numberGuards
     feeds = trace.feeds
@@ -243,6 +245,7 @@ final class TracedStep {
 
   /// The inputs for a call with `arguments`, or nil where the plan does not fit it.
   func inputs(for arguments: [Value], _ interpreter: Interpreter) -> [Tensor]? {
+    if interpreter.freezeEpoch != freezeEpoch { return nil }
     var leaves: [Value] = []
     for (source, pattern) in sources {
       if !pattern.match(source.value(arguments, interpreter.globals), into: &leaves) { return nil }

@@ -184,6 +184,8 @@ final class Trace {
   var trainedValues: [GraphValue] = []
   /// The model whose mode each switch node decides.
   var modeOwners: [Int: ModelValue] = [:]
+  /// Switches made so far: each has its own number.
+  var modeCount = 0
   var prints: [[TextPiece]] = []
   var assertions: [(message: String, site: Site)] = []
   var isInsideOwnGradient = false

@@ -27,7 +27,16 @@ package enum Value {
 /// An immutable string.
 package final class StringValue {
   package let text: String
-  init(_ text: String) { self.text = text }
+  /// The pieces of a string that a step makes anew at each run; nil for ordinary strings.
+  let pieces: [TextPiece]?
+  init(_ text: String) {
+    self.text = text
+    pieces = nil
+  }
+  init(pieces: [TextPiece]) {
+    text = "a text of a step"
+    self.pieces = pieces
+  }
 }
 
 /// A list. A value: assignment to an element makes a new list unless this is the only reference.

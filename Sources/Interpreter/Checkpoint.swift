@@ -1,0 +1,194 @@
+import Formats
+import Support
+import Tensors
+
+// A checkpoint is a safetensors file. Params and buffers stand under their paths; with several things in one
+// call each path begins with the thing's place, `0.`. An optimizer's state stands under
+// `optimizer.<name>.<path>`, its step numbers, the seed and the tick in the metadata.
+
+private struct SavedThing {
+  let value: Value
+  let prefix: String
+  let site: Site
+}
+
+/// The arguments after the path; models get a prefix where there are several.
+private func things(_ call: BuiltinCall) throws(Failure) -> [SavedThing] {
+  var models = 0
+  for value in call.values.dropFirst() {
+    if let value, isTree(value) { models += 1 }
+  }
+  var result: [SavedThing] = []
+  var place = 0
+  for index in 1..<call.values.count {
+    let value = call[index]
+    switch value {
+    case .optimizer, .callable:
+      if case .callable(let callable) = value, !(callable is StepValue) { break }
+      result.append(SavedThing(value: value, prefix: "", site: call.sites[index]))
+      continue
+    default: break
+    }
+    guard isTree(value) else {
+      throw Failure(
+        "bad-argument", "a model, tensor, optimizer or step can be saved, got \(value.described)",
+        at: call.sites[index])
+    }
+    result.append(SavedThing(value: value, prefix: models > 1 ? "\(place)." : "", site: call.sites[index]))
+    place += 1
+  }
+  return result
+}
+
+private func isTree(_ value: Value) -> Bool {
+  switch value {
+  case .model, .list, .record, .tensor: true
+  default: false
+  }
+}
+
+/// Tensors of a tree that holds no models: what `save("x.safetensors", (a: t))` writes.
+private func plainTensors(_ value: Value, _ path: String, _ interpreter: Interpreter, _ site: Site) throws(Failure) -> [(String, Tensor)] {
+  func inner(_ name: String) -> String { path.isEmpty ? name : path + "." + name }
+  switch value {
+  case .tensor(let tensor):
+    guard let real = tensor.tensor else { throw Trace.escaped(at: site) }
+    return [(path.isEmpty ? "value" : path, real.contiguous())]
+  case .list(let list):
+    if interpreter.isTensorLike(value), !list.items.contains(where: { if case .tensor = $0 { true } else { false } }) {
+      return try plainTensors(.tensor(interpreter.tensorValue(value, at: site)), path, interpreter, site)
+    }
+    var result: [(String, Tensor)] = []
+    for (index, item) in list.items.enumerated() {
+      result += try plainTensors(item, inner(String(index)), interpreter, site)
+    }
+    return result
+  case .record(let record):
+    var result: [(String, Tensor)] = []
+    for (index, item) in record.items.enumerated() {
+      result += try plainTensors(item, inner(record.names[index] ?? String(index)), interpreter, site)
+    }
+    return result
+  case .int, .double, .bool:
+    return try plainTensors(.tensor(interpreter.tensorValue(value, at: site)), path, interpreter, site)
+  default: return []
+  }
+}
+
+/// Params of all models among the things, by path: what optimizers keep state for.
+private func parameterPaths(_ things: [SavedThing]) -> [ParameterPath] {
+  things.flatMap { thing in
+    parameters(of: thing.value).map { ParameterPath(path: thing.prefix + $0.path, parameter: $0.parameter) }
+  }
+}
+
+func saveCheckpoint(_ call: BuiltinCall) throws(Failure) -> Value {
+  let interpreter = call.interpreter
+  guard call.values.count >= 2 else {
+    throw Failure("missing-argument", "`save` needs a path and something to save", at: call.site)
+  }
+  if interpreter.isCapturing {
+    throw Failure("assignment-in-step", "`save` cannot be called inside a step", at: call.site)
+  }
+  let name = try call.string(0, "the path")
+  var tensors: [NamedTensor] = []
+  var metadata = [
+    "format": "gradus", "seed": String(interpreter.seed), "tick": String(interpreter.tick),
+  ]
+  let things = try things(call)
+  let paths = parameterPaths(things)
+  var optimizers = 0
+  for thing in things {
+    switch thing.value {
+    case .optimizer(let optimizer):
+      let prefix = "optimizer.\(optimizers)."
+      optimizers += 1
+      for entry in paths {
+        guard let slot = optimizer.slot(for: entry.parameter) else { continue }
+        metadata[prefix + "t." + entry.path] = String(slot.count)
+        for (state, tensor) in zip(optimizer.definition.states, slot.states) {
+          tensors.append(NamedTensor(name: "\(prefix)\(state.name).\(entry.path)", tensor: tensor))
+        }
+      }
+    case .callable: break
+    case .model(let model):
+      if let torn = model.torn { throw Failure("torn-model", torn, at: thing.site) }
+      for entry in parameters(of: thing.value) {
+        tensors.append(NamedTensor(name: thing.prefix + entry.path, tensor: entry.parameter.tensor))
+      }
+    default:
+      for entry in parameters(of: thing.value) {
+        tensors.append(NamedTensor(name: thing.prefix + entry.path, tensor: entry.parameter.tensor))
+      }
+      for (path, tensor) in try plainTensors(thing.value, "", interpreter, thing.site) {
+        tensors.append(NamedTensor(name: thing.prefix + path, tensor: tensor))
+      }
+    }
+  }
+  do {
+    try Safetensors.write(
+      .init(tensors, metadata: metadata), to: interpreter.path(name, at: call.sites[0]))
+  } catch { throw Failure.from(error, file: name, at: call.sites[0]) }
+  return .none
+}
+
+/// Restores what `save` wrote: everything is checked before anything changes.
+func loadCheckpoint(_ call: BuiltinCall, _ name: String) throws(Failure) -> Value {
+  let interpreter = call.interpreter
+  if interpreter.isCapturing {
+    throw Failure("assignment-in-step", "`load` cannot be called inside a step", at: call.site)
+  }
+  let site = call.sites[0]
+  let loaded: Loaded
+  do {
+    loaded = try DataFile.load(path: interpreter.path(name, at: site))
+  } catch { throw Failure.from(error, file: name, at: site) }
+  guard case .tensors(let list, let metadata) = loaded else {
+    throw Failure("file-unsupported", "\(name): it holds no named tensors", at: site)
+  }
+  let byName = Dictionary(list.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
+  let things = try things(call)
+  let paths = parameterPaths(things)
+  var changes: [() -> Void] = []
+  for entry in paths {
+    guard let tensor = byName[entry.path] else {
+      throw Failure(
+        "checkpoint-mismatch", "\(name): there is no tensor `\(entry.path)`", at: site,
+        help: didYouMean(entry.path, among: byName.keys.sorted()).map { "it has `\($0)`" })
+    }
+    guard tensor.type == entry.parameter.tensor.type else {
+      throw Failure(
+        "checkpoint-mismatch",
+        "\(name): `\(entry.path)` is \(tensor.type), the model has \(entry.parameter.tensor.type)", at: site)
+    }
+    changes.append { entry.parameter.tensor = tensor.copiedForState() }
+  }
+  var optimizers = 0
+  for thing in things {
+    guard case .optimizer(let optimizer) = thing.value else { continue }
+    let prefix = "optimizer.\(optimizers)."
+    optimizers += 1
+    for entry in paths {
+      guard let text = metadata[prefix + "t." + entry.path], let count = Int(text) else { continue }
+      var states: [Tensor] = []
+      for state in optimizer.definition.states {
+        guard let tensor = byName["\(prefix)\(state.name).\(entry.path)"] else {
+          throw Failure(
+            "checkpoint-mismatch",
+            "\(name): the state `\(state.name)` of `\(entry.path)` is missing; was it saved by another optimizer?", at: site)
+        }
+        states.append(tensor.copiedForState())
+      }
+      changes.append {
+        let slot = OptimizerSlot(entry.parameter, states: states)
+        slot.count = count
+        optimizer.keep(slot)
+      }
+    }
+  }
+  for change in changes { change() }
+  if let text = metadata["seed"], let seed = Int(text) { interpreter.seed = seed }
+  if let text = metadata["tick"], let tick = Int(text) { interpreter.tick = tick }
+  for thing in things { if case .model(let model) = thing.value { model.torn = nil } }
+  return .none
+}

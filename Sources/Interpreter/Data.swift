@@ -1,0 +1,249 @@
+import Formats
+import CStdlib
+import Graphs
+import Ops
+import Support
+import Tensors
+
+let dataBuiltins: [Builtin] = [
+  Builtin(
+    "load", "path, targets…",
+    """
+    Reads data: `load("digits")` (8 x 8 images, ships with Gradus), or a file by its ending: .csv .tsv .npy .npz
+    .idx .safetensors .txt, each also with .gz; `load("stdlib")` is the text of the standard library.
+    With models, optimizers and steps after the path it restores what `save` wrote.
+    """
+  ) { call throws(Failure) in try load(call) },
+  Builtin(
+    "save", "path, things…",
+    "Writes models, optimizers with their state, and the random counter as safetensors; the file is replaced whole or not at all."
+  ) { call throws(Failure) in try saveCheckpoint(call) },
+  Builtin(
+    "batches", "data, size, shuffle = false, drop_last = false",
+    """
+    Goes through data in pieces of `size` rows; the last may be smaller. Data is a tensor, or a tuple or record
+    of tensors with equally many rows. `shuffle` draws a new order each time, from the seed and tick.
+
+    >>> [len(x) for (x, y) in batches((ones([5, 2]), ones([5])), 2)]
+    [2, 2, 1]
+    """
+  ) { call throws(Failure) in try makeBatches(call) },
+  Builtin(
+    "split", "data, fraction, shuffle = true",
+    "Splits data into (train:, test:) by rows, `fraction` of them for training, in a random order drawn once."
+  ) { call throws(Failure) in try split(call) },
+  Builtin("progress", "values", "Goes through values as they are; a terminal shows how far it is.") {
+    call throws(Failure) in call[0]
+  },
+]
+
+// MARK: Loading
+
+private func load(_ call: BuiltinCall) throws(Failure) -> Value {
+  guard !call.values.isEmpty else {
+    throw Failure("missing-argument", "`load` needs a path", at: call.site)
+  }
+  let name = try call.string(0, "the path")
+  if call.values.count > 1 { return try loadCheckpoint(call, name) }
+  let site = call.sites[0]
+  do {
+    switch name {
+    case "digits": return digits(try embeddedDigits())
+    case "stdlib": return .string(standardLibraryText())
+    default: break
+    }
+    switch try DataFile.load(path: call.interpreter.path(name, at: site)) {
+    case .tensor(let tensor): return .tensor(TensorValue(tensor, made: call.site))
+    case .tensors(let tensors, _):
+      return .record(
+        RecordValue(
+          names: tensors.map(\.name),
+          items: tensors.map { .tensor(TensorValue($0.tensor, made: call.site)) }))
+    case .table(let table):
+      let tensor = Value.tensor(TensorValue(table.tensor, made: call.site))
+      guard let columns = table.columns else { return tensor }
+      return .record(["columns": .list(columns.map { .string($0) }), "data": tensor])
+    case .text(let text): return .string(text)
+    }
+  } catch { throw Failure.from(error, file: name, at: site) }
+}
+
+extension Failure {
+  /// An error about a file.
+  static func from(_ error: any Error, file: String, at site: Site) -> Failure {
+    guard let error = error as? FileError else { return Failure.from(error, at: site) }
+    return Failure(error.code, error.description, at: site)
+  }
+}
+
+extension Interpreter {
+  /// A path in a program is relative to the working directory; the notebook may say otherwise.
+  func path(_ name: String, at site: Site) -> String { resolveDataPath?(name, site.file.name) ?? name }
+}
+
+/// Pixels scaled to 0...1, split 80 to 20 within each class in a fixed order.
+private func digits(_ data: (images: Tensor, labels: Tensor)) -> Value {
+  let labels = data.labels.integers()
+  var train: [Int] = []
+  var test: [Int] = []
+  var seen = [Int](repeating: 0, count: 10)
+  for (row, label) in labels.enumerated() {
+    // Every fifth image of a class is held out.
+    if seen[label] % 5 == 4 { test.append(row) } else { train.append(row) }
+    seen[label] += 1
+  }
+  let pixels = data.images.doubles()
+  func part(_ rows: [Int]) -> Value {
+    var values: [Double] = []
+    values.reserveCapacity(rows.count * 64)
+    for row in rows { for column in 0..<64 { values.append(pixels[row * 64 + column] / 16) } }
+    return .record([
+      "x": .tensor(TensorValue(Tensor(values, dtype: .f32, shape: [rows.count, 64]), made: nil)),
+      "y": .tensor(TensorValue(Tensor(integers: rows.map { labels[$0] }, shape: [rows.count]), made: nil)),
+    ])
+  }
+  return .record(["train": part(train), "test": part(test), "classes": .int(10)])
+}
+
+private func standardLibraryText() -> String {
+  var text = ""
+  for file in UnsafeBufferPointer(start: gradus_embedded_files(), count: gradus_embedded_file_count()) {
+    guard String(cString: file.name).hasSuffix(".nn") else { continue }
+    text += String(decoding: UnsafeBufferPointer(start: file.bytes, count: file.byte_count), as: UTF8.self)
+  }
+  return text
+}
+
+// MARK: Batches
+
+/// The rows of data: tensors with one number of rows, and how to give a selection the data's form.
+struct Rows {
+  let tensors: [TensorValue]
+  let count: Int
+  private let names: [String?]?
+
+  init(_ value: Value, _ interpreter: Interpreter, at site: Site) throws(Failure) {
+    var tensors: [TensorValue] = []
+    switch value {
+    case .record(let record):
+      for item in record.items { tensors.append(try interpreter.tensorValue(item, at: site)) }
+      names = record.names
+    case .list(let list) where list.items.allSatisfy({ if case .tensor = $0 { true } else { false } }) && !list.items.isEmpty:
+      for item in list.items { tensors.append(try interpreter.tensorValue(item, at: site)) }
+      names = [String?](repeating: nil, count: tensors.count)
+    default:
+      tensors = [try interpreter.tensorValue(value, at: site)]
+      names = nil
+    }
+    guard let first = tensors.first else {
+      throw Failure("bad-data", "there is no data in \(value.described)", at: site)
+    }
+    for tensor in tensors {
+      guard tensor.tensor != nil else { throw Trace.escaped(at: site) }
+      guard tensor.shape.rank > 0 else {
+        throw Failure("bad-data", "data needs rows, got \(tensor.type)", at: site)
+      }
+      guard tensor.shape[0] == first.shape[0] else {
+        throw Failure(
+          "shape-mismatch", "the parts of the data have \(first.shape[0]) and \(tensor.shape[0]) rows", at: site)
+      }
+    }
+    self.tensors = tensors
+    count = first.shape[0]
+  }
+
+  /// The rows `indices`, in the data's form.
+  func select(_ indices: ArraySlice<Int>, site: Site) -> Value {
+    let isRun = zip(indices, indices.dropFirst()).allSatisfy { $1 == $0 + 1 }
+    let parts = tensors.map { value -> Value in
+      let tensor = value.tensor!.contiguous()
+      var type = tensor.type
+      type.shape[0] = indices.count
+      let rowBytes = tensor.shape[0] == 0 ? 0 : tensor.type.byteCount / tensor.shape[0]
+      let base = tensor.storage.base + tensor.layout.offset * tensor.dtype.byteCount
+      if isRun, let first = indices.first {
+        // Neighbouring rows are a window on the data.
+        var layout = tensor.layout
+        layout.shape = type.shape
+        layout.offset += first * (tensor.shape[0] == 0 ? 0 : tensor.elementCount / tensor.shape[0])
+        return .tensor(TensorValue(Tensor(storage: tensor.storage, dtype: tensor.dtype, layout: layout), made: site))
+      }
+      let result = Tensor(uninitialized: type)
+      for (position, row) in indices.enumerated() {
+        (result.storage.base + position * rowBytes).copyMemory(from: base + row * rowBytes, byteCount: rowBytes)
+      }
+      return .tensor(TensorValue(result, made: site))
+    }
+    guard let names else { return parts[0] }
+    // A record of x and y is met as a tuple by `for (x, y) in …` all the same.
+    return .record(RecordValue(names: names, items: parts))
+  }
+}
+
+/// What `batches` gives: goes through the data anew each time.
+final class Batches: ObjectValue {
+  let rows: Rows
+  let size: Int
+  let shuffles: Bool
+  let dropsLast: Bool
+  init(_ rows: Rows, size: Int, shuffles: Bool, dropsLast: Bool) {
+    self.rows = rows
+    self.size = size
+    self.shuffles = shuffles
+    self.dropsLast = dropsLast
+  }
+  override var kind: String { "batches" }
+  override var summary: String {
+    "batches of \(size) from \(grouped(rows.count)) rows\(shuffles ? ", shuffled" : "")"
+  }
+  override var count: Int? { dropsLast ? rows.count / size : (rows.count + size - 1) / size }
+  override func makeIterator(_ interpreter: Interpreter, at site: Site) throws(Failure) -> ValueIterator? {
+    let order = shuffles ? try interpreter.permutation(rows.count, at: site) : Array(0..<rows.count)
+    var next = 0
+    return ClosureIterator { () throws(Failure) -> Value? in
+      guard next < order.count else { return nil }
+      let end = min(next + self.size, order.count)
+      if self.dropsLast, end - next < self.size { return nil }
+      defer { next = end }
+      return self.rows.select(order[next..<end], site: site)
+    }
+  }
+}
+
+extension Interpreter {
+  /// A random order of `count` rows, from the seed and the tick, which moves on.
+  func permutation(_ count: Int, at site: Site) throws(Failure) -> [Int] {
+    guard count > 0 else { return [] }
+    let value = try apply(
+      OpTable.byName["permutation"]!, [], Attributes([("n", .int(count))]), [], at: site, site)
+    guard case .tensor(let tensor) = value, let real = tensor.tensor else { return Array(0..<count) }
+    return real.integers()
+  }
+}
+
+private func makeBatches(_ call: BuiltinCall) throws(Failure) -> Value {
+  let rows = try Rows(call[0], call.interpreter, at: call.sites[0])
+  let size = try call.int(1, "the size of a batch")
+  guard size > 0 else {
+    throw Failure("bad-argument", "a batch needs at least one row, got \(size)", at: call.sites[1])
+  }
+  return .object(
+    Batches(
+      rows, size: size, shuffles: try call.bool(2, "`shuffle`", default: false),
+      dropsLast: try call.bool(3, "`drop_last`", default: false)))
+}
+
+private func split(_ call: BuiltinCall) throws(Failure) -> Value {
+  let rows = try Rows(call[0], call.interpreter, at: call.sites[0])
+  let fraction = try call.double(1, "the fraction")
+  guard fraction >= 0, fraction <= 1 else {
+    throw Failure("bad-argument", "the fraction lies between 0 and 1, got \(format(number: fraction))", at: call.sites[1])
+  }
+  let order =
+    try call.bool(2, "`shuffle`", default: true)
+    ? try call.interpreter.permutation(rows.count, at: call.site) : Array(0..<rows.count)
+  let cut = Int((Double(rows.count) * fraction).rounded())
+  return .record([
+    "train": rows.select(order[..<cut], site: call.site), "test": rows.select(order[cut...], site: call.site),
+  ])
+}

@@ -1,0 +1,439 @@
+import Graphs
+import Ops
+import Support
+import Syntax
+import Tensors
+
+extension Interpreter {
+  // MARK: Reading elements
+
+  func index(_ owner: Value, _ items: [IndexValue], at site: Site, base: Site) throws(Failure) -> Value {
+    switch owner {
+    case .list(let list):
+      if items.count == 1 {
+        switch items[0] {
+        case .at(let index, let place):
+          if case .tensor(let tensor) = index, !tensor.isNumber, tensor.shape.rank > 0 { break }
+          if case .list = index { break }
+          let position = try self.position(
+            try hostInteger(index, "an index", at: place), count: list.items.count, what: "a list", at: place)
+          return list.items[position]
+        case .slice(let start, let end, let step, let place):
+          let positions = try slicePositions(start, end, step, count: list.items.count, at: place)
+          return .list(ListValue(positions.map { list.items[$0] }, site: list.site))
+        case .rest: return owner
+        }
+      }
+      if isTensorLike(owner) {
+        return try index(.tensor(try tensorValue(owner, at: base)), items, at: site, base: base)
+      }
+      // Nested lists: the first index now, the rest inside.
+      guard case .at(let first, let place) = items[0] else { break }
+      let inner = try index(owner, [.at(first, place)], at: site, base: base)
+      return try index(inner, Array(items.dropFirst()), at: site, base: base)
+    case .record(let record):
+      guard items.count == 1, case .at(let index, let place) = items[0] else { break }
+      if case .string(let name) = index {
+        guard let value = record[name.text] else {
+          throw Failure("unknown-member", "the record has no field `\(name.text)`", at: place)
+        }
+        return value
+      }
+      let position = try self.position(
+        try hostInteger(index, "an index", at: place), count: record.items.count,
+        what: record.isTuple ? "a tuple" : "a record", at: place)
+      return record.items[position]
+    case .range(let range):
+      guard items.count == 1, case .at(let index, let place) = items[0] else { break }
+      let position = try self.position(
+        try hostInteger(index, "an index", at: place), count: range.count, what: "a range", at: place)
+      return .int(range.start + position)
+    case .string(let string):
+      let characters = Array(string.text)
+      guard items.count == 1 else { break }
+      switch items[0] {
+      case .at(let index, let place):
+        let position = try self.position(
+          try hostInteger(index, "an index", at: place), count: characters.count, what: "a string", at: place)
+        return .string(String(characters[position]))
+      case .slice(let start, let end, let step, let place):
+        let positions = try slicePositions(start, end, step, count: characters.count, at: place)
+        return .string(String(positions.map { characters[$0] }))
+      case .rest: return owner
+      }
+    case .tensor(let tensor): return try index(try usable(tensor, at: base), items, at: site, base: base)
+    case .model(let model):
+      // A model made of one list, such as Sequential, is indexed like it.
+      if let layers = model.definition.fieldIndex["layers"], case .list = model.fields[layers] {
+        return try index(model.read(field: layers, self, at: base), items, at: site, base: base)
+      }
+    default: break
+    }
+    throw Failure("not-indexable", "\(owner.described) cannot be indexed", at: site)
+  }
+
+  private func position(_ index: Int, count: Int, what: String, at site: Site) throws(Failure) -> Int {
+    let position = index < 0 ? index + count : index
+    guard position >= 0, position < count else {
+      throw Failure(
+        "index-out-of-range", "index \(index) is out of range for \(what) of \(count)", at: site)
+    }
+    return position
+  }
+
+  /// Python's rule: bounds beyond the ends are clamped.
+  private func slicePositions(
+    _ start: Int?, _ end: Int?, _ step: Int?, count: Int, at site: Site
+  ) throws(Failure) -> [Int] {
+    let (first, length, stride) = try slice(start, end, step, count: count, at: site)
+    return (0..<length).map { first + $0 * stride }
+  }
+
+  private func slice(
+    _ start: Int?, _ end: Int?, _ step: Int?, count: Int, at site: Site
+  ) throws(Failure) -> (first: Int, count: Int, step: Int) {
+    let step = step ?? 1
+    guard step != 0, step != .min else {
+      throw Failure("bad-slice", "the step of a slice cannot be \(step)", at: site)
+    }
+    func clamp(_ value: Int, _ low: Int, _ high: Int) -> Int {
+      let resolved = value < 0 ? (value < -count ? low : value + count) : value
+      return min(max(resolved, low), high)
+    }
+    if step > 0 {
+      let first = clamp(start ?? 0, 0, count)
+      let last = clamp(end ?? count, 0, count)
+      return (first, last > first ? (last - first - 1) / step + 1 : 0, step)
+    }
+    let first = start.map { clamp($0, -1, count - 1) } ?? count - 1
+    let last = end.map { clamp($0, -1, count - 1) } ?? -1
+    return (first, first > last ? (first - last - 1) / -step + 1 : 0, step)
+  }
+
+  /// One step of `x[…]` on a tensor: integers and slices first, then new axes, then gathers.
+  private func index(
+    _ tensor: TensorValue, _ items: [IndexValue], at site: Site, base: Site
+  ) throws(Failure) -> Value {
+    let rank = tensor.shape.rank
+    let consumed = items.count { item in
+      switch item {
+      case .rest: false
+      case .at(.none, _): false
+      default: true
+      }
+    }
+    guard consumed <= rank else {
+      throw Failure(
+        "bad-axis", "\(plural(consumed, "index").replacing("indexs", "indices")) for a tensor with \(plural(rank, "axis").replacing("axiss", "axes"))",
+        at: site, labels: [.init(site: base, text: describe(tensor, at: base))])
+    }
+    // Normal form: one entry per axis of the tensor, `none`s between.
+    var plan: [AxisPlan] = []
+    var axis = 0
+    var hasRest = false
+    for item in items {
+      switch item {
+      case .rest(let place):
+        if hasRest { throw Failure("bad-slice", "`..` can stand once in an index", at: place) }
+        hasRest = true
+        for _ in 0..<(rank - consumed) {
+          plan.append(.whole)
+          axis += 1
+        }
+      case .at(.none, _): plan.append(.new)
+      case .at(let value, let place):
+        plan.append(try axisPlan(value, size: tensor.shape[axis], axis: axis, at: place))
+        axis += 1
+      case .slice(let start, let end, let step, let place):
+        let (first, count, stride) = try slice(start, end, step, count: tensor.shape[axis], at: place)
+        plan.append(
+          first == 0 && count == tensor.shape[axis] && stride == 1
+            ? .whole : .slice(first, count, stride))
+        axis += 1
+      }
+    }
+    while axis < rank {
+      plan.append(.whole)
+      axis += 1
+    }
+    do {
+      var operands = [tensor]
+      for case .gather(let indices) in plan { operands.append(indices) }
+      let isGathering = operands.count > 1
+      let result = try build(operands, at: site) { g, values in
+        var value = values[0]
+        var axis = 0
+        var gathered = 1
+        var shape: [Int] = []
+        // Slices keep their axis; single elements and new axes change the rank at the end.
+        for part in plan {
+          switch part {
+          case .whole:
+            shape.append(value.shape[axis])
+            axis += 1
+          case .new: shape.append(1)
+          case .single(let position):
+            value = try g.slice(value, axis: axis, start: position, count: 1, step: 1)
+            axis += 1
+          case .slice(let first, let count, let step):
+            value = try g.slice(value, axis: axis, start: first, count: count, step: step)
+            shape.append(count)
+            axis += 1
+          case .gather:
+            shape.append(value.shape[axis])
+            axis += 1
+          }
+        }
+        if value.shape.sizes != shape { value = try g.reshape(value, to: Shape(shape)) }
+        if isGathering {
+          var outputAxis = 0
+          for part in plan {
+            switch part {
+            case .single: break
+            case .gather:
+              let indices = values[gathered]
+              gathered += 1
+              value = try g.gather(value, indices: try g.cast(indices, to: .i64), axis: outputAxis)
+              outputAxis += indices.shape.rank
+            case .whole, .slice, .new: outputAxis += 1
+            }
+          }
+        }
+        return value
+      }
+      return result
+    } catch {
+      throw explain(error, [tensor], [base], at: site)
+    }
+  }
+
+  private enum AxisPlan {
+    case whole
+    case new
+    case single(Int)
+    case slice(Int, Int, Int)
+    case gather(TensorValue)
+  }
+
+  private func axisPlan(_ value: Value, size: Int, axis: Int, at site: Site) throws(Failure) -> AxisPlan {
+    switch value {
+    case .range(let range):
+      guard range.start >= 0, range.end <= size else {
+        throw Failure(
+          "index-out-of-range", "\(value.described) is out of range for axis \(axis) of size \(size)", at: site)
+      }
+      return .slice(range.start, range.count, 1)
+    case .list:
+      return .gather(try indexTensor(tensorValue(value, meansIndex: true, at: site), size: size, at: site))
+    case .tensor(let tensor) where !tensor.isNumber:
+      let tensor = try usable(tensor, at: site)
+      if tensor.shape.rank == 0, tensor.dtype.isInteger, let real = tensor.tensor {
+        return .single(try elementPosition(real.integerScalar, size, axis, site))
+      }
+      return .gather(try indexTensor(tensor, size: size, at: site))
+    default:
+      return .single(try elementPosition(try hostInteger(value, "an index", at: site), size, axis, site))
+    }
+  }
+
+  private func elementPosition(_ index: Int, _ size: Int, _ axis: Int, _ site: Site) throws(Failure) -> Int {
+    let position = index < 0 ? index + size : index
+    guard position >= 0, position < size else {
+      throw Failure(
+        "index-out-of-range", "index \(index) is out of range for axis \(axis) of size \(size)", at: site)
+    }
+    return position
+  }
+
+  /// An integer tensor as it is; a bool mask as the positions where it is true.
+  private func indexTensor(_ tensor: TensorValue, size: Int, at site: Site) throws(Failure) -> TensorValue {
+    if tensor.dtype.isInteger { return tensor }
+    if tensor.dtype == .bool {
+      guard let real = tensor.tensor else {
+        throw Failure(
+          "traced-value", "a mask selects a number of elements that a step cannot know", at: site,
+          help: "use `where(mask, x, 0)`")
+      }
+      guard tensor.shape == [size] else {
+        throw Failure(
+          "shape-mismatch", "a mask of shape \(tensor.shape) cannot select along an axis of size \(size)", at: site)
+      }
+      let positions = real.integers().enumerated().filter { $0.element != 0 }.map(\.offset)
+      return TensorValue(Tensor(integers: positions, shape: [positions.count]), made: site)
+    }
+    if tensor.type.elementCount == 0 {
+      return TensorValue(Tensor(integers: [], shape: [0]), made: site)
+    }
+    throw Failure(
+      "bad-index", "an index must be whole numbers, got \(tensor.type)", at: site,
+      help: "use `i64(…)`")
+  }
+
+  // MARK: Replacing elements
+
+  /// The value of `owner` after `owner[items] = value`.
+  func replacing(
+    _ items: [IndexValue], of owner: Value, with value: Value, at site: Site, base: Site
+  ) throws(Failure) -> Value {
+    switch owner {
+    case .list(let list):
+      guard items.count == 1, case .at(let index, let place) = items[0] else { break }
+      let position = try self.position(
+        try hostInteger(index, "an index", at: place), count: list.items.count, what: "a list", at: place)
+      var copy = list.items
+      copy[position] = value
+      return .list(ListValue(copy, site: list.site))
+    case .record(let record):
+      guard items.count == 1, case .at(let index, let place) = items[0] else { break }
+      let copy = RecordValue(names: record.names, items: record.items)
+      if case .string(let name) = index {
+        if let position = copy.names.firstIndex(of: name.text) {
+          copy.items[position] = value
+        } else {
+          copy.names.append(name.text)
+          copy.items.append(value)
+        }
+      } else {
+        let position = try self.position(
+          try hostInteger(index, "an index", at: place), count: copy.items.count, what: "a record", at: place)
+        copy.items[position] = value
+      }
+      return .record(copy)
+    case .tensor(let tensor):
+      let tensor = try usable(tensor, at: base)
+      guard let real = tensor.tensor, !tensor.isTraced else {
+        throw Failure(
+          "assignment-in-step", "elements of a tensor cannot be assigned where derivatives are recorded", at: site,
+          help: "use `where(mask, new, old)`")
+      }
+      return .tensor(try replaceElements(items, of: tensor, real, with: value, at: site, base: base))
+    default: break
+    }
+    throw Failure("bad-assignment", "cannot assign to an element of \(owner.described)", at: site)
+  }
+
+  private func replaceElements(
+    _ items: [IndexValue], of tensor: TensorValue, _ real: Tensor, with value: Value, at site: Site,
+    base: Site
+  ) throws(Failure) -> TensorValue {
+    // Which elements: index the tensor of positions the same way.
+    let count = real.elementCount
+    let positions = TensorValue(
+      Tensor(integers: Array(0..<count), shape: real.shape), made: tensor.made)
+    let outer = trace
+    trace = nil
+    defer { trace = outer }
+    guard case .tensor(let selected) = try index(positions, items, at: site, base: base),
+      let targets = selected.tensor
+    else { return tensor }
+    let new = try tensorValue(value, at: site)
+    guard let source = new.tensor else { throw Trace.escaped(at: site) }
+    guard source.shape.broadcast(with: targets.shape) == targets.shape else {
+      throw Failure(
+        "shape-mismatch", "a value of shape \(source.shape) does not fit the elements of shape \(targets.shape)",
+        at: site, labels: [.init(site: base, text: describe(tensor, at: base))])
+    }
+    do {
+      let values = try cast(source, to: real.dtype).broadcast(to: targets.shape).contiguous()
+      let copy = real.copiedForState()
+      let size = real.dtype.byteCount
+      let from = values.storage.base + values.layout.offset * size
+      for (index, position) in targets.integers().enumerated() {
+        (copy.storage.base + position * size).copyMemory(from: from + index * size, byteCount: size)
+      }
+      return TensorValue(copy, made: site)
+    } catch { throw Failure.from(error, at: site) }
+  }
+
+  // MARK: Going through values
+
+  func iterate(_ value: Value, at site: Site) throws(Failure) -> ValueIterator {
+    switch value {
+    case .list(let list): return ItemIterator(list.items)
+    case .record(let record) where record.isTuple: return ItemIterator(record.items)
+    case .range(let range): return ItemIterator((range.start..<range.end).lazy.map { Value.int($0) })
+    case .string(let string): return ItemIterator(string.text.lazy.map { Value.string(String($0)) })
+    case .tensor(let tensor):
+      let tensor = try usable(tensor, at: site)
+      guard tensor.shape.rank > 0 else { break }
+      var index = 0
+      return ClosureIterator { () throws(Failure) -> Value? in
+        guard index < tensor.shape[0] else { return nil }
+        defer { index += 1 }
+        return try self.index(.tensor(tensor), [.at(.int(index), site)], at: site, base: site)
+      }
+    case .object(let object):
+      if let iterator = try object.makeIterator(self, at: site) { return iterator }
+    case .model(let model):
+      if let layers = model.definition.fieldIndex["layers"], case .list(let list) = model.fields[layers] {
+        return ItemIterator(list.items)
+      }
+    default: break
+    }
+    throw Failure(
+      "not-iterable", "cannot go through \(value.described)", at: site,
+      help: {
+        if case .int(let count) = value { return "use a range: `0..<\(count)`" }
+        return nil
+      }())
+  }
+
+  /// The parts that a tuple target binds.
+  func unpack(_ value: Value, count: Int, at site: Site) throws(Failure) -> [Value] {
+    let items: [Value]
+    switch value {
+    case .record(let record): items = record.items
+    case .list(let list): items = list.items
+    case .tensor(let tensor) where tensor.shape.rank > 0:
+      var rows: [Value] = []
+      let iterator = try iterate(value, at: site)
+      while let row = try iterator.next() { rows.append(row) }
+      items = rows
+    default:
+      throw Failure(
+        "bad-unpack", "cannot take \(value.described) apart into \(count) names", at: site)
+    }
+    guard items.count == count else {
+      throw Failure(
+        "bad-unpack", "\(plural(count, "name")) for \(plural(items.count, "value"))", at: site)
+    }
+    return items
+  }
+}
+
+final class ItemIterator<Items: Sequence>: ValueIterator where Items.Element == Value {
+  private var iterator: Items.Iterator
+  init(_ items: Items) { iterator = items.makeIterator() }
+  override func next() throws(Failure) -> Value? { iterator.next() }
+}
+
+final class ClosureIterator: ValueIterator {
+  private let body: () throws(Failure) -> Value?
+  init(_ body: @escaping () throws(Failure) -> Value?) { self.body = body }
+  override func next() throws(Failure) -> Value? { try body() }
+}
+
+/// Whether two host values are equal; tensors compare whole.
+func areEqual(_ a: Value, _ b: Value) -> Bool {
+  switch (a, b) {
+  case (.none, .none): return true
+  case (.bool(let a), .bool(let b)): return a == b
+  case (.int(let a), .int(let b)): return a == b
+  case (.double(let a), .double(let b)): return a == b
+  case (.int(let a), .double(let b)): return Double(a) == b
+  case (.double(let a), .int(let b)): return a == Double(b)
+  case (.dtype(let a), .dtype(let b)): return a == b
+  case (.string(let a), .string(let b)): return a.text == b.text
+  case (.range(let a), .range(let b)): return a.start == b.start && a.end == b.end
+  case (.list(let a), .list(let b)):
+    return a.items.count == b.items.count && zip(a.items, b.items).allSatisfy { areEqual($0, $1) }
+  case (.record(let a), .record(let b)):
+    return a.names == b.names && zip(a.items, b.items).allSatisfy { areEqual($0, $1) }
+  case (.tensor(let a), .tensor(let b)):
+    guard let x = a.tensor, let y = b.tensor, a.type == b.type else { return false }
+    return x.doubles() == y.doubles()
+  default:
+    guard let x = a.identity, let y = b.identity else { return false }
+    return x === y
+  }
+}

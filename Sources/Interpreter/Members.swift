@@ -1,0 +1,304 @@
+import Graphs
+import Ops
+import Support
+import Syntax
+import Tensors
+
+/// Members that every tensor has.
+package let tensorMembers = ["T", "dtype", "rank", "shape", "size"]
+
+extension Interpreter {
+  /// `owner.name`
+  func member(_ name: Name, of owner: Value, at site: Site) throws(Failure) -> Value {
+    switch owner {
+    case .tensor(let tensor):
+      switch name.text {
+      case "shape": return .list(tensor.shape.sizes.map { .int($0) })
+      case "dtype": return .dtype(tensor.dtype)
+      case "rank": return .int(tensor.shape.rank)
+      case "size": return .int(tensor.shape.elementCount)
+      case "T":
+        let tensor = try usable(tensor, at: site)
+        guard tensor.shape.rank >= 2 else {
+          throw Failure(
+            "bad-axis", "`.T` needs at least two axes, got \(tensor.type)", at: site,
+            labels: [.init(site: site, text: describe(tensor, at: site))])
+        }
+        do {
+          return try build([tensor], at: site) { g, values in try g.swapLastAxes(values[0]) }
+        } catch { throw Failure.from(error, at: site) }
+      default: throw unknownMember(name, owner, tensorMembers)
+      }
+    case .record(let record):
+      if let value = record[name.text] { return value }
+      throw unknownMember(name, owner, record.names.compactMap { $0 })
+    case .model(let model):
+      if let index = model.definition.fieldIndex[name.text] {
+        return try model.read(field: index, self, at: site)
+      }
+      if let method = model.definition.methods[name.text] {
+        return .callable(FunctionValue(method, captured: [], owner: model))
+      }
+      throw unknownMember(
+        name, owner, model.definition.fields.map(\.name) + model.definition.methods.keys.sorted())
+    case .optimizer(let optimizer):
+      if let index = optimizer.definition.parameters.names.firstIndex(of: name.text) {
+        return optimizer.hyperparameters[index]
+      }
+      throw unknownMember(name, owner, optimizer.definition.parameters.names)
+    case .object(let object):
+      if let value = object.member(name.text) { return value }
+      throw unknownMember(name, owner, object.memberNames)
+    case .list(let list) where name.text == "shape" || name.text == "T":
+      guard isTensorLike(owner) else { break }
+      return try member(name, of: .tensor(try tensorValue(.list(list), at: site)), at: site)
+    case .range(let range):
+      switch name.text {
+      case "start": return .int(range.start)
+      case "end": return .int(range.end)
+      default: break
+      }
+    case .int, .double, .bool:
+      switch name.text {
+      case "shape": return .list([])
+      case "rank": return .int(0)
+      default: break
+      }
+    default: break
+    }
+    throw Failure(
+      "unknown-member", "\(owner.described) has no member `\(name.text)`", at: name.site)
+  }
+
+  private func unknownMember(_ name: Name, _ owner: Value, _ known: [String]) -> Failure {
+    let suggestion = didYouMean(name.text, among: known)
+    return Failure(
+      "unknown-member", "\(owner.described) has no member `\(name.text)`", at: name.site,
+      notes: known.isEmpty || known.count > 12 ? [] : ["it has \(known.joined(separator: ", "))"],
+      help: suggestion.map { "did you mean `\($0)`?" })
+  }
+
+  /// The members of a value, for completion.
+  package func memberNames(of value: Value) -> [String] {
+    switch value {
+    case .tensor: tensorMembers
+    case .record(let record): record.names.compactMap { $0 }
+    case .model(let model):
+      (model.definition.fields.map(\.name) + model.definition.methods.keys).sorted()
+    case .optimizer(let optimizer): optimizer.definition.parameters.names
+    case .object(let object): object.memberNames
+    default: []
+    }
+  }
+
+  /// `dtype(x)`: the value in another dtype.
+  func castCall(_ dtype: DType, _ arguments: Arguments) throws(Failure) -> Value {
+    guard arguments.items.count == 1, arguments.items[0].label == nil else {
+      throw Failure(
+        "missing-argument", "`\(dtype)` takes 1 argument, got \(arguments.items.count)", at: arguments.site)
+    }
+    return try cast(arguments.items[0].value, to: dtype, at: arguments.items[0].site)
+  }
+
+  func cast(_ value: Value, to dtype: DType, at site: Site) throws(Failure) -> Value {
+    guard DTypeSet.all.contains(dtype) else {
+      throw Failure(
+        "unsupported-dtype", "\(dtype) tensors arrive with mixed precision; they cannot be made yet", at: site)
+    }
+    if case .list(let list) = value, dtype.isInteger || dtype == .f64, isTensorLike(value) {
+      // Whole numbers go straight to integers, floats straight to f64: nothing rounds on the way.
+      if let exact = try exactLiteral(list, dtype, at: site) { return .tensor(TensorValue(exact, made: site)) }
+    }
+    let tensor: TensorValue
+    switch value {
+    case .int(let number) where dtype.isInteger || dtype == .f64:
+      return .tensor(TensorValue(Tensor.number(integer: number, dtype), made: site))
+    case .double(let number) where dtype.isFloating:
+      return .tensor(TensorValue(Tensor.number(number, dtype), made: site))
+    default: tensor = try tensorValue(value, at: site)
+    }
+    do {
+      return try build([tensor], at: site) { g, values in try g.cast(values[0], to: dtype) }
+    } catch { throw explain(error, [tensor], [site], at: site) }
+  }
+
+  private func exactLiteral(_ list: ListValue, _ dtype: DType, at site: Site) throws(Failure) -> Tensor? {
+    var numbers: [Double] = []
+    var integers: [Int] = []
+    var shape: [Int] = []
+    func walk(_ value: Value, _ depth: Int) -> Bool {
+      switch value {
+      case .list(let inner):
+        if depth == shape.count { shape.append(inner.items.count) }
+        guard shape[depth] == inner.items.count else { return false }
+        return inner.items.allSatisfy { walk($0, depth + 1) }
+      case .int(let number):
+        numbers.append(Double(number))
+        integers.append(number)
+        return depth == shape.count
+      case .double(let number):
+        numbers.append(number)
+        integers.append(Int(saturating: number))
+        return depth == shape.count
+      default: return false
+      }
+    }
+    guard walk(.list(list), 0), numbers.count == Shape(shape).elementCount else { return nil }
+    return dtype == .f64
+      ? Tensor(numbers, dtype: dtype, shape: Shape(shape))
+      : Tensor(integers: integers, dtype: dtype, shape: Shape(shape))
+  }
+
+  /// `owner with (name: value, …)`
+  func with(_ owner: Value, _ fields: [Arguments.Argument], at site: Site) throws(Failure) -> Value {
+    switch owner {
+    case .record(let record):
+      let copy = RecordValue(names: record.names, items: record.items)
+      for field in fields {
+        guard let label = field.label else { throw unnamedField(field) }
+        if let index = copy.names.firstIndex(of: label) {
+          copy.items[index] = field.value
+        } else {
+          copy.names.append(label)
+          copy.items.append(field.value)
+        }
+      }
+      return .record(copy)
+    case .optimizer(let optimizer):
+      let copy = optimizer.copy()
+      for field in fields { try apply(field, to: copy) }
+      return .optimizer(copy)
+    case .callable(let callable):
+      if let step = callable as? StepValue {
+        let copy = step.copy()
+        copy.mode = step.mode
+        for field in fields {
+          guard field.label == "training" else { throw unknownPolicy(field) }
+          copy.mode = try trainingMode(field)
+        }
+        return .callable(copy)
+      }
+      return .callable(try withMode(owner, fields))
+    case .model: return .callable(try withMode(owner, fields))
+    default:
+      throw Failure("bad-operand", "`with` cannot change \(owner.described)", at: site)
+    }
+  }
+
+  private func withMode(_ owner: Value, _ fields: [Arguments.Argument]) throws(Failure) -> Callable {
+    var mode = ModeOverride.evaluation
+    for field in fields {
+      guard field.label == "training" else { throw unknownPolicy(field) }
+      mode = try trainingMode(field)
+    }
+    return ModeCall(owner, mode)
+  }
+
+  private func unnamedField(_ field: Arguments.Argument) -> Failure {
+    Failure("bad-argument", "`with` takes named values, such as `with training: on`", at: field.site)
+  }
+
+  private func unknownPolicy(_ field: Arguments.Argument) -> Failure {
+    guard let label = field.label else { return unnamedField(field) }
+    let later = ["precision", "accumulate", "checkpoint", "budget", "loss_scale", "nan", "batch"]
+    return Failure(
+      "unknown-policy", "there is no policy `\(label)`" + (later.contains(label) ? " yet" : ""), at: field.site,
+      notes: ["known: training"])
+  }
+
+  private func trainingMode(_ field: Arguments.Argument) throws(Failure) -> ModeOverride {
+    switch field.value {
+    case .bool(let flag): return flag ? .training : .evaluation
+    case .string(let word) where word.text == "on": return .training
+    case .string(let word) where word.text == "off": return .evaluation
+    default:
+      throw Failure("bad-argument", "`training` is `on` or `off`, got \(field.value.described)", at: field.site)
+    }
+  }
+
+  /// `no_decay: "*.bias"`, `rules: [("*.bias", (lr: 0.1))]`, or another value of a hyperparameter.
+  private func apply(_ field: Arguments.Argument, to optimizer: OptimizerValue) throws(Failure) {
+    guard let label = field.label else { throw unnamedField(field) }
+    let names = optimizer.definition.parameters.names
+    switch label {
+    case "no_decay":
+      guard let decay = names.firstIndex(of: "decay") else {
+        throw Failure(
+          "unknown-argument", "`\(optimizer.definition.name)` has no `decay`", at: field.site)
+      }
+      for pattern in try patterns(field.value, at: field.site) {
+        optimizer.rules.append(.init(pattern: pattern, values: [(decay, .double(0))]))
+      }
+    case "rules":
+      guard case .list(let list) = field.value else { throw badRules(field.site) }
+      for item in list.items {
+        guard case .record(let pair) = item, pair.items.count == 2,
+          case .record(let settings) = pair.items[1]
+        else { throw badRules(field.site) }
+        var values: [(index: Int, value: Value)] = []
+        for (name, value) in zip(settings.names, settings.items) {
+          guard let name, let index = names.firstIndex(of: name) else {
+            throw Failure(
+              "unknown-argument", "`\(optimizer.definition.name)` has no hyperparameter `\(name ?? "")`",
+              at: field.site, notes: ["it has \(names.joined(separator: ", "))"])
+          }
+          values.append((index, value))
+        }
+        for pattern in try patterns(pair.items[0], at: field.site) {
+          optimizer.rules.append(.init(pattern: pattern, values: values))
+        }
+      }
+    default:
+      guard let index = names.firstIndex(of: label) else {
+        let later = ["state", "rounding"]
+        throw Failure(
+          "unknown-policy",
+          "`\(optimizer.definition.name)` has no hyperparameter or policy `\(label)`" + (later.contains(label) ? " yet" : ""),
+          at: field.site, notes: ["known: \((names + ["no_decay", "rules"]).joined(separator: ", "))"])
+      }
+      optimizer.hyperparameters[index] = field.value
+    }
+  }
+
+  private func badRules(_ site: Site) -> Failure {
+    Failure(
+      "bad-argument", "`rules` is a list of pairs of a pattern and settings", at: site,
+      help: "write `rules: [(\"*.bias\", (decay: 0.0))]`")
+  }
+
+  private func patterns(_ value: Value, at site: Site) throws(Failure) -> [String] {
+    switch value {
+    case .string(let pattern): return [pattern.text]
+    case .list(let list):
+      var result: [String] = []
+      for item in list.items { result += try patterns(item, at: site) }
+      return result
+    default:
+      throw Failure("bad-argument", "a path pattern is a string such as \"*.bias\", got \(value.described)", at: site)
+    }
+  }
+}
+
+/// A function or model called with training on or off whatever surrounds the call.
+final class ModeCall: Callable {
+  let target: Value
+  let mode: ModeOverride
+  init(_ target: Value, _ mode: ModeOverride) {
+    self.target = target
+    self.mode = mode
+    super.init()
+  }
+  override var name: String {
+    switch target {
+    case .callable(let callable): callable.name
+    case .model(let model): model.definition.name
+    default: ""
+    }
+  }
+  override func call(_ arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> Value {
+    let outer = interpreter.mode
+    interpreter.mode = mode
+    defer { interpreter.mode = outer }
+    return try interpreter.call(target, arguments)
+  }
+}
