@@ -18,7 +18,7 @@ struct ContiguousCopy: TensorOp {
   func resultTypes(of operands: [TensorType]) throws(OpRejection) -> [TensorType] { operands }
   func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] { operands }
   func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
-    copy(operands[0], into: results[0])
+    copyRegion(operands[0], into: results[0])
   }
   var gradient: Gradient {
     .pullback { _, pullback in [pullback.cotangent] }

@@ -48,7 +48,10 @@ package final class EagerEvaluator: OpEvaluator {
 
   /// Returns the tensor with contiguous elements, copied by a kernel where it must be.
   package static func contiguous(_ tensor: Tensor) -> Tensor {
-    tensor.layout.isContiguous ? tensor : tensor.contiguous()
+    if tensor.layout.isContiguous { return tensor }
+    let result = Tensor(uninitialized: tensor.type)
+    copyRegion(tensor.view, into: result.view)
+    return result
   }
 
   /// Refuses an allocation that the machine cannot hold, rather than letting the process die.

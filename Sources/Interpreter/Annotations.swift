@@ -134,8 +134,7 @@ final class Annotations {
     guard annotation.trailing == nil ? shape.rank == count : shape.rank >= count else {
       throw mismatch(
         annotation,
-        "has \(plural(shape.rank, "axis")), \(annotation.site.text) asks for \(annotation.trailing == nil ? "" : "at least ")\(count)"
-          .replacing("1 axiss", "1 axis").replacing("axiss", "axes"),
+        "has \(plural(shape.rank, "axis", "axes")), \(annotation.site.text) asks for \(annotation.trailing == nil ? "" : "at least ")\(count)",
         description, bindings, site)
     }
     for (axis, dimension) in annotation.leading.enumerated() {

@@ -21,7 +21,7 @@ extension Interpreter {
   }
 }
 
-private let textBuiltins: [Builtin] = [
+nonisolated(unsafe) private let textBuiltins: [Builtin] = [
   Builtin(
     "print", "values…",
     """
@@ -140,7 +140,7 @@ private let textBuiltins: [Builtin] = [
   },
 ]
 
-private let listBuiltins: [Builtin] = [
+nonisolated(unsafe) private let listBuiltins: [Builtin] = [
   Builtin(
     "len", "value", "The number of elements: of a list, text, record, range, or along a tensor's first axis.\n\n>>> len([1, 2, 3])\n3"
   ) { call throws(Failure) in
@@ -305,7 +305,7 @@ private func mapTree(_ function: Callable, _ trees: [Value], _ call: BuiltinCall
 func parameterTree(of value: Value) -> Value? {
   switch value {
   case .object(let object):
-    guard let parameter = object as? Parameter, !parameter.isBuffer else { return nil }
+    guard let parameter = object as? ModelParameter, !parameter.isBuffer else { return nil }
     return .tensor(TensorValue(parameter.tensor, made: parameter.made))
   case .model(let model):
     var names: [String?] = []
@@ -348,7 +348,9 @@ private func concat(_ call: BuiltinCall) throws(Failure) -> Value {
   }
   func isTensor(_ value: Value) -> Bool { if case .tensor = value { true } else { false } }
   if positional.allSatisfy({ if case .string = $0.value { true } else { false } }) {
-    return .string(positional.map { if case .string(let s) = $0.value { s.text } else { "" } }.joined())
+    var text = ""
+    for case .string(let part) in positional.map(\.value) { text += part.text }
+    return .string(text)
   }
   var parts = positional
   if positional.count == 1, case .list(let list) = positional[0].value {
@@ -367,15 +369,16 @@ private func concat(_ call: BuiltinCall) throws(Failure) -> Value {
     }
   }
   if !hasAxis, parts.allSatisfy({ if case .list = $0.value { true } else { false } }) {
-    return .list(
-      ListValue(parts.flatMap { if case .list(let list) = $0.value { list.items } else { [] } }, site: call.site))
+    var items: [Value] = []
+    for case .list(let list) in parts.map(\.value) { items += list.items }
+    return .list(ListValue(items, site: call.site))
   }
   return try call.interpreter.apply(
     OpTable.byName["concat"]!, parts.map(\.value), Attributes([("axis", axis)]), parts.map(\.site),
     at: call.site, call.site)
 }
 
-private let tensorBuiltins: [Builtin] = [
+nonisolated(unsafe) private let tensorBuiltins: [Builtin] = [
   Builtin("tensor", "value, dtype = f32", "A tensor from a number or a nested list.\n\n>>> tensor([1, 2])\nf32[2]\n[1., 2.]") {
     call throws(Failure) in
     let value = try call.tensor(0)
@@ -409,7 +412,7 @@ private func filled(_ call: BuiltinCall, _ number: Double) throws(Failure) -> Va
     at: call.site, call.site)
 }
 
-private let gradientBuiltins: [Builtin] = [
+nonisolated(unsafe) private let gradientBuiltins: [Builtin] = [
   Builtin(
     "grad", "f",
     """
@@ -604,7 +607,7 @@ private func printGraph(_ call: BuiltinCall) throws(Failure) -> Value {
   return .none
 }
 
-private let modelBuiltins: [Builtin] = [
+nonisolated(unsafe) private let modelBuiltins: [Builtin] = [
   Builtin(
     "minimize", "loss, tree, opt, clip = none, clip_value = none",
     """
@@ -670,14 +673,14 @@ private func setFrozen(_ call: BuiltinCall, _ isFrozen: Bool) throws(Failure) ->
 
 /// Models copied deeply, each param once.
 private func copyTree(_ value: Value) -> Value {
-  var parametersByOld: [ObjectIdentifier: Parameter] = [:]
+  var parametersByOld: [ObjectIdentifier: ModelParameter] = [:]
   var modelsByOld: [ObjectIdentifier: ModelValue] = [:]
   func walk(_ value: Value) -> Value {
     switch value {
     case .object(let object):
-      guard let parameter = object as? Parameter else { return value }
+      guard let parameter = object as? ModelParameter else { return value }
       if let known = parametersByOld[ObjectIdentifier(parameter)] { return .object(known) }
-      let copy = Parameter(
+      let copy = ModelParameter(
         parameter.tensor.copiedForState(), isBuffer: parameter.isBuffer, made: parameter.made)
       copy.isFrozen = parameter.isFrozen
       parametersByOld[ObjectIdentifier(parameter)] = copy

@@ -107,21 +107,21 @@ func saveCheckpoint(_ call: BuiltinCall) throws(Failure) -> Value {
         guard let slot = optimizer.slot(for: entry.parameter) else { continue }
         metadata[prefix + "t." + entry.path] = String(slot.count)
         for (state, tensor) in zip(optimizer.definition.states, slot.states) {
-          tensors.append(NamedTensor(name: "\(prefix)\(state.name).\(entry.path)", tensor: tensor))
+          tensors.append(NamedTensor("\(prefix)\(state.name).\(entry.path)", tensor))
         }
       }
     case .callable: break
     case .model(let model):
       if let torn = model.torn { throw Failure("torn-model", torn, at: thing.site) }
       for entry in parameters(of: thing.value) {
-        tensors.append(NamedTensor(name: thing.prefix + entry.path, tensor: entry.parameter.tensor))
+        tensors.append(NamedTensor(thing.prefix + entry.path, entry.parameter.tensor))
       }
     default:
       for entry in parameters(of: thing.value) {
-        tensors.append(NamedTensor(name: thing.prefix + entry.path, tensor: entry.parameter.tensor))
+        tensors.append(NamedTensor(thing.prefix + entry.path, entry.parameter.tensor))
       }
       for (path, tensor) in try plainTensors(thing.value, "", interpreter, thing.site) {
-        tensors.append(NamedTensor(name: thing.prefix + path, tensor: tensor))
+        tensors.append(NamedTensor(thing.prefix + path, tensor))
       }
     }
   }

@@ -5,7 +5,7 @@ import Ops
 import Support
 import Tensors
 
-let dataBuiltins: [Builtin] = [
+nonisolated(unsafe) let dataBuiltins: [Builtin] = [
   Builtin(
     "load", "path, targets…",
     """

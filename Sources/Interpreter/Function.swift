@@ -89,8 +89,9 @@ final class ParameterList {
   }
 }
 
-func plural(_ count: Int, _ noun: String) -> String {
-  "\(count) \(noun)\(count == 1 ? "" : "s")"
+/// `1 axis`, `2 axes`
+func plural(_ count: Int, _ noun: String, _ many: String? = nil) -> String {
+  "\(count) " + (count == 1 ? noun : many ?? noun + "s")
 }
 
 /// A compiled function: shared by all closures made from one declaration.

@@ -185,7 +185,7 @@ struct DifferentiatedTree {
   private mutating func walkField(_ value: Value, _ trace: Trace) -> Node? {
     switch value {
     case .object(let object):
-      guard let parameter = object as? Parameter, !parameter.isBuffer, !parameter.isFrozen else { return nil }
+      guard let parameter = object as? ModelParameter, !parameter.isBuffer, !parameter.isFrozen else { return nil }
       let id = ObjectIdentifier(parameter)
       if let known = seen[id] { return .leaf(known, isNumber: false) }
       targets.append(trace.track(parameter))
@@ -296,7 +296,7 @@ extension Interpreter {
   func jvp(_ function: Callable, _ x: Value, _ v: Value, at site: Site) throws(Failure) -> Value {
     try recording(site) { trace throws(Failure) in
       let tree = try DifferentiatedTree(x, trace, at: site)
-      let directions = try self.leaves(of: v, at: site)
+      let directions = try self.tensorLeaves(of: v, at: site)
       let result = try call(function, [tree.traced], at: site)
       let value = try self.tensorValue(result, at: site)
       guard directions.count == tree.targets.count else {
@@ -333,16 +333,16 @@ extension Interpreter {
   }
 
   /// The tensors of a tree in order.
-  func leaves(of value: Value, at site: Site) throws(Failure) -> [TensorValue] {
+  func tensorLeaves(of value: Value, at site: Site) throws(Failure) -> [TensorValue] {
     switch value {
     case .list(let list):
       if isTensorLike(value) { return [try tensorValue(value, at: site)] }
       var result: [TensorValue] = []
-      for item in list.items { result += try leaves(of: item, at: site) }
+      for item in list.items { result += try tensorLeaves(of: item, at: site) }
       return result
     case .record(let record):
       var result: [TensorValue] = []
-      for item in record.items { result += try leaves(of: item, at: site) }
+      for item in record.items { result += try tensorLeaves(of: item, at: site) }
       return result
     case .none: return []
     default: return [try tensorValue(value, at: site)]

@@ -124,7 +124,7 @@ extension Interpreter {
     }
     guard consumed <= rank else {
       throw Failure(
-        "bad-axis", "\(plural(consumed, "index").replacing("indexs", "indices")) for a tensor with \(plural(rank, "axis").replacing("axiss", "axes"))",
+        "bad-axis", "\(plural(consumed, "index", "indices")) for a tensor with \(plural(rank, "axis", "axes"))",
         at: site, labels: [.init(site: base, text: describe(tensor, at: base))])
     }
     // Normal form: one entry per axis of the tensor, `none`s between.

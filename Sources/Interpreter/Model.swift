@@ -3,7 +3,7 @@ import Syntax
 import Tensors
 
 /// A tensor that training changes (a param) or that a model keeps beside them (a buffer).
-package final class Parameter: ObjectValue {
+package final class ModelParameter: ObjectValue {
   package var tensor: Tensor
   package let isBuffer: Bool
   package var isFrozen = false
@@ -115,7 +115,7 @@ package final class ModelDefinition: Callable {
           help: "use `f32(…)`, or make it a buffer")
       }
       return .object(
-        Parameter(tensor.contiguous(), isBuffer: field.kind == .buffer, made: node.site))
+        ModelParameter(tensor.contiguous(), isBuffer: field.kind == .buffer, made: node.site))
     }
   }
 }
@@ -166,7 +166,7 @@ package final class ModelValue {
       guard case .object(let object) = value else {
         throw unset(definition.fields[field].name, at: site)
       }
-      return .tensor(try interpreter.read(unsafeDowncast(object, to: Parameter.self), of: self, at: site))
+      return .tensor(try interpreter.read(unsafeDowncast(object, to: ModelParameter.self), of: self, at: site))
     case .plain, .argument:
       if case .unset = value { throw unset(definition.fields[field].name, at: site) }
       if interpreter.isCapturing {
@@ -178,11 +178,11 @@ package final class ModelValue {
   }
 
   /// The parameter object in a field, if it is a param or buffer.
-  func parameter(_ name: String) -> Parameter? {
+  func parameter(_ name: String) -> ModelParameter? {
     guard let index = definition.fieldIndex[name], case .object(let object) = fields[index] else {
       return nil
     }
-    return object as? Parameter
+    return object as? ModelParameter
   }
 
   func assign(
@@ -197,7 +197,7 @@ package final class ModelValue {
     case .param, .buffer:
       let tensor = try interpreter.tensorValue(value, at: site)
       guard case .object(let object) = fields[index] else { throw unset(name, at: site) }
-      try interpreter.write(tensor, to: unsafeDowncast(object, to: Parameter.self), of: self, at: site)
+      try interpreter.write(tensor, to: unsafeDowncast(object, to: ModelParameter.self), of: self, at: site)
     case .plain, .argument:
       if interpreter.isCapturing {
         throw Failure(
@@ -213,7 +213,7 @@ package final class ModelValue {
 
 extension Interpreter {
   /// A parameter's value: the trace's where one records, else the tensor.
-  func read(_ parameter: Parameter, of model: ModelValue?, at site: Site) throws(Failure) -> TensorValue {
+  func read(_ parameter: ModelParameter, of model: ModelValue?, at site: Site) throws(Failure) -> TensorValue {
     if let torn = model?.torn { throw Failure("torn-model", torn, at: site) }
     if let trace, trace.isRecording { return try trace.read(parameter, at: site) }
     return TensorValue(parameter.tensor, made: parameter.made)
@@ -221,7 +221,7 @@ extension Interpreter {
 
   /// Replaces a parameter's value: at the commit point of a step where one is traced, else now.
   func write(
-    _ value: TensorValue, to parameter: Parameter, of model: ModelValue, at site: Site
+    _ value: TensorValue, to parameter: ModelParameter, of model: ModelValue, at site: Site
   ) throws(Failure) {
     if let trace, trace.isRecording {
       try trace.write(value, to: parameter, owner: model, at: site)
@@ -235,7 +235,7 @@ extension Interpreter {
   }
 
   /// The parameter that an expression such as `embed.weight` names.
-  func parameter(of node: Node, _ frame: Frame) throws(Failure) -> Parameter? {
+  func parameter(of node: Node, _ frame: Frame) throws(Failure) -> ModelParameter? {
     if let member = node as? MemberNode, case .model(let model) = try member.base.eval(frame) {
       return model.parameter(member.name.text)
     }
@@ -249,7 +249,7 @@ extension Interpreter {
 /// A parameter and where it was found.
 package struct ParameterPath {
   package let path: String
-  package let parameter: Parameter
+  package let parameter: ModelParameter
 }
 
 /// The params and buffers in a value: of a model, of a list or record of models. Shared ones once.
@@ -261,7 +261,7 @@ package func parameters(of value: Value) -> [ParameterPath] {
     func inner(_ name: String) -> String { path.isEmpty ? name : path + "." + name }
     switch value {
     case .object(let object):
-      if let parameter = object as? Parameter, seen.insert(ObjectIdentifier(parameter)).inserted {
+      if let parameter = object as? ModelParameter, seen.insert(ObjectIdentifier(parameter)).inserted {
         result.append(ParameterPath(path: path, parameter: parameter))
       }
     case .model(let model):

@@ -81,7 +81,7 @@ package final class OptimizerValue {
   }
 
   /// The state kept for `parameter`, if it is still of its shape and dtype. What a vanished parameter left is dropped.
-  func slot(for parameter: Parameter) -> OptimizerSlot? {
+  func slot(for parameter: ModelParameter) -> OptimizerSlot? {
     slots = slots.filter { $0.value.parameter != nil }
     guard let slot = slots[ObjectIdentifier(parameter)], slot.parameter === parameter, slot.isCurrent
     else { return nil }
@@ -136,13 +136,13 @@ func matches(_ path: String, _ pattern: String) -> Bool {
 
 /// What an optimizer keeps for one parameter: its state tensors and how many steps it has made.
 package final class OptimizerSlot {
-  package private(set) weak var parameter: Parameter?
+  package private(set) weak var parameter: ModelParameter?
   private let type: TensorType
   private let isBuffer: Bool
   private var ownStates: [Tensor]
   package var count = 0
 
-  init(_ parameter: Parameter, states: [Tensor]) {
+  init(_ parameter: ModelParameter, states: [Tensor]) {
     self.parameter = parameter
     type = parameter.tensor.type
     ownStates = states
@@ -150,13 +150,13 @@ package final class OptimizerSlot {
   }
 
   /// A stand-in through which a step writes a model's buffer.
-  private init(buffer: Parameter) {
+  private init(buffer: ModelParameter) {
     parameter = buffer
     type = buffer.tensor.type
     ownStates = []
     isBuffer = true
   }
-  static func buffer(_ parameter: Parameter) -> OptimizerSlot { OptimizerSlot(buffer: parameter) }
+  static func buffer(_ parameter: ModelParameter) -> OptimizerSlot { OptimizerSlot(buffer: parameter) }
 
   package var states: [Tensor] {
     get { isBuffer ? [parameter!.tensor] : ownStates }

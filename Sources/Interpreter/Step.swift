@@ -132,8 +132,8 @@ final class TracedStep {
   private let plan: Plan
   private let feeds: [InputFeed]
   private let result: ResultShape
-  private let parameterTypes: [(Parameter, TensorType)]
-  private let writtenParameters: [Parameter]
+  private let parameterTypes: [(ModelParameter, TensorType)]
+  private let writtenParameters: [ModelParameter]
   private let writtenStates: [(slot: OptimizerSlot, index: Int)]
   private let slots: [OptimizerSlot]
   private let newSlots: [OptimizerSlot]
@@ -171,7 +171,7 @@ final class TracedStep {
     var graph = trace.builder.graph
     graph.outputs = outputs
 
-    var writtenParameters: [Parameter] = []
+    var writtenParameters: [ModelParameter] = []
     var writtenStates: [(slot: OptimizerSlot, index: Int)] = []
     for (id, value) in trace.parameterWrites.sorted(by: {
       trace.inputIndex(of: trace.parameters[$0.key]!) < trace.inputIndex(of: trace.parameters[$1.key]!)
@@ -189,7 +189,7 @@ final class TracedStep {
       let training = resolveModes(&graph, trained: trace.trainedValues)
       let owners = Set(training.compactMap { trace.modeOwners[$0].map(ObjectIdentifier.init) })
       let undecided = Set(trace.modeOwners.values.map(ObjectIdentifier.init))
-      var buffers: [ObjectIdentifier: (Parameter, GraphValue)] = [:]
+      var buffers: [ObjectIdentifier: (ModelParameter, GraphValue)] = [:]
       var order: [ObjectIdentifier] = []
       for write in trace.bufferWrites where trace.minimizations > 0 {
         let owner = ObjectIdentifier(write.owner)

@@ -1,4 +1,5 @@
 import Execution
+import Glibc
 import Graphs
 import Ops
 import Support
@@ -132,7 +133,7 @@ extension Interpreter {
   func power(_ a: Value, _ b: Value, _ sites: BinarySites) throws(Failure) -> Value {
     switch (a, b) {
     case (.int(let base), .int(let exponent)):
-      if exponent < 0 { return .double(hostPower(Double(base), Double(exponent))) }
+      if exponent < 0 { return .double(pow(Double(base), Double(exponent))) }
       var result = 1
       var factor = base
       var rest = exponent
@@ -148,9 +149,9 @@ extension Interpreter {
         if overflow { throw integerFailure(base, "^", exponent, at: sites.operator) }
         factor = square
       }
-    case (.double(let base), .double(let exponent)): return .double(hostPower(base, exponent))
-    case (.int(let base), .double(let exponent)): return .double(hostPower(Double(base), exponent))
-    case (.double(let base), .int(let exponent)): return .double(hostPower(base, Double(exponent)))
+    case (.double(let base), .double(let exponent)): return .double(pow(base, exponent))
+    case (.int(let base), .double(let exponent)): return .double(pow(Double(base), exponent))
+    case (.double(let base), .int(let exponent)): return .double(pow(base, Double(exponent)))
     default: return try binary("pow", a, b, sites)
     }
   }
@@ -261,7 +262,7 @@ extension Interpreter {
     } else {
       let common = commonDType(operands, op, isHostResult: isHostResult, traits.promotion)
       dtypes = [DType](repeating: common, count: operands.count)
-      if op.name == "where" { dtypes[0] = .bool }
+      if traits.promotion == .unifyAfterCondition { dtypes[0] = .bool }
     }
 
     var shape: Shape?
@@ -296,8 +297,7 @@ extension Interpreter {
     _ operands: [Operand], _ op: any TensorOp.Type, isHostResult: Bool,
     _ promotion: OpTraits.Promotion
   ) -> DType {
-    // The condition of `where` has its own dtype.
-    let unified = op.name == "where" ? Array(operands.dropFirst()) : operands
+    let unified = promotion == .unifyAfterCondition ? Array(operands.dropFirst()) : operands
     var tensors: DType?
     var numbers: DType?
     for operand in unified {

@@ -139,7 +139,7 @@ extension Value {
 enum InputFeed {
   /// The n-th leaf of the matched sources.
   case leaf(Int)
-  case parameter(Parameter)
+  case parameter(ModelParameter)
   /// A state tensor of an optimizer for one parameter.
   case state(OptimizerSlot, Int)
   /// The number of the step that an optimizer is about to make, for these parameters alike.
@@ -172,10 +172,10 @@ final class Trace {
 
   /// All values a parameter has had in this trace, the newest last.
   private(set) var histories: [ObjectIdentifier: [GraphValue]] = [:]
-  private(set) var parameters: [ObjectIdentifier: Parameter] = [:]
+  private(set) var parameters: [ObjectIdentifier: ModelParameter] = [:]
   private var inputIndex: [ObjectIdentifier: Int] = [:]
   /// Writes to buffers by the model that makes them, kept if that model turns out to be training.
-  private(set) var bufferWrites: [(owner: ModelValue, parameter: Parameter, value: GraphValue)] = []
+  private(set) var bufferWrites: [(owner: ModelValue, parameter: ModelParameter, value: GraphValue)] = []
   private(set) var parameterWrites: [ObjectIdentifier: GraphValue] = [:]
   var stateWrites: [(slot: OptimizerSlot, index: Int, input: Int, value: GraphValue)] = []
   var steppedSlots: [OptimizerSlot] = []
@@ -336,7 +336,7 @@ final class Trace {
   // MARK: Parameters
 
   /// Makes a parameter's value an input to differentiate, in a recording.
-  func track(_ parameter: Parameter) -> GraphValue {
+  func track(_ parameter: ModelParameter) -> GraphValue {
     let id = ObjectIdentifier(parameter)
     if let value = histories[id]?.last { return value }
     let value = builder.input(parameter.tensor.type, concrete: isStep ? nil : parameter.tensor)
@@ -347,7 +347,7 @@ final class Trace {
     return value
   }
 
-  func read(_ parameter: Parameter, at site: Site) throws(Failure) -> TensorValue {
+  func read(_ parameter: ModelParameter, at site: Site) throws(Failure) -> TensorValue {
     if !isStep, histories[ObjectIdentifier(parameter)] == nil {
       return TensorValue(parameter.tensor, made: parameter.made)
     }
@@ -358,7 +358,7 @@ final class Trace {
 
   /// Buffers written inside a trace; params are changed by `minimize` alone.
   func write(
-    _ value: TensorValue, to parameter: Parameter, owner: ModelValue, at site: Site
+    _ value: TensorValue, to parameter: ModelParameter, owner: ModelValue, at site: Site
   ) throws(Failure) {
     guard parameter.isBuffer else {
       throw Failure(
@@ -382,13 +382,13 @@ final class Trace {
   }
 
   /// Notes the new value of a parameter; later reads in the step see it.
-  func update(_ parameter: Parameter, to value: GraphValue) {
+  func update(_ parameter: ModelParameter, to value: GraphValue) {
     let id = ObjectIdentifier(parameter)
     histories[id, default: []].append(value)
     parameterWrites[id] = value
   }
 
-  func inputIndex(of parameter: Parameter) -> Int { inputIndex[ObjectIdentifier(parameter)]! }
+  func inputIndex(of parameter: ModelParameter) -> Int { inputIndex[ObjectIdentifier(parameter)]! }
 
   // MARK: Host numbers
 
