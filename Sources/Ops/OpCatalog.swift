@@ -67,12 +67,17 @@ package enum OpCatalog {
     // Reductions
     AllTrue.self,
     AnyTrue.self,
+    Argmax.self,
+    Argmin.self,
+    Cumsum.self,
     LogSumExp.self,
     Max.self,
     Mean.self,
     Min.self,
     Product.self,
+    Sort.self,
     Sum.self,
+    TopK.self,
     Variance.self,
 
     // Shapes
