@@ -391,6 +391,12 @@ nonisolated(unsafe) private let tensorBuiltins: [Builtin] = [
   Builtin("ones", "shape, dtype = f32", "A tensor of ones.\n\n>>> ones([2])\nf32[2]\n[1., 1.]") {
     call throws(Failure) in try filled(call, 1)
   },
+  Builtin("zeros_like", "x", "Zeros of the shape and dtype of `x`.\n\n>>> zeros_like([1, 2])\nf32[2]\n[0., 0.]") {
+    call throws(Failure) in try filledLike(call, 0)
+  },
+  Builtin("ones_like", "x", "Ones of the shape and dtype of `x`.\n\n>>> ones_like([1, 2])\nf32[2]\n[1., 1.]") {
+    call throws(Failure) in try filledLike(call, 1)
+  },
   Builtin("einsum", "pattern, operands…", einsumDocumentation) { call throws(Failure) in try einsum(call) },
   Builtin("seed", "n", "Sets the seed of all random numbers and starts their count anew.") {
     call throws(Failure) in
@@ -402,6 +408,14 @@ nonisolated(unsafe) private let tensorBuiltins: [Builtin] = [
     return .none
   },
 ]
+
+private func filledLike(_ call: BuiltinCall, _ number: Double) throws(Failure) -> Value {
+  let x = try call.tensor(0)
+  return try call.interpreter.apply(
+    OpTable.byName["full"]!, [],
+    Attributes([("shape", .ints(x.shape.sizes)), ("value", .number(number)), ("dtype", .dtype(x.dtype))]), [],
+    at: call.site, call.site)
+}
 
 private func filled(_ call: BuiltinCall, _ number: Double) throws(Failure) -> Value {
   let shape = try call.shape(0)

@@ -39,7 +39,11 @@ extension Compiler {
       }
     }
     for (index, entry) in names.enumerated() {
-      if inside.fields[entry.name.text] != nil || inside.methods.contains(entry.name.text) {
+      // A member may take over the name of a constructor parameter: `param bias = if bias { … }`.
+      let earlier = inside.fields[entry.name.text].map { names[$0].kind }
+      if (earlier != nil && (earlier != .argument || entry.kind == .argument))
+        || inside.methods.contains(entry.name.text)
+      {
         diagnostics.append(
           Diagnostic(
             .error, "duplicate-member", "`\(entry.name.text)` is declared twice in this model",

@@ -107,7 +107,10 @@ package final class ModelDefinition: Callable {
         return .object(parameter)
       }
       let node = field.initial!
-      let value = try interpreter.tensorValue(try node.eval(frame), at: node.site)
+      let given = try node.eval(frame)
+      // `none` leaves the param out: `param bias = if bias { … } else { none }`.
+      if case .none = given { return .none }
+      let value = try interpreter.tensorValue(given, at: node.site)
       guard let tensor = value.tensor else { throw Trace.escaped(at: node.site) }
       guard tensor.dtype.isFloating || field.kind == .buffer else {
         throw Failure(
@@ -163,6 +166,7 @@ package final class ModelValue {
     let value = fields[field]
     switch definition.fields[field].kind {
     case .param, .buffer:
+      if case .none = value { return .none }
       guard case .object(let object) = value else {
         throw unset(definition.fields[field].name, at: site)
       }
@@ -196,7 +200,9 @@ package final class ModelValue {
     switch definition.fields[index].kind {
     case .param, .buffer:
       let tensor = try interpreter.tensorValue(value, at: site)
-      guard case .object(let object) = fields[index] else { throw unset(name, at: site) }
+      guard case .object(let object) = fields[index] else {
+        throw Failure("bad-assignment", "this model was made without `\(name)`", at: site)
+      }
       try interpreter.write(tensor, to: unsafeDowncast(object, to: ModelParameter.self), of: self, at: site)
     case .plain, .argument:
       if interpreter.isCapturing {

@@ -181,9 +181,11 @@ extension Interpreter {
   func compare(
     _ op: String, _ symbol: String, _ a: Value, _ b: Value, _ sites: BinarySites
   ) throws(Failure) -> Value {
+    // Lists are equal or not as wholes; ordered against numbers they are tensors.
     let involvesTensor: Bool =
       switch (a, b) {
       case (.tensor, _), (_, .tensor): true
+      case (.list, _), (_, .list): op != "equal" && op != "not_equal"
       default: false
       }
     if involvesTensor, isTensorLike(a), isTensorLike(b) {
