@@ -26,7 +26,8 @@ package struct Diagnostic: Error, Sendable {
   package var notes: [String]
   /// One way to mend it.
   package var help: String?
-  /// Calls between the top level and the error, innermost first.
+  /// Calls between the top level and the error, innermost first: where each was called, and as `text` what
+  /// was called (`fn mean`, `step train`).
   package var trace: [Label]
 
   package init(

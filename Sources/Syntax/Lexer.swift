@@ -290,7 +290,9 @@ struct Lexer {
     startsLine = false
   }
 
-  mutating func report(_ diagnostic: Diagnostic) { lexed.diagnostics.append(diagnostic) }
+  mutating func report(_ diagnostic: Diagnostic) {
+    if lexed.diagnostics.count < Parser.mostDiagnostics { lexed.diagnostics.append(diagnostic) }
+  }
 
   func site(_ start: Int, _ end: Int) -> Site { Site(file: file, start: start, end: end) }
 

@@ -3,39 +3,40 @@ import Support
 extension Parser {
   mutating func parseStatement() throws(Abandoned) -> Statement {
     let first = index
-    let kind = try parseStatementKind()
+    let parse = statementParser
+    let kind = try parse(&self)
     let site = site(from: first)
     return Statement(kind, at: site, isSilenced: try endItem(from: first))
   }
 
-  private mutating func parseStatementKind() throws(Abandoned) -> Statement.Kind {
+  private typealias StatementParser = (inout Parser) throws(Abandoned) -> Statement.Kind
+
+  /// Chooses by the tokens ahead. It does not parse, or each nested block would hold the frames of all kinds
+  /// of statement on the stack.
+  private var statementParser: StatementParser {
     switch kind {
     case .fn where following.kind.isName:
-      return .function(try parseFunctionDeclaration())
-    case .model where declares:
-      return .model(try parseModel())
-    case .optimizer where declares:
-      return .optimizer(try parseOptimizer())
+      { parser throws(Abandoned) in .function(try parser.parseFunctionDeclaration()) }
     case .step where declares:
-      return .step(try parseFunctionDeclaration())
+      { parser throws(Abandoned) in .step(try parser.parseFunctionDeclaration()) }
+    case .model where declares:
+      { parser throws(Abandoned) in .model(try parser.parseModel()) }
+    case .optimizer where declares:
+      { parser throws(Abandoned) in .optimizer(try parser.parseOptimizer()) }
     case .input where declares:
-      return try parseInput()
-    case .use where following.kind == .stringOpen && !following.startsLine:
-      return try parseUse()
-    case .use where declares:
-      let path = text(of: following)
-      index += 1
-      try fail(expected: "a path in quotes", help: "write `use \"\(path).nn\"`")
+      { parser throws(Abandoned) in try parser.parseInput() }
+    case .use where declares || following.kind == .stringOpen && !following.startsLine:
+      { parser throws(Abandoned) in try parser.parseUse() }
     case .for:
-      return try parseFor()
+      { parser throws(Abandoned) in try parser.parseFor() }
     case .while:
-      return try parseWhile()
+      { parser throws(Abandoned) in try parser.parseWhile() }
     case .return:
-      return try parseReturn()
+      { parser throws(Abandoned) in try parser.parseReturn() }
     case .break, .continue:
-      return try parseJump()
+      { parser throws(Abandoned) in try parser.parseJump() }
     default:
-      return try parseSimpleStatement()
+      { parser throws(Abandoned) in try parser.parseSimpleStatement() }
     }
   }
 
@@ -156,6 +157,9 @@ extension Parser {
 
   private mutating func parseUse() throws(Abandoned) -> Statement.Kind {
     index += 1
+    guard kind == .stringOpen else {
+      try fail(expected: "a path in quotes", help: "write `use \"\(text(of: token)).nn\"`")
+    }
     let path = try parseString()
     guard case .string(let parts) = path.kind, parts.count == 1, case .text(let text) = parts[0]
     else {

@@ -18,6 +18,7 @@ struct Abandoned: Error {}
 struct Parser {
   /// How deep a syntax tree may be; later stages recurse over it.
   static let deepest = 500
+  static let mostDiagnostics = 100
 
   let file: SourceFile
   let bytes: [UInt8]
@@ -183,6 +184,8 @@ struct Parser {
         context = outer
         hasAbandoned = true
         skipStatement(from: first)
+        // What has so many mistakes is no program, and nobody reads on.
+        if diagnostics.count >= Self.mostDiagnostics { index = tokens.count - 1 }
       }
     }
   }

@@ -316,6 +316,12 @@ import Testing
     #expect(codes == [link == " ... 2" ? "syntax" : "nesting-too-deep"])
   }
 
+  @Test func aHundredDiagnosticsAreEnough() {
+    #expect(parse(String(repeating: "x = )\n", count: 10_000)).diagnostics.count == 100)
+    #expect(parse(String(repeating: "f(\n", count: 10_000)).diagnostics.count == 100)
+    #expect(parse(String(repeating: "$ ", count: 10_000)).diagnostics.count == 100)
+  }
+
   @Test func longFlatProgramsAreNotDeep() {
     let list = "[" + String(repeating: "a + b * c, ", count: 5_000) + "]"
     #expect(parse(list).diagnostics.map(summary) == [])
