@@ -51,7 +51,8 @@ let package = Package(
       dependencies: [
         "Support", "Syntax", "Tensors", "Graphs", "Ops", "Passes", "Execution", "Formats", "CStdlib",
       ]),
-    .target(name: "Notebook", dependencies: ["Support", "Syntax", "Tensors", "Interpreter"]),
+    .target(
+      name: "Notebook", dependencies: ["Support", "Syntax", "Tensors", "Formats", "Interpreter"]),
     .executableTarget(
       name: "gradus",
       dependencies: [

@@ -1,1 +1,3 @@
-print("gradus")
+import Glibc
+
+exit(runOnLargeStack { GradusCommand.runMain() })

@@ -1,0 +1,106 @@
+import Tensors
+
+/// A page of `help` that is about no name.
+package struct HelpTopic: Sendable {
+  package let name: String
+  package let text: String
+
+  package static var names: [String] { all.map(\.name) }
+
+  package static func named(_ name: String) -> HelpTopic? { all.first { $0.name == name } }
+
+  /// Columns of a page.
+  static let width = 80
+
+  static let all: [HelpTopic] = [
+    HelpTopic(name: "commands", text: commands),
+    HelpTopic(name: "dtypes", text: dtypes),
+    HelpTopic(name: "scripts", text: scripts),
+    HelpTopic(name: "syntax", text: syntax),
+  ]
+
+  /// Lays words out in lines, indented by two.
+  static func columns(_ words: [String]) -> String {
+    var lines: [String] = []
+    var line = " "
+    for word in words {
+      if line.count + 1 + word.count > width, line != " " {
+        lines.append(line)
+        line = " "
+      }
+      line += " " + word
+    }
+    return (lines + [line]).joined(separator: "\n")
+  }
+
+  private static var commands: String {
+    let width = Command.allCases.map(\.usage.count).max() ?? 0
+    return Command.allCases.map { command in
+      "  " + command.usage + String(repeating: " ", count: width - command.usage.count + 2) + command.summary
+    }.joined(separator: "\n") + """
+
+
+        _        the last value echoed
+        x;       no echo
+        Tab      completes names, members, keyword arguments, and paths inside strings
+        Ctrl-C   drops the line; stops what runs, all names stay
+      """
+  }
+
+  /// The one promotion table, from the rule itself.
+  private static var dtypes: String {
+    let dtypes = DTypeSet.all.members
+    let width = 6
+    func row(_ cells: [String]) -> String {
+      trimmingEnd(
+        "  " + cells.map { $0 + String(repeating: " ", count: width - $0.count) }.joined())
+    }
+    var lines = [
+      "Operands of two dtypes meet in one; `cast(x, dtype)` or the dtype's own name, `f64(x)`, converts.", "",
+      row([""] + dtypes.map(\.name)),
+    ]
+    for dtype in dtypes { lines.append(row([dtype.name] + dtypes.map { dtype.promoted(with: $0).name })) }
+    lines += [
+      "",
+      "Numbers of the program are 64-bit integers or f64, and take the dtype of the tensor they meet;",
+      "f32 where they meet none. `/`, exp and the like make f32 of integers.",
+      "",
+      row(["bytes"] + dtypes.map { "\($0.byteCount)" }),
+    ]
+    return lines.joined(separator: "\n")
+  }
+
+  private static let scripts = """
+    A script is a notebook whose outputs are its tests.
+
+      accuracy(net, data.test)
+      #> 0.97                     expected output; numbers are compared to the decimals written
+      time(train, x, y)
+      #~ 1.2 ms                   shown, never compared
+      [1, 2] @ [1, 2, 3]
+      #! error[shape-mismatch]    expected error: the script goes on
+      long_table()
+      #> first line
+      #> ...                      any number of lines
+      #> last line
+
+    `gradus test FILE` compares, `gradus test FILE --bless` rewrites the lines that changed.
+    At the head of a file: `# inputs: epochs=1` sets inputs for the test, `# requires: FILE` skips it without the file.
+    """
+
+  private static let syntax = """
+      x = [[1, 2], [3, 4]]                     a list; where a tensor is meant, a numeric list becomes one
+      h = x @ w |> relu                        @ is matmul, * elementwise, ^ power; x |> f(a) is f(x, a)
+      h[0], h[:, 1], h[1:3], h.shape, h.T      slices and members
+      "loss {loss:.4}"                         interpolation
+      p = (name: "a", rate: 0.1)               a record
+      fn f(x, scale = 2) = x * scale           a function; fn(x) = x * 2 has no name
+      for i in 0..<3 { … }   while c { … }     loops; 1...10 includes its end
+      if c { … } else { … }                    a value too
+      model Linear(n, m) { param w = … fn forward(x) = … }
+      optimizer sgd(lr = 0.1) { fn update(p, g, t) = p - lr * g }
+      step train(x, y) { loss = …; minimize(loss, net, opt); loss }
+      input epochs = 5                         gradus FILE -- epochs=9
+      use "helpers.nn"
+    """
+}

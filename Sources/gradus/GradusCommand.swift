@@ -1,0 +1,60 @@
+import ArgumentParser
+import Notebook
+
+/// The command line: `gradus`, `gradus FILE`, `gradus test PATH` and so on.
+struct GradusCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "gradus",
+    abstract: "A small tensor language for training neural networks, one step at a time.",
+    usage: usage,
+    discussion: "Exit codes: 0; 1 the script failed; 2 usage; 130 interrupted.",
+    version: "Gradus \(version)",
+    subcommands: [
+      RunCommand.self, TestCommand.self, CheckCommand.self, HelpCommand.self, ExplainCommand.self,
+    ],
+    defaultSubcommand: RunCommand.self)
+
+  static let version = "0.1"
+
+  static let usage = """
+    gradus                               the REPL; a program where standard input is no terminal
+    gradus FILE [-- key=value ...]       run a script, with values for its inputs
+    gradus -e 'EXPRESSION'               run an expression; several are allowed
+    gradus test PATH [--bless]           compare scripts with the outputs written in them
+    gradus check FILE                    look for mistakes without running
+    gradus help [NAME]                   the page of a function or topic
+    gradus explain [CODE]                an error at length
+    """
+
+  /// Parses the arguments of the process, runs what they ask for, and returns the exit code.
+  static func runMain() -> Int32 {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+      return 0
+    } catch let code as ExitCode {
+      return code.rawValue
+    } catch {
+      // Asking for help or the version is an "error" that succeeds.
+      let isSuccess = exitCode(for: error).isSuccess
+      let terminal = Terminal(color: .auto)
+      if isSuccess { terminal.write(fullMessage(for: error) + "\n") } else { terminal.writeError("error: " + message(for: error)) }
+      terminal.flush()
+      return isSuccess ? 0 : ExitCode.usage.rawValue
+    }
+  }
+}
+
+extension ExitCode {
+  static let usage = ExitCode(2)
+}
+
+/// Options that every command takes.
+struct CommonOptions: ParsableArguments {
+  @Option(name: .long, help: "Colours: auto, always or never; NO_COLOR is heeded.")
+  var color: ColorChoice = .auto
+}
+
+enum ColorChoice: String, ExpressibleByArgument, CaseIterable {
+  case auto, always, never
+}

@@ -1,0 +1,78 @@
+import ArgumentParser
+import Interpreter
+import Notebook
+import Support
+
+/// `gradus`, `gradus FILE [-- key=value …]`, `gradus -e 'EXPR'`, and programs from standard input.
+struct RunCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run", abstract: "Run a script, an expression, or the REPL.",
+    usage: GradusCommand.usage, shouldDisplay: false)
+
+  @OptionGroup var common: CommonOptions
+
+  @Option(
+    name: .customShort("e"), parsing: .unconditionalSingleValue,
+    help: ArgumentHelp("Run this text; may be given several times.", valueName: "expression"))
+  var expressions: [String] = []
+
+  @Argument(
+    help: ArgumentHelp(
+      "The script, or - for standard input; then key=value for its inputs.", valueName: "file"))
+  var arguments: [String] = []
+
+  func run() throws {
+    let terminal = Terminal(color: common.color)
+    let outcome = try outcome(terminal)
+    terminal.flush()
+    if outcome != .finished { throw ExitCode(outcome.exitCode) }
+  }
+
+  private func outcome(_ terminal: Terminal) throws -> Session.Outcome {
+    if arguments.isEmpty, expressions.isEmpty, Terminal.isInteractive {
+      return Repl(Session(output: terminal), terminal).run()
+    }
+    Interrupts.install(.script)
+    let (file, inputs) = try program()
+    let session = Session(output: terminal)
+    let script = Script(file)
+    let mistakes = session.setInputs(inputs, for: script)
+    if !mistakes.isEmpty {
+      mistakes.forEach(terminal.report)
+      throw ExitCode.usage
+    }
+    return session.run(session.prepare(script))
+  }
+
+  /// The program that the arguments name, and values for its inputs.
+  private func program() throws -> (file: SourceFile, inputs: [(key: String, value: String)]) {
+    if !expressions.isEmpty {
+      let file = SourceFile(name: "<command line>", text: expressions.joined(separator: "\n"))
+      return (file, try inputs(arguments[...]))
+    }
+    guard let path = arguments.first, path != "-" else {
+      return (SourceFile(name: "<stdin>", bytes: readStandardInput()), try inputs(arguments.dropFirst()))
+    }
+    let inputs = try inputs(arguments.dropFirst())
+    return (try readProgram(path), inputs)
+  }
+
+  private func inputs(_ arguments: ArraySlice<String>) throws -> [(key: String, value: String)] {
+    try arguments.map { argument in
+      guard let input = keyAndValue(argument) else {
+        throw ValidationError("`\(argument)` is no input: write key=value")
+      }
+      return input
+    }
+  }
+}
+
+/// Reads a program file.
+/// - Throws: a message for the command line.
+func readProgram(_ path: String) throws -> SourceFile {
+  do {
+    return SourceFile(name: path, bytes: try readProgramFile(path))
+  } catch {
+    throw ValidationError("cannot read the script: \(error)")
+  }
+}

@@ -1,0 +1,89 @@
+import Glibc
+import Interpreter
+import Support
+
+/// Standard output and error. What the program writes is gathered, and is out before anything is said on stderr and
+/// before the process ends.
+final class Terminal: Output {
+  /// Whether diagnostics have colours.
+  let hasColor: Bool
+  private var buffer: [UInt8] = []
+
+  /// Writes wait only while they come in floods: more than `flushesPerWindow` in one window.
+  private static let windowNanoseconds = 50_000_000
+  private static let flushesPerWindow = 64
+  private static let largestBuffer = 1 << 16
+  private var windowStart = 0
+  private var flushesInWindow = 0
+
+  init(color: ColorChoice) {
+    hasColor =
+      switch color {
+      case .always: true
+      case .never: false
+      case .auto: isatty(STDERR_FILENO) == 1 && !isSet("NO_COLOR") && environment("TERM") != "dumb"
+      }
+  }
+
+  // MARK: - Output
+
+  func write(_ text: String) {
+    buffer.append(contentsOf: text.utf8)
+    let now = monotonicNanoseconds()
+    if now - windowStart > Self.windowNanoseconds {
+      windowStart = now
+      flushesInWindow = 0
+    }
+    flushesInWindow += 1
+    if flushesInWindow <= Self.flushesPerWindow || buffer.count >= Self.largestBuffer { flush() }
+  }
+
+  func report(_ diagnostic: Diagnostic) {
+    // `interrupted` needs no caret under the line that happened to run.
+    writeError(
+      diagnostic.code == "interrupted"
+        ? diagnostic.message : render(diagnostic, color: hasColor))
+  }
+
+  /// Writes a line to standard error.
+  func writeError(_ text: String) {
+    flush()
+    writeFully(Array((text + "\n").utf8), to: STDERR_FILENO)
+  }
+
+  func flush() {
+    if buffer.isEmpty { return }
+    writeFully(buffer, to: STDOUT_FILENO)
+    buffer.removeAll(keepingCapacity: true)
+  }
+
+  private func writeFully(_ bytes: [UInt8], to descriptor: Int32) {
+    bytes.withUnsafeBytes { bytes in
+      var offset = 0
+      while offset < bytes.count {
+        let count = Glibc.write(descriptor, bytes.baseAddress! + offset, bytes.count - offset)
+        if count < 0 {
+          if errno == EINTR || errno == EAGAIN { continue }
+          // Nobody reads any more, as after `| head`: end as quietly as the signal would.
+          _exit(errno == EPIPE ? 128 + SIGPIPE : 1)
+        }
+        offset += count
+      }
+    }
+  }
+
+  /// Whether people sit at both ends.
+  static var isInteractive: Bool { isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1 }
+}
+
+/// Returns the value of an environment variable, nil where it is unset.
+func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+
+/// Whether an environment variable is set to anything but nothing.
+func isSet(_ name: String) -> Bool { environment(name)?.isEmpty == false }
+
+func monotonicNanoseconds() -> Int {
+  var time = timespec()
+  clock_gettime(CLOCK_MONOTONIC, &time)
+  return time.tv_sec * 1_000_000_000 + time.tv_nsec
+}
