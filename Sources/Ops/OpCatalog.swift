@@ -47,6 +47,10 @@ package enum OpCatalog {
     Subtract.self,
     Tanh.self,
 
+    // Attention
+    Attention.self,
+    AttentionGradient.self,
+
     // Convolution
     AveragePool.self,
     AveragePoolGradient.self,
@@ -56,6 +60,20 @@ package enum OpCatalog {
     MaxPool.self,
     MaxPoolGradient.self,
     MaxPoolSelect.self,
+
+    // Losses
+    CrossEntropy.self,
+    CrossEntropyGradient.self,
+
+    // Normalization
+    LayerNorm.self,
+    LayerNormGradient.self,
+    LogSoftmax.self,
+    LogSoftmaxGradient.self,
+    RMSNorm.self,
+    RMSNormGradient.self,
+    Softmax.self,
+    SoftmaxGradient.self,
 
     // Random
     Categorical.self,

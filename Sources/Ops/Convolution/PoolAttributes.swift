@@ -106,6 +106,14 @@ func firstMaximum(_ values: [Double], _ pixels: [Int]) -> Int {
   return best
 }
 
+extension OpSample.Operand {
+  /// Images of which no two pixels are closer than 0.1, so that a small step changes no maximum.
+  static func distinctPixels(_ shape: Shape) -> Self {
+    let count = shape.elementCount
+    return .values((0..<count).map { Double($0 * 37 % max(count, 1)) / 10 - 3 }, shape)
+  }
+}
+
 extension OpTraits {
   /// Traits of pools and their gradients.
   static let pool = OpTraits(

@@ -1,0 +1,150 @@
+import Tensors
+
+// Cross entropy of rows of logits [rows, classes] with a class for each row. With z = x - max:
+//
+//   loss = log(sum(exp(z))) - (1 - s) z[target] - s mean(z),  s the smoothing
+//   gradient = softmax(x) - q,  q = (1 - s) onehot(target) + s / classes
+
+/// How the losses of rows are joined.
+package enum LossReduction: String, Hashable, Sendable, CaseIterable {
+  /// Divided by the rows that are not ignored.
+  case mean
+  case sum
+  /// A loss for each row.
+  case none
+}
+
+package struct CrossEntropySizes: Sendable {
+  package let rowCount: Int
+  package let classCount: Int
+  /// Rows with this target have no loss and no gradient.
+  package let ignoredTarget: Int
+  package let smoothing: Double
+  package let reduction: LossReduction
+
+  package init(
+    rowCount: Int, classCount: Int, ignoredTarget: Int, smoothing: Double, reduction: LossReduction
+  ) {
+    self.rowCount = rowCount
+    self.classCount = classCount
+    self.ignoredTarget = ignoredTarget
+    self.smoothing = smoothing
+    self.reduction = reduction
+  }
+}
+
+/// Returns the first row whose target is neither a class nor ignored, with its target.
+package func firstStrayTarget(
+  _ targets: TensorView, _ sizes: CrossEntropySizes
+) -> (row: Int, target: Int)? {
+  for row in 0..<sizes.rowCount {
+    let target = targets.target(row)
+    if target != sizes.ignoredTarget && (target < 0 || target >= sizes.classCount) {
+      return (row, target)
+    }
+  }
+  return nil
+}
+
+/// Writes the loss of each row, or of all.
+/// - Requires: no stray targets.
+package func crossEntropy(
+  _ logits: TensorView, _ targets: TensorView, into loss: TensorView, _ sizes: CrossEntropySizes
+) {
+  if loss.dtype == .f64 {
+    crossEntropy(logits.of(Double.self), targets, loss.of(Double.self), sizes)
+  } else {
+    crossEntropy(logits.of(Float.self), targets, loss.of(Float.self), sizes)
+  }
+}
+
+/// Writes the gradient of the logits, where dy is that of the loss.
+/// - Requires: no stray targets.
+package func crossEntropyGradient(
+  _ logits: TensorView, _ targets: TensorView, _ dy: TensorView, into dlogits: TensorView,
+  _ sizes: CrossEntropySizes
+) {
+  if dlogits.dtype == .f64 {
+    crossEntropyGradient(
+      logits.of(Double.self), targets, dy.of(Double.self), dlogits.of(Double.self), sizes)
+  } else {
+    crossEntropyGradient(
+      logits.of(Float.self), targets, dy.of(Float.self), dlogits.of(Float.self), sizes)
+  }
+}
+
+private func crossEntropy<Scalar: KernelFloat>(
+  _ logits: UnsafeMutablePointer<Scalar>, _ targets: TensorView,
+  _ loss: UnsafeMutablePointer<Scalar>, _ sizes: CrossEntropySizes
+) {
+  let count = sizes.classCount
+  let smoothing = Scalar(sizes.smoothing)
+  var total = 0.0
+  var countedRows = 0
+  for row in 0..<sizes.rowCount {
+    let target = targets.target(row)
+    var rowLoss: Scalar = 0
+    if target != sizes.ignoredTarget {
+      let x = logits + row &* count
+      let top = maximumByLanes(count) { x[$0] }
+      let sum = sumByLanes(count) { Scalar.exponential(x[$0] - top) }
+      rowLoss = Scalar.logarithm(sum) - (1 - smoothing) * (x[target] - top)
+      if smoothing > 0 {
+        rowLoss -= smoothing / Scalar(count) * sumByLanes(count) { x[$0] - top }
+      }
+      countedRows &+= 1
+    }
+    if sizes.reduction == .none { loss[row] = rowLoss }
+    total += Double(rowLoss)
+  }
+  switch sizes.reduction {
+  case .none: break
+  case .sum: loss[0] = Scalar(total)
+  case .mean: loss[0] = Scalar(total / Double(countedRows))
+  }
+}
+
+private func crossEntropyGradient<Scalar: KernelFloat>(
+  _ logits: UnsafeMutablePointer<Scalar>, _ targets: TensorView, _ dy: UnsafeMutablePointer<Scalar>,
+  _ dlogits: UnsafeMutablePointer<Scalar>, _ sizes: CrossEntropySizes
+) {
+  let count = sizes.classCount
+  let smoothing = Scalar(sizes.smoothing)
+  var common: Scalar = 0
+  switch sizes.reduction {
+  case .none: break
+  case .sum: common = dy[0]
+  case .mean:
+    var countedRows = 0
+    for row in 0..<sizes.rowCount where targets.target(row) != sizes.ignoredTarget {
+      countedRows &+= 1
+    }
+    common = dy[0] / Scalar(countedRows)
+  }
+  softmaxRows(logits, dlogits, rowCount: sizes.rowCount, count: count)
+  for row in 0..<sizes.rowCount {
+    let dx = dlogits + row &* count
+    let target = targets.target(row)
+    if target == sizes.ignoredTarget {
+      dx.update(repeating: 0, count: count)
+      continue
+    }
+    let scale = sizes.reduction == .none ? dy[row] : common
+    let rest = smoothing / Scalar(count)
+    let hit = dx[target] - (1 - smoothing)
+    for i in 0..<count { dx[i] = scale * (dx[i] - rest) }
+    dx[target] = scale * (hit - rest)
+  }
+}
+
+extension TensorView {
+  /// An element of contiguous i64, i32 or u8.
+  @inline(__always)
+  fileprivate func target(_ row: Int) -> Int {
+    switch dtype {
+    case .i32: Int(of(Int32.self)[row])
+    case .u8: Int(of(UInt8.self)[row])
+    default: of(Int.self)[row]
+    }
+  }
+}

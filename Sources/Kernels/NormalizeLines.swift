@@ -1,0 +1,143 @@
+import Tensors
+
+// Layer normalisation and its relative without a mean. Rows are the last axis; all operands and results are
+// contiguous and of one dtype, f32 or f64.
+//
+//   xhat = (x - mean) r, r = 1 / sqrt(mean((x - mean)^2) + eps), y = xhat weight + bias
+//
+// The backward pass finds mean and r again rather than keeping them.
+
+/// What is taken off a row before it is scaled to unit mean square.
+package enum Centering: Hashable, Sendable {
+  /// The row's mean: layer normalisation.
+  case mean
+  /// Nothing: root-mean-square normalisation.
+  case none
+}
+
+/// y = xhat weight + bias; no bias is a bias of zero.
+package func normalizeRows(
+  _ x: TensorView, weight: TensorView, bias: TensorView?, into y: TensorView,
+  centering: Centering, epsilon: Double
+) {
+  if y.dtype == .f64 {
+    normalizeRows(
+      x.of(Double.self), weight.of(Double.self), bias?.of(Double.self), y.of(Double.self),
+      rowCount: rowCount(x), count: weight.shape[0], centering, epsilon)
+  } else {
+    normalizeRows(
+      x.of(Float.self), weight.of(Float.self), bias?.of(Float.self), y.of(Float.self),
+      rowCount: rowCount(x), count: weight.shape[0], centering, Float(epsilon))
+  }
+}
+
+/// With g = dy weight:
+///
+///     dx = r (g - mean(g) - xhat mean(g xhat)), the first mean only where rows are centred
+///     dweight = sum over rows of dy xhat,  dbias = sum over rows of dy
+package func normalizeRowsGradient(
+  _ x: TensorView, weight: TensorView, _ dy: TensorView, dx: TensorView, dweight: TensorView,
+  dbias: TensorView?, centering: Centering, epsilon: Double
+) {
+  if dx.dtype == .f64 {
+    normalizeRowsGradient(
+      x.of(Double.self), weight.of(Double.self), dy.of(Double.self), dx.of(Double.self),
+      dweight.of(Double.self), dbias?.of(Double.self), rowCount: rowCount(x),
+      count: weight.shape[0], centering, epsilon)
+  } else {
+    normalizeRowsGradient(
+      x.of(Float.self), weight.of(Float.self), dy.of(Float.self), dx.of(Float.self),
+      dweight.of(Float.self), dbias?.of(Float.self), rowCount: rowCount(x), count: weight.shape[0],
+      centering, Float(epsilon))
+  }
+}
+
+private func rowCount(_ x: TensorView) -> Int { x.shape.dropLast().reduce(1, &*) }
+
+/// The mean of a row, 0 where it is not centred, and one over the root of its mean square.
+@inline(__always)
+private func statistics<Scalar: KernelFloat>(
+  _ x: UnsafePointer<Scalar>, count: Int, _ centering: Centering, _ epsilon: Scalar
+) -> (mean: Scalar, scale: Scalar) {
+  let share = 1 / Scalar(count)
+  let mean = centering == .mean ? sumByLanes(count) { x[$0] } * share : 0
+  let square = sumByLanes(count) {
+    let distance = x[$0] - mean
+    return distance * distance
+  }
+  return (mean, 1 / (square * share + epsilon).squareRoot())
+}
+
+private func normalizeRows<Scalar: KernelFloat>(
+  _ x: UnsafeMutablePointer<Scalar>, _ weight: UnsafeMutablePointer<Scalar>,
+  _ bias: UnsafeMutablePointer<Scalar>?, _ y: UnsafeMutablePointer<Scalar>, rowCount: Int,
+  count: Int, _ centering: Centering, _ epsilon: Scalar
+) {
+  for row in 0..<rowCount {
+    let (x, y) = (x + row &* count, y + row &* count)
+    let (mean, scale) = statistics(x, count: count, centering, epsilon)
+    if let bias {
+      for i in 0..<count { y[i] = (x[i] - mean) * scale * weight[i] + bias[i] }
+    } else {
+      for i in 0..<count { y[i] = (x[i] - mean) * scale * weight[i] }
+    }
+  }
+}
+
+/// Rows whose contributions to the gradients of weight and bias are added up before they join the total, so
+/// that rounding grows more slowly than with the number of rows.
+private let rowGroup = 32
+private let columnGroup = 128
+
+private func normalizeRowsGradient<Scalar: KernelFloat>(
+  _ x: UnsafeMutablePointer<Scalar>, _ weight: UnsafeMutablePointer<Scalar>,
+  _ dy: UnsafeMutablePointer<Scalar>, _ dx: UnsafeMutablePointer<Scalar>,
+  _ dweight: UnsafeMutablePointer<Scalar>, _ dbias: UnsafeMutablePointer<Scalar>?, rowCount: Int,
+  count: Int, _ centering: Centering, _ epsilon: Scalar
+) {
+  dweight.update(repeating: 0, count: count)
+  dbias?.update(repeating: 0, count: count)
+  let share = 1 / Scalar(count)
+  withUnsafeTemporaryAllocation(of: Scalar.self, capacity: 2 * rowGroup + 2 * columnGroup) { scratch in
+    let means = scratch.baseAddress.unsafelyUnwrapped
+    let scales = means + rowGroup
+    let weightSums = scales + rowGroup
+    let biasSums = weightSums + columnGroup
+    for start in stride(from: 0, to: rowCount, by: rowGroup) {
+      let rows = min(rowGroup, rowCount &- start)
+      let (x, dy, dx) = (x + start &* count, dy + start &* count, dx + start &* count)
+      for row in 0..<rows {
+        let (x, dy, dx) = (x + row &* count, dy + row &* count, dx + row &* count)
+        let (mean, scale) = statistics(x, count: count, centering, epsilon)
+        means[row] = mean
+        scales[row] = scale
+        let sum = centering == .mean ? sumByLanes(count) { dy[$0] * weight[$0] } : 0
+        let dot = sumByLanes(count) { dy[$0] * weight[$0] * (x[$0] - mean) }
+        // xhat mean(g xhat) = (x - mean) r^2 mean(g (x - mean))
+        let (along, offset) = (dot * share * scale * scale, sum * share)
+        for i in 0..<count {
+          dx[i] = scale * (dy[i] * weight[i] - offset - (x[i] - mean) * along)
+        }
+      }
+      for first in stride(from: 0, to: count, by: columnGroup) {
+        let width = min(columnGroup, count &- first)
+        for j in 0..<width {
+          weightSums[j] = 0
+          biasSums[j] = 0
+        }
+        for row in 0..<rows {
+          let (x, dy) = (x + (row &* count &+ first), dy + (row &* count &+ first))
+          let (mean, scale) = (means[row], scales[row])
+          for j in 0..<width {
+            weightSums[j] += dy[j] * ((x[j] - mean) * scale)
+            biasSums[j] += dy[j]
+          }
+        }
+        for j in 0..<width { dweight[first &+ j] += weightSums[j] }
+        if let dbias {
+          for j in 0..<width { dbias[first &+ j] += biasSums[j] }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import Glibc
+import Tensors
+
+/// A float with the functions that normalisations need.
+protocol KernelFloat: BinaryFloatingPoint {
+  static func exponential(_ x: Self) -> Self
+  static func logarithm(_ x: Self) -> Self
+}
+
+extension Float: KernelFloat {
+  @inline(__always)
+  static func exponential(_ x: Float) -> Float { VectorMath.exp(x) }
+  @inline(__always)
+  static func logarithm(_ x: Float) -> Float { VectorMath.log(x) }
+}
+
+extension Double: KernelFloat {
+  @inline(__always)
+  static func exponential(_ x: Double) -> Double { exp(x) }
+  @inline(__always)
+  static func logarithm(_ x: Double) -> Double { log(x) }
+}
+
+// Sums and maxima of rows, by lanes: neighbours fall on lanes in turn, and at the end the lanes are joined
+// in halves. The tree depends on the count alone, and a loop over lanes is a few vector instructions.
+private let laneCount = 64
+/// Rows shorter than this are joined one by one.
+private let shortRow = 16
+
+/// Returns the sum of `element` over 0 ..< count. `element` is called once for each, in rising order.
+@inline(__always)
+func sumByLanes<Scalar: KernelFloat>(_ count: Int, _ element: (Int) -> Scalar) -> Scalar {
+  joinByLanes(count, empty: 0, element) { $0 + $1 }
+}
+
+/// Returns the largest `element` over 0 ..< count, -inf where there is none. NaN are passed over.
+@inline(__always)
+func maximumByLanes<Scalar: KernelFloat>(_ count: Int, _ element: (Int) -> Scalar) -> Scalar {
+  joinByLanes(count, empty: -.infinity, element) { $1 > $0 ? $1 : $0 }
+}
+
+@inline(__always)
+private func joinByLanes<Scalar: KernelFloat>(
+  _ count: Int, empty: Scalar, _ element: (Int) -> Scalar, _ join: (Scalar, Scalar) -> Scalar
+) -> Scalar {
+  if count < shortRow {
+    var joined = empty
+    for i in 0..<count { joined = join(joined, element(i)) }
+    return joined
+  }
+  return withUnsafeTemporaryAllocation(of: Scalar.self, capacity: laneCount) { scratch in
+    let lanes = scratch.baseAddress.unsafelyUnwrapped
+    for lane in 0..<laneCount { lanes[lane] = empty }
+    var start = 0
+    while start &+ laneCount <= count {
+      for lane in 0..<laneCount { lanes[lane] = join(lanes[lane], element(start &+ lane)) }
+      start &+= laneCount
+    }
+    for lane in 0..<(count &- start) { lanes[lane] = join(lanes[lane], element(start &+ lane)) }
+    var half = laneCount / 2
+    while half > 0 {
+      for lane in 0..<half { lanes[lane] = join(lanes[lane], lanes[lane &+ half]) }
+      half /= 2
+    }
+    return lanes[0]
+  }
+}
+
+/// A tensor seen as `outer` x `count` x `inner`: lines of `count` elements, `inner` apart.
+package struct LineSizes: Sendable {
+  package let outer: Int
+  package let count: Int
+  package let inner: Int
+
+  /// The lines of a shape along an axis.
+  package init(_ shape: [Int], axis: Int) {
+    outer = shape[..<axis].reduce(1, &*)
+    count = shape[axis]
+    inner = shape[(axis + 1)...].reduce(1, &*)
+  }
+}
+
+/// Columns that are worked on at a time where lines lie across rows.
+let columnBlock = 128
+
+/// Calls `body` with the offset of each block of neighbouring lines and how many they are.
+@inline(__always)
+func forEachColumnBlock(_ sizes: LineSizes, _ body: (_ start: Int, _ width: Int) -> Void) {
+  for outer in 0..<sizes.outer {
+    var column = 0
+    while column < sizes.inner {
+      body(
+        outer &* sizes.count &* sizes.inner &+ column, min(columnBlock, sizes.inner &- column))
+      column &+= columnBlock
+    }
+  }
+}

@@ -1,0 +1,234 @@
+import Tensors
+
+// Softmax and its logarithm along one axis, and their gradients. Operands and results are contiguous and
+// of one dtype, f32 or f64. The backward passes want the result y, not the operand.
+//
+// Lines along the last axis are rows: each is summed by lanes. Other lines lie across rows and are worked on
+// side by side, so that every loop runs along memory; their sums are made in f64.
+
+/// y = exp(x - max) / sum(exp(x - max)) along an axis. A line with nothing above -inf gives NaN.
+package func softmax(_ x: TensorView, into y: TensorView, _ sizes: LineSizes) {
+  if y.dtype == .f64 {
+    softmax(x.of(Double.self), y.of(Double.self), sizes)
+  } else {
+    softmax(x.of(Float.self), y.of(Float.self), sizes)
+  }
+}
+
+/// y = x - max - log(sum(exp(x - max))) along an axis.
+package func logSoftmax(_ x: TensorView, into y: TensorView, _ sizes: LineSizes) {
+  if y.dtype == .f64 {
+    logSoftmax(x.of(Double.self), y.of(Double.self), sizes)
+  } else {
+    logSoftmax(x.of(Float.self), y.of(Float.self), sizes)
+  }
+}
+
+/// dx = y (dy - sum(dy y)), where y is a softmax.
+package func softmaxGradient(
+  _ y: TensorView, _ dy: TensorView, into dx: TensorView, _ sizes: LineSizes
+) {
+  if dx.dtype == .f64 {
+    softmaxGradient(y.of(Double.self), dy.of(Double.self), dx.of(Double.self), sizes)
+  } else {
+    softmaxGradient(y.of(Float.self), dy.of(Float.self), dx.of(Float.self), sizes)
+  }
+}
+
+/// dx = dy - exp(y) sum(dy), where y is the logarithm of a softmax.
+package func logSoftmaxGradient(
+  _ y: TensorView, _ dy: TensorView, into dx: TensorView, _ sizes: LineSizes
+) {
+  if dx.dtype == .f64 {
+    logSoftmaxGradient(y.of(Double.self), dy.of(Double.self), dx.of(Double.self), sizes)
+  } else {
+    logSoftmaxGradient(y.of(Float.self), dy.of(Float.self), dx.of(Float.self), sizes)
+  }
+}
+
+// MARK: - Rows
+
+/// Elements whose exponentials are taken in one loop: many rows where rows are short.
+private let rowBlock = 1024
+
+/// y = exp(x - max of the row), for `rowCount` rows of `count` that follow each other. NaN where a row has NaN.
+@inline(__always)
+private func exponentials<Scalar: KernelFloat>(
+  _ x: UnsafePointer<Scalar>, _ y: UnsafeMutablePointer<Scalar>, rowCount: Int, count: Int
+) {
+  for row in 0..<rowCount {
+    let (x, y) = (x + row &* count, y + row &* count)
+    let top = maximumByLanes(count) { x[$0] }
+    for i in 0..<count { y[i] = x[i] - top }
+  }
+  for i in 0..<rowCount &* count { y[i] = Scalar.exponential(y[i]) }
+}
+
+/// y = softmax(x) of rows that follow each other.
+@inline(__always)
+func softmaxRows<Scalar: KernelFloat>(
+  _ x: UnsafePointer<Scalar>, _ y: UnsafeMutablePointer<Scalar>, rowCount: Int, count: Int
+) {
+  let blockRows = max(1, rowBlock / max(count, 1))
+  for start in stride(from: 0, to: rowCount, by: blockRows) {
+    let rows = min(blockRows, rowCount &- start)
+    let (x, y) = (x + start &* count, y + start &* count)
+    exponentials(x, y, rowCount: rows, count: count)
+    for row in 0..<rows {
+      let y = y + row &* count
+      let scale = 1 / sumByLanes(count) { y[$0] }
+      for i in 0..<count { y[i] *= scale }
+    }
+  }
+}
+
+@inline(__always)
+private func logSoftmaxRows<Scalar: KernelFloat>(
+  _ x: UnsafePointer<Scalar>, _ y: UnsafeMutablePointer<Scalar>, rowCount: Int, count: Int
+) {
+  let blockRows = max(1, rowBlock / max(count, 1))
+  for start in stride(from: 0, to: rowCount, by: blockRows) {
+    let rows = min(blockRows, rowCount &- start)
+    let (x, y) = (x + start &* count, y + start &* count)
+    exponentials(x, y, rowCount: rows, count: count)
+    for row in 0..<rows {
+      let (x, y) = (x + row &* count, y + row &* count)
+      let top = maximumByLanes(count) { x[$0] }
+      let logarithm = Scalar.logarithm(sumByLanes(count) { y[$0] })
+      for i in 0..<count { y[i] = x[i] - top - logarithm }
+    }
+  }
+}
+
+private func softmax<Scalar: KernelFloat>(
+  _ x: UnsafeMutablePointer<Scalar>, _ y: UnsafeMutablePointer<Scalar>, _ sizes: LineSizes
+) {
+  if sizes.inner == 1 {
+    softmaxRows(x, y, rowCount: sizes.outer, count: sizes.count)
+    return
+  }
+  withColumns { (top: UnsafeMutablePointer<Scalar>, total: UnsafeMutablePointer<Double>) in
+    forEachColumnBlock(sizes) { start, width in
+      columnMaxima(x + start, top, width, sizes)
+      for j in 0..<width { total[j] = 0 }
+      for i in 0..<sizes.count {
+        let (x, y) = (x + (start &+ i &* sizes.inner), y + (start &+ i &* sizes.inner))
+        for j in 0..<width { y[j] = Scalar.exponential(x[j] - top[j]) }
+        for j in 0..<width { total[j] += Double(y[j]) }
+      }
+      for j in 0..<width { top[j] = Scalar(1 / total[j]) }
+      for i in 0..<sizes.count {
+        let y = y + (start &+ i &* sizes.inner)
+        for j in 0..<width { y[j] *= top[j] }
+      }
+    }
+  }
+}
+
+private func logSoftmax<Scalar: KernelFloat>(
+  _ x: UnsafeMutablePointer<Scalar>, _ y: UnsafeMutablePointer<Scalar>, _ sizes: LineSizes
+) {
+  if sizes.inner == 1 {
+    logSoftmaxRows(x, y, rowCount: sizes.outer, count: sizes.count)
+    return
+  }
+  withColumns { (top: UnsafeMutablePointer<Scalar>, total: UnsafeMutablePointer<Double>) in
+    forEachColumnBlock(sizes) { start, width in
+      columnMaxima(x + start, top, width, sizes)
+      for j in 0..<width { total[j] = 0 }
+      for i in 0..<sizes.count {
+        let x = x + (start &+ i &* sizes.inner)
+        for j in 0..<width { total[j] += Double(Scalar.exponential(x[j] - top[j])) }
+      }
+      for j in 0..<width { total[j] = Double(Scalar.logarithm(Scalar(total[j]))) }
+      for i in 0..<sizes.count {
+        let (x, y) = (x + (start &+ i &* sizes.inner), y + (start &+ i &* sizes.inner))
+        for j in 0..<width { y[j] = x[j] - top[j] - Scalar(total[j]) }
+      }
+    }
+  }
+}
+
+private func softmaxGradient<Scalar: KernelFloat>(
+  _ y: UnsafeMutablePointer<Scalar>, _ dy: UnsafeMutablePointer<Scalar>,
+  _ dx: UnsafeMutablePointer<Scalar>, _ sizes: LineSizes
+) {
+  if sizes.inner == 1 {
+    for row in 0..<sizes.outer {
+      let offset = row &* sizes.count
+      let (y, dy, dx) = (y + offset, dy + offset, dx + offset)
+      let dot = sumByLanes(sizes.count) { y[$0] * dy[$0] }
+      for i in 0..<sizes.count { dx[i] = y[i] * (dy[i] - dot) }
+    }
+    return
+  }
+  withColumns { (_: UnsafeMutablePointer<Scalar>, total: UnsafeMutablePointer<Double>) in
+    forEachColumnBlock(sizes) { start, width in
+      for j in 0..<width { total[j] = 0 }
+      for i in 0..<sizes.count {
+        let (y, dy) = (y + (start &+ i &* sizes.inner), dy + (start &+ i &* sizes.inner))
+        for j in 0..<width { total[j] += Double(y[j]) * Double(dy[j]) }
+      }
+      for i in 0..<sizes.count {
+        let offset = start &+ i &* sizes.inner
+        let (y, dy, dx) = (y + offset, dy + offset, dx + offset)
+        for j in 0..<width { dx[j] = y[j] * (dy[j] - Scalar(total[j])) }
+      }
+    }
+  }
+}
+
+private func logSoftmaxGradient<Scalar: KernelFloat>(
+  _ y: UnsafeMutablePointer<Scalar>, _ dy: UnsafeMutablePointer<Scalar>,
+  _ dx: UnsafeMutablePointer<Scalar>, _ sizes: LineSizes
+) {
+  if sizes.inner == 1 {
+    for row in 0..<sizes.outer {
+      let offset = row &* sizes.count
+      let (y, dy, dx) = (y + offset, dy + offset, dx + offset)
+      let total = sumByLanes(sizes.count) { dy[$0] }
+      for i in 0..<sizes.count { dx[i] = dy[i] - Scalar.exponential(y[i]) * total }
+    }
+    return
+  }
+  withColumns { (_: UnsafeMutablePointer<Scalar>, total: UnsafeMutablePointer<Double>) in
+    forEachColumnBlock(sizes) { start, width in
+      for j in 0..<width { total[j] = 0 }
+      for i in 0..<sizes.count {
+        let dy = dy + (start &+ i &* sizes.inner)
+        for j in 0..<width { total[j] += Double(dy[j]) }
+      }
+      for i in 0..<sizes.count {
+        let offset = start &+ i &* sizes.inner
+        let (y, dy, dx) = (y + offset, dy + offset, dx + offset)
+        for j in 0..<width { dx[j] = dy[j] - Scalar.exponential(y[j]) * Scalar(total[j]) }
+      }
+    }
+  }
+}
+
+// MARK: - Columns
+
+/// Calls `body` with room for a maximum and a sum of each column of a block.
+@inline(__always)
+private func withColumns<Scalar>(
+  _ body: (UnsafeMutablePointer<Scalar>, UnsafeMutablePointer<Double>) -> Void
+) {
+  withUnsafeTemporaryAllocation(of: Scalar.self, capacity: columnBlock) { top in
+    withUnsafeTemporaryAllocation(of: Double.self, capacity: columnBlock) { total in
+      body(top.baseAddress.unsafelyUnwrapped, total.baseAddress.unsafelyUnwrapped)
+    }
+  }
+}
+
+@inline(__always)
+private func columnMaxima<Scalar: KernelFloat>(
+  _ x: UnsafeMutablePointer<Scalar>, _ top: UnsafeMutablePointer<Scalar>, _ width: Int,
+  _ sizes: LineSizes
+) {
+  for j in 0..<width { top[j] = -.infinity }
+  for i in 0..<sizes.count {
+    let x = x + i &* sizes.inner
+    for j in 0..<width { top[j] = x[j] > top[j] ? x[j] : top[j] }
+  }
+}
