@@ -274,6 +274,10 @@ final class OpFunction: Callable {
     case (.bool, .bool(let flag)): return .bool(flag)
     case (.string, .string(let string)), (.intsOrString, .string(let string)): return .string(string.text)
     case (.dtype, .dtype(let dtype)): return .dtype(dtype)
+    // Whole numbers stay whole: `arange(3)` counts in i64.
+    case (.number, .int(let number)): return .int(number)
+    case (.number, .tensor(let tensor)) where tensor.isNumber && tensor.dtype.isInteger:
+      return .int(try hostInteger(value, "`\(name)`", at: site))
     case (.number, _): return .number(try hostDouble(value, "`\(name)`", at: site))
     case (.ints, .list(let list)), (.axes, .list(let list)), (.shape, .list(let list)),
       (.intsOrString, .list(let list)):

@@ -129,6 +129,8 @@ final class TracedStep {
   let sources: [(source: Source, pattern: Pattern)]
   let numberGuards: [(value: GraphValue, expected: Double)]
   let graph: Graph
+  /// The graph before any pass, which may drop what only the guards need; empty without guards.
+  private let guardGraph: Graph
   private let plan: Plan
   private let feeds: [InputFeed]
   private let result: ResultShape
@@ -156,6 +158,7 @@ final class TracedStep {
     freezeEpoch = trace.interpreter.freezeEpoch
     sources = trace.sources
     numberGuards = trace.numberGuards
+    guardGraph = trace.numberGuards.isEmpty ? Graph() : trace.builder.graph
     feeds = trace.feeds
     prints = trace.prints
     assertions = trace.assertions
@@ -269,8 +272,8 @@ final class TracedStep {
       }
     }
     for (value, expected) in numberGuards {
-      let number = evaluateNumber(value, in: graph) { value in
-        if case .input(let index) = graph.definition(of: value), inputs[index].elementCount == 1 {
+      let number = evaluateNumber(value, in: guardGraph) { value in
+        if case .input(let index) = guardGraph.definition(of: value), inputs[index].elementCount == 1 {
           return inputs[index].scalar
         }
         return nil
