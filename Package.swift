@@ -20,6 +20,14 @@ var kernelFlags: [SwiftSetting] = [
   kernelFlags.append(.unsafeFlags(["-Xcc", "-mprefer-vector-width=512"]))
 #endif
 
+// One thread runs one interpreter, and nothing it holds is shared: counting references without atomic
+// instructions and skipping exclusivity checks takes a third off the time of a call.
+let interpreterFlags: [SwiftSetting] = [
+  .unsafeFlags(
+    ["-enforce-exclusivity=unchecked", "-Xfrontend", "-assume-single-threaded"],
+    .when(configuration: .release))
+]
+
 let package = Package(
   name: "gradus",
   products: [.executable(name: "gradus", targets: ["gradus"])],
@@ -50,7 +58,7 @@ let package = Package(
       name: "Interpreter",
       dependencies: [
         "Support", "Syntax", "Tensors", "Graphs", "Ops", "Passes", "Execution", "Formats", "CStdlib",
-      ]),
+      ], swiftSettings: interpreterFlags),
     .target(
       name: "Notebook", dependencies: ["Support", "Syntax", "Tensors", "Formats", "Interpreter"]),
     .executableTarget(

@@ -134,6 +134,9 @@ final class FunctionTemplate {
   /// Whether a call is just arguments into slots, then the body. False until the body is compiled.
   private(set) var isSimple: Bool
   private(set) var slotCount: Int
+  // The body once more, where a call finds it without copying the whole description.
+  private var node: Unmanaged<Node>?
+  private var isExpression = false
 
   var body: Body {
     if let compiled { return compiled }
@@ -141,6 +144,8 @@ final class FunctionTemplate {
     compiled = body
     compile = nil
     slotCount = body.slotCount
+    isExpression = body.isExpression
+    node = Unmanaged.passUnretained(body.node)
     isSimple =
       body.captures.isEmpty && body.selfSlot == nil && body.boxedParameters.isEmpty
       && body.annotations == nil
@@ -151,9 +156,9 @@ final class FunctionTemplate {
   /// Runs the body over a frame whose slots are filled.
   @inline(__always)
   func run(_ frame: Frame, _ interpreter: Interpreter) throws(Failure) -> Value {
-    let body = compiled.unsafelyUnwrapped
-    if body.isExpression { return try body.node.eval(frame) }
-    if try body.node.exec(frame) == .returned {
+    let node = node.unsafelyUnwrapped._withUnsafeGuaranteedRef { $0 }
+    if isExpression { return try node.eval(frame) }
+    if try node.exec(frame) == .returned {
       let value = interpreter.returned
       interpreter.returned = .none
       return value
