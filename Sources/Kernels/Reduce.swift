@@ -31,6 +31,8 @@ private let runLanes = 128
 private let columnLanes = 512
 /// Rows of a group, and groups of the next larger one.
 private let fanIn = 16
+/// Elements of a strided operand that are gathered at a time; whole rows of `runLanes`.
+private let tileCount = 8192
 
 /// Reduces `x` over `axes` into contiguous `result`.
 ///
@@ -41,10 +43,11 @@ func reduce<R: Reducer>(
   _ reducer: R, _ x: TensorView, over axes: [Int], into result: UnsafeMutablePointer<R.Output>
 ) {
   let rank = x.shape.count
-  withScratch(of: WalkAxis.self, count: 3 * rank) { scratch in
+  withScratch(of: WalkAxis.self, count: 4 * rank) { scratch in
     var kept = StridedWalk(scratch: scratch)
     var reduced = StridedWalk(scratch: scratch + rank)
     var inner = StridedWalk(scratch: scratch + 2 * rank)
+    var whole = StridedWalk(scratch: scratch + 3 * rank)
     let innerStart = innerAxes(of: x.shape, reducing: axes)
     for axis in 0..<innerStart.axis {
       if axes.contains(axis) {
@@ -54,6 +57,7 @@ func reduce<R: Reducer>(
       }
     }
     for axis in innerStart.axis..<rank { inner.append(count: x.shape[axis], stride: x.strides[axis]) }
+    for axis in 0..<rank { whole.append(count: x.shape[axis], stride: x.strides[axis]) }
 
     let innerCount = inner.count
     let keepsInner = !innerStart.isReduced
@@ -70,9 +74,11 @@ func reduce<R: Reducer>(
       reducer: reducer, base: UnsafePointer(x.base.assumingMemoryBound(to: R.Element.self)),
       result: result, lanes: lanes)
     withCascade(reducer, lanes: lanes, rows: rows) { cascade in
-      withScratch(of: R.Element.self, count: inner.isContiguous ? 0 : fanIn &* lanes) { tile in
+      withScratch(of: R.Element.self, count: inner.isContiguous ? 0 : tileCount) { tile in
         if keepsInner {
           pass.columns(&cascade, kept: &kept, reduced: &reduced, inner: &inner, tile: tile)
+        } else if !inner.isContiguous && reduced.count == 1 && innerCount <= tileCount {
+          pass.gatheredRuns(&cascade, count: resultCount, width: innerCount, whole: &whole, tile: tile)
         } else {
           pass.runs(&cascade, kept: &kept, reduced: &reduced, inner: &inner, tile: tile)
         }
@@ -155,6 +161,9 @@ private struct ReductionPass<R: Reducer> {
     let width = inner.count
     let isContiguous = inner.isContiguous
     let rowCount = reduced.count
+    if rowCount == 1 && width == lanes && isContiguous {
+      return shortRuns(cascade.partials, kept: &kept)
+    }
     for index in 0..<kept.count {
       cascade.reset(width: lanes)
       if R.readsCentre { cascade.centre.update(repeating: result[index], count: lanes) }
@@ -169,27 +178,79 @@ private struct ReductionPass<R: Reducer> {
           continue
         }
         if isContiguous {
-          cascade.add(start, rowStride: lanes, count: width / lanes, width: lanes)
-          let tail = width % lanes
-          if tail > 0 { cascade.add(start + (width &- tail), rowStride: 0, count: 1, width: tail) }
+          addRun(&cascade, start, count: width)
         } else {
           var done = 0
           while done < width {
-            let count = min(fanIn &* lanes, width &- done)
+            let count = min(tileCount, width &- done)
             inner.gather(count, from: start, into: tile)
-            cascade.add(tile, rowStride: lanes, count: count / lanes, width: lanes)
-            let tail = count % lanes
-            if tail > 0 { cascade.add(tile + (count &- tail), rowStride: 0, count: 1, width: tail) }
+            addRun(&cascade, tile, count: count)
             done &+= count
           }
         }
         reduced.advance()
         row &+= 1
       }
-      result[index] = reducer.finish(cascade.folded(), result[index])
+      let partials = cascade.collapse()
+      result[index] = reducer.finish(fold(reducer, partials, count: lanes), result[index])
       kept.advance()
     }
   }
+
+  /// As many elements of a run as there are, in rows of lanes and a tail.
+  @inline(__always)
+  private func addRun(_ cascade: inout Cascade<R>, _ run: UnsafePointer<R.Element>, count: Int) {
+    cascade.add(run, rowStride: lanes, count: count / lanes, width: lanes)
+    let tail = count % lanes
+    if tail > 0 { cascade.add(run + (count &- tail), rowStride: 0, count: 1, width: tail) }
+  }
+
+  /// Strided runs that fit in the tile, several at a time.
+  @inline(__always)
+  func gatheredRuns(
+    _ cascade: inout Cascade<R>, count: Int, width: Int, whole: inout StridedWalk,
+    tile: UnsafeMutablePointer<R.Element>
+  ) {
+    var index = 0
+    while index < count {
+      let runs = min(count &- index, tileCount / width)
+      whole.gather(runs &* width, from: base, into: tile)
+      for run in 0..<runs {
+        cascade.reset(width: lanes)
+        if R.readsCentre { cascade.centre.update(repeating: result[index], count: lanes) }
+        addRun(&cascade, tile + run &* width, count: width)
+        result[index] = reducer.finish(
+          fold(reducer, cascade.collapse(), count: lanes), result[index])
+        index &+= 1
+      }
+    }
+  }
+
+  /// Runs of one row each, such as the logits of ten classes: no cascade is needed.
+  @inline(__always)
+  private func shortRuns(_ partials: UnsafeMutablePointer<R.Partial>, kept: inout StridedWalk) {
+    for index in 0..<kept.count {
+      let row = base + kept.offset
+      let centre = result[index]
+      for lane in 0..<lanes { partials[lane] = reducer.lift(row[lane], centre) }
+      result[index] = reducer.finish(fold(reducer, partials, count: lanes), centre)
+      kept.advance()
+    }
+  }
+}
+
+/// Joins lanes in halves.
+@inline(__always)
+private func fold<R: Reducer>(
+  _ reducer: R, _ lanes: UnsafeMutablePointer<R.Partial>, count: Int
+) -> R.Partial {
+  var width = count
+  while width > 1 {
+    let half = (width &+ 1) / 2
+    for lane in 0..<(width &- half) { lanes[lane] = reducer.join(lanes[lane], lanes[half &+ lane]) }
+    width = half
+  }
+  return lanes[0]
 }
 
 /// Calls `body` with an empty cascade that has levels enough for `rows` rows.
@@ -247,7 +308,7 @@ private struct Cascade<R: Reducer> {
   }
 
   /// Joins `count` rows in order; a row narrower than the others leaves the lanes behind it as they are.
-  @inline(__always)
+  @inline(never)
   mutating func add(_ rows: UnsafePointer<R.Element>, rowStride: Int, count: Int, width: Int) {
     var done = 0
     while done < count {
@@ -327,17 +388,5 @@ private struct Cascade<R: Reducer> {
       move(up: level)
     }
     return partials + top &* capacity
-  }
-
-  /// Joins all levels and all lanes.
-  mutating func folded() -> R.Partial {
-    let lanes = collapse()
-    var width = width
-    while width > 1 {
-      let half = (width &+ 1) / 2
-      for lane in 0..<(width &- half) { lanes[lane] = reducer.join(lanes[lane], lanes[half &+ lane]) }
-      width = half
-    }
-    return lanes[0]
   }
 }

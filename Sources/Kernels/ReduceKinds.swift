@@ -78,16 +78,31 @@ package func reduceAll(_ x: TensorView, over axes: [Int], into result: TensorVie
 }
 
 /// Variances of floats: the mean first, then squared distances from it over `count - correction`.
+///
+/// The mean is taken as the first element plus the mean distance from it: elements far from zero lose
+/// nothing, and the variance of equal elements is 0.
 package func reduceVariance(
   _ x: TensorView, over axes: [Int], correction: Double, into result: TensorView
 ) {
-  let divisor = max(0, Double(reducedCount(x, axes)) - correction)
-  reduceMean(x, over: axes, into: result)
+  let count = reducedCount(x, axes)
+  let divisor = max(0, Double(count) - correction)
+  if count > 0 { copyFirst(of: x, along: axes, into: result) }
   if x.dtype == .f64 {
+    reduce(MeanByDistance<Double>(count: Double(count)), x, over: axes, into: result.pointer())
     reduce(SquaredDistance<Double>(divisor: divisor), x, over: axes, into: result.pointer())
   } else {
+    reduce(MeanByDistance<Float>(count: Float(count)), x, over: axes, into: result.pointer())
     reduce(SquaredDistance<Float>(divisor: Float(divisor)), x, over: axes, into: result.pointer())
   }
+}
+
+/// Copies the first of the elements that fall on each result.
+private func copyFirst(of x: TensorView, along axes: [Int], into result: TensorView) {
+  var shape = x.shape
+  for axis in axes { shape[axis] = 1 }
+  let first = TensorView(base: x.base, dtype: x.dtype, shape: shape, strides: x.strides)
+  copy(first, into: TensorView(
+    base: result.base, dtype: x.dtype, shape: shape, strides: Shape(shape).contiguousStrides))
 }
 
 /// Logarithms of sums of exponentials, by way of the maximum, so that nothing overflows.
@@ -157,6 +172,16 @@ struct FloatMinimum<Value: BinaryFloatingPoint>: Reducer {
   @inline(__always) func finish(_ partial: Value, _ centre: Value) -> Value { partial }
 }
 
+/// Means by way of distances from an element that is known.
+struct MeanByDistance<Value: BinaryFloatingPoint>: Reducer {
+  let count: Value
+  var empty: Value { 0 }
+  static var readsCentre: Bool { true }
+  @inline(__always) func lift(_ element: Value, _ centre: Value) -> Value { element - centre }
+  @inline(__always) func join(_ a: Value, _ b: Value) -> Value { a + b }
+  @inline(__always) func finish(_ partial: Value, _ centre: Value) -> Value { centre + partial / count }
+}
+
 /// Squared distances from the mean that the first pass left.
 struct SquaredDistance<Value: BinaryFloatingPoint>: Reducer {
   let divisor: Value
@@ -175,11 +200,11 @@ struct ExponentialSum32: Reducer {
   var empty: Float { 0 }
   static var readsCentre: Bool { true }
   @inline(__always) func lift(_ element: Float, _ centre: Float) -> Float {
-    expf(element - (centre.isFinite ? centre : 0))
+    VectorMath.exp(element - (centre.isFinite ? centre : 0))
   }
   @inline(__always) func join(_ a: Float, _ b: Float) -> Float { a + b }
   @inline(__always) func finish(_ partial: Float, _ centre: Float) -> Float {
-    logf(partial) + (centre.isFinite ? centre : 0)
+    VectorMath.log(partial) + (centre.isFinite ? centre : 0)
   }
 }
 

@@ -75,19 +75,38 @@ struct StridedWalk {
   }
 
   /// Copies the next `count` elements to `target` and moves behind them.
-  @inline(__always)
+  @inline(never)
   mutating func gather<Element>(
     _ count: Int, from base: UnsafePointer<Element>, into target: UnsafeMutablePointer<Element>
   ) {
     var done = 0
     while done < count {
-      let run = min(runCount, count &- done)
       let source = base + offset
-      let stride = runStride
       let out = target + done
-      for index in 0..<run { out[index] = source[index &* stride] }
-      advance(by: run)
-      done &+= run
+      let runs = runsToTurn(within: count &- done)
+      if runs > 1 {
+        let length = axes[rank - 1].count
+        let stride = axes[rank - 1].stride
+        for place in 0..<length {
+          for run in 0..<runs { out[run &* length &+ place] = source[place &* stride &+ run] }
+        }
+        for _ in 0..<runs { advance(by: length) }
+        done &+= runs &* length
+      } else {
+        let run = min(runCount, count &- done)
+        let stride = runStride
+        for index in 0..<run { out[index] = source[index &* stride] }
+        advance(by: run)
+        done &+= run
+      }
     }
+  }
+
+  /// How many of the next runs lie side by side and are best copied together, a few elements of each in turn: with a
+  /// transposed operand a cache line then serves all of them before it is dropped.
+  private func runsToTurn(within count: Int) -> Int {
+    guard rank >= 2, axes[rank - 2].stride == 1, axes[rank - 1].position == 0 else { return 1 }
+    let side = axes[rank - 2].count &- axes[rank - 2].position
+    return min(8, side, count / axes[rank - 1].count)
   }
 }

@@ -51,7 +51,8 @@ package struct Variance: Reduction {
 
   package static func reduce(_ elements: [Double]) -> Double { variance(elements, correction: 1) }
   private static func variance(_ elements: [Double], correction: Double) -> Double {
-    let mean = elements.reduce(0, +) / Double(elements.count)
+    let origin = elements.first ?? 0
+    let mean = origin + elements.reduce(0) { $0 + ($1 - origin) } / Double(elements.count)
     let squares = elements.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
     return squares / max(0, Double(elements.count) - correction)
   }
