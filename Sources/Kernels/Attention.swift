@@ -155,11 +155,7 @@ private func forEachBlock<Scalar>(
   _ body: (QueryBlock, UnsafeMutablePointer<Scalar>) -> Void
 ) {
   let rows = min(queryBlock, sizes.queryCount)
-  withUnsafeTemporaryAllocation(
-    byteCount: max(1, scratchMatrices * rows * sizes.keyCount) * MemoryLayout<Scalar>.stride,
-    alignment: 64
-  ) { bytes in
-    let scratch = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Scalar.self)
+  withScratch(of: Scalar.self, count: scratchMatrices * rows * sizes.keyCount) { scratch in
     for head in 0..<sizes.heads {
       for first in stride(from: 0, to: sizes.queryCount, by: queryBlock) {
         let count = min(queryBlock, sizes.queryCount - first)

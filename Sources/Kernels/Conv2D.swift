@@ -165,10 +165,7 @@ private func forEachTile<Scalar: BLASScalar>(
   let height = max(1, min(sizes.depth, unfoldedCapacity / width))
   let lineCount = min(sizes.output.height, max(1, unfoldedCapacity / (height * width)))
   let capacity = sizes.isPointwise ? 1 : height * lineCount * width
-  withUnsafeTemporaryAllocation(
-    byteCount: capacity * MemoryLayout<Scalar>.stride, alignment: 64
-  ) { bytes in
-    let scratch = bytes.baseAddress!.bindMemory(to: Scalar.self, capacity: capacity)
+  withScratch(of: Scalar.self, count: capacity) { scratch in
     for index in 0..<sizes.batch * sizes.groups {
       for line in stride(from: 0, to: sizes.output.height, by: lineCount) {
         for row in stride(from: 0, to: max(sizes.depth, 1), by: height) {

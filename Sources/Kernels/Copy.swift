@@ -26,8 +26,7 @@ private func copyWords<Word: FixedWidthInteger>(
   var source = UnsafePointer(view.base.assumingMemoryBound(to: Word.self))
   var target = target.base.assumingMemoryBound(to: Word.self)
   let capacity = view.shape.count &+ 2
-  withUnsafeTemporaryAllocation(of: CopyAxis.self, capacity: capacity) { scratch in
-    let axes = scratch.baseAddress!
+  withScratch(of: CopyAxis.self, count: capacity) { axes in
     let rank = planCopy(view, axes)
     let (rows, columns) = (axes[rank &- 2], axes[rank &- 1])
     while true {

@@ -98,8 +98,7 @@ private func normalizeRowsGradient<Scalar: KernelFloat>(
   dweight.update(repeating: 0, count: count)
   dbias?.update(repeating: 0, count: count)
   let share = 1 / Scalar(count)
-  withUnsafeTemporaryAllocation(of: Scalar.self, capacity: 2 * rowGroup + 2 * columnGroup) { scratch in
-    let means = scratch.baseAddress.unsafelyUnwrapped
+  withScratch(of: Scalar.self, count: 2 * rowGroup + 2 * columnGroup) { means in
     let scales = means + rowGroup
     let weightSums = scales + rowGroup
     let biasSums = weightSums + columnGroup

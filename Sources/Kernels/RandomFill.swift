@@ -143,8 +143,7 @@ private func forEachBlock(
     _ words: UnsafePointer<UInt32>, _ others: UnsafePointer<UInt32>, _ first: Int, _ size: Int
   ) -> Void
 ) {
-  withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 2 * blockCount) { scratch in
-    let words = scratch.baseAddress!
+  withScratch(of: UInt32.self, count: 2 * blockCount) { words in
     let others = words + blockCount
     var first = 0
     while first < count {

@@ -1,12 +1,15 @@
-/// Calls `body` with room for `count` values, on the stack up to 1 KiB; not initialised.
+/// Calls `body` with room for `count` values, aligned to a cache line and not initialised: on the stack up to
+/// 1 KiB, else on the heap.
 ///
 /// See Note [Scratch and tail calls].
 @inline(__always)
 func withScratch<Value>(
   of _: Value.Type, count: Int, _ body: (UnsafeMutablePointer<Value>) -> Void
 ) {
-  _ = withUnsafeTemporaryAllocation(of: Value.self, capacity: max(count, 1)) { buffer in
-    body(buffer.baseAddress.unsafelyUnwrapped)
+  _ = withUnsafeTemporaryAllocation(
+    byteCount: max(count, 1) &* MemoryLayout<Value>.stride, alignment: 64
+  ) { bytes in
+    body(bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Value.self))
     return true
   }
 }

@@ -214,9 +214,9 @@ private func logSoftmaxGradient<Scalar: KernelFloat>(
 private func withColumns<Scalar>(
   _ body: (UnsafeMutablePointer<Scalar>, UnsafeMutablePointer<Double>) -> Void
 ) {
-  withUnsafeTemporaryAllocation(of: Scalar.self, capacity: columnBlock) { top in
-    withUnsafeTemporaryAllocation(of: Double.self, capacity: columnBlock) { total in
-      body(top.baseAddress.unsafelyUnwrapped, total.baseAddress.unsafelyUnwrapped)
+  withScratch(of: Scalar.self, count: columnBlock) { top in
+    withScratch(of: Double.self, count: columnBlock) { total in
+      body(top, total)
     }
   }
 }
