@@ -156,8 +156,8 @@ final class LineEditor {
     // readline sets these anew for each attempt.
     rl_attempted_completion_over = 1
     rl_completion_append_character = 0
-    rl_completion_suppress_quote = 1
     guard pending.words != nil else {
+      // A folder goes on with a slash; a file closes the quote that it stands in.
       rl_filename_completion_desired = 1
       return rl_completion_matches(text, rl_filename_completion_function)
     }

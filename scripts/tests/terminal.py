@@ -1,0 +1,375 @@
+#!/usr/bin/env python3
+"""Drives the REPL through a pseudo-terminal, as a person would.
+
+    scripts/tests/terminal.py PATH-TO-GRADUS [GOLDEN...]
+
+Goldens are scripts: each is pasted into a session and must say what a batch run says. The last line counts.
+"""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+
+PROMPT, MORE = "nn> ", "...> "
+PASTE_ON, PASTE_OFF = "\x1b[200~", "\x1b[201~"
+UP, TAB, CTRL_C, CTRL_D = "\x1b[A", "\t", "\x03", "\x04"
+# With bracketed paste switched off, readline returns to the margin.
+ESCAPES = re.compile(r"\x1b\[\?2004l\r|\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\x07")
+# Seconds to wait for what should be there at once: machines that run the tests may be busy.
+PATIENCE = float(os.environ.get("PATIENCE", "30"))
+
+
+class Failed(Exception):
+    pass
+
+
+class Session:
+    """A gradus on a terminal 100 columns wide."""
+
+    def __init__(self, gradus, home, arguments=()):
+        environment = {
+            "HOME": home, "XDG_STATE_HOME": os.path.join(home, "state"), "TERM": "xterm",
+            "PATH": os.environ.get("PATH", ""), "INPUTRC": "/dev/null", "LANG": "C.UTF-8",
+        }
+        self.child, self.terminal = pty.fork()
+        if self.child == 0:
+            os.execve(gradus, [gradus, *arguments], environment)
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+        self.seen = ""
+        self.code = None
+
+    def read(self, seconds):
+        """Takes what has come; False at the end."""
+        ready, _, _ = select.select([self.terminal], [], [], seconds)
+        if not ready:
+            return True
+        try:
+            data = os.read(self.terminal, 65536)
+        except OSError:
+            return False
+        self.raw = getattr(self, "raw", b"") + data
+        self.seen = ESCAPES.sub("", self.raw.decode("utf-8", "replace")).replace("\r\n", "\n")
+        return bool(data)
+
+    def expect(self, pattern, what=None):
+        """Waits for a pattern, and returns what came up to its end since the last match."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            match = re.compile(pattern, re.M).search(self.seen, getattr(self, "position", 0))
+            if match:
+                text = self.seen[getattr(self, "position", 0):match.end()]
+                self.position = match.end()
+                return text
+            if time.monotonic() > deadline or not self.read(0.2) and not re.search(pattern, self.seen):
+                rest = self.seen[getattr(self, "position", 0):]
+                raise Failed(f"waited for {what or pattern!r}, saw {rest!r}")
+
+    def prompt(self):
+        """Waits for a prompt at the end of what came: the session is ready for input."""
+        text = self.expect(r"^nn> \Z", "a prompt")
+        return text[: -len(PROMPT)]
+
+    def send(self, text):
+        os.write(self.terminal, text.encode())
+
+    def run(self, text):
+        """Types a line, and returns what it prints."""
+        self.send(text + "\r")
+        output = self.prompt()
+        return output.split("\n", 1)[1] if "\n" in output else output
+
+    def close(self):
+        self.send(CTRL_D)
+        return self.wait()
+
+    def wait(self):
+        deadline = time.monotonic() + PATIENCE
+        while self.read(0.05):
+            if time.monotonic() > deadline:
+                os.kill(self.child, signal.SIGKILL)
+                raise Failed("it does not end")
+        _, status = os.waitpid(self.child, 0)
+        os.close(self.terminal)
+        return os.waitstatus_to_exitcode(status)
+
+
+def check(condition, saw):
+    if not condition:
+        raise Failed(f"saw {saw!r}")
+
+
+def equal(actual, expected):
+    if actual != expected:
+        raise Failed(f"expected {expected!r}, got {actual!r}")
+
+
+# Each test gets the program's path and an empty home.
+
+
+def banner_and_echo(gradus, home):
+    session = Session(gradus, home)
+    check(re.match(r"Gradus [0-9.]+   \d+ cores?   :help   \?name\n", session.prompt()), session.seen)
+    equal(session.run("1 + 2"), "3\n")
+    equal(session.run("1 + 2;"), "")
+    equal(session.run("_ + 10"), "13\n")
+    equal(session.close(), 0)
+
+
+def continuation(gradus, home):
+    session = Session(gradus, home)
+    session.prompt()
+    session.send("(1 +\r")
+    session.expect(r"^\.\.\.> \Z", "the continuation prompt")
+    equal(session.run("2)"), "3\n")
+    session.send("fn twice(x) {\r")
+    session.expect(r"^\.\.\.> \Z")
+    session.send("  x * 2\r")
+    session.expect(r"^\.\.\.> \Z")
+    equal(session.run("}"), "")
+    equal(session.run("twice(21)"), "42\n")
+    equal(session.close(), 0)
+
+
+def errors_and_bindings(gradus, home):
+    session = Session(gradus, home)
+    session.prompt()
+    session.run("value = 5")
+    output = session.run("valeu + 1")
+    check("unknown-name" in output and "`value`" in output, output)
+    equal(session.run("value + 1"), "6\n")
+    output = session.run(":explain")
+    check(output.startswith("unknown-name"), output)
+    equal(session.close(), 0)
+
+
+def paste_of_a_block(gradus, home):
+    session = Session(gradus, home)
+    session.prompt()
+    session.send(PASTE_ON + "fn add(a, b) {\n\n  a + b\n}\nadd(20, 22)\n#> 42\n" + PASTE_OFF)
+    output = session.run("")
+    check(output.endswith("42\n"), output)
+    equal(session.close(), 0)
+
+
+def paste_of_a_transcript(gradus, home):
+    session = Session(gradus, home)
+    session.prompt()
+    transcript = "nn> a = [1, 2]\nnn> nonsense\nerror[unknown-name]: no `nonsense` here\n" \
+        "nn> (1 +\n...> 40 +\n...> 1)\n42\n"
+    session.send(PASTE_ON + transcript + PASTE_OFF)
+    output = session.run("")
+    check(output.endswith("42\n") and "unknown-name" in output, output)
+    equal(session.run("a"), "[1, 2]\n")
+    equal(session.close(), 0)
+
+
+def interrupt_at_the_prompt(gradus, home):
+    session = Session(gradus, home)
+    session.prompt()
+    session.send("1 + 2 +")
+    session.expect(r"1 \+ 2 \+")
+    session.send(CTRL_C)
+    session.prompt()
+    equal(session.run("5"), "5\n")
+    session.send("(1 +\r")
+    session.expect(r"^\.\.\.> \Z")
+    session.send(CTRL_C)
+    session.prompt()
+    equal(session.run("6"), "6\n")
+    session.send(CTRL_C)
+    check("Ctrl-D" in session.prompt(), session.seen)
+    equal(session.close(), 0)
+
+
+def interrupt_while_running(gradus, home):
+    session = Session(gradus, home)
+    session.prompt()
+    session.run("kept = 7")
+    for _ in range(2):
+        session.send("while true {}\r")
+        time.sleep(0.3)
+        session.send(CTRL_C)
+        output = session.prompt()
+        check("interrupted" in output, output)
+    equal(session.run("kept"), "7\n")
+    equal(session.close(), 0)
+
+
+def completion(gradus, home):
+    session = Session(gradus, home)
+    session.prompt()
+    session.run("point = (first: 11, second: 22)")
+    session.send("poi" + TAB)
+    session.expect(r"point\Z", "the name completed")
+    session.send(".sec" + TAB)
+    session.expect(r"\.second\Z", "the member completed")
+    equal(session.run(""), "22\n")
+    session.send(":va" + TAB)
+    session.expect(r":vars\Z", "the command completed")
+    output = session.run("")
+    check("point" in output and "record" in output, output)
+    session.run("fn scaled(x, amount = 2) = x * amount")
+    session.send("scaled(4, amo" + TAB)
+    session.expect(r"amount:\Z", "the keyword argument completed")
+    equal(session.run(" 3)"), "12\n")
+    with open(os.path.join(home, "script with.dots.nn"), "w") as file:
+        file.write("99\n")
+    session.send(f':load "{home}/scri' + TAB)
+    session.expect(r'with\.dots\.nn"\Z', "the path completed and its quote closed")
+    equal(session.run(""), "99\n")
+    # At the beginning of a line Tab indents.
+    equal(session.run(TAB + "3"), "3\n")
+    equal(session.close(), 0)
+
+
+def history(gradus, home):
+    session = Session(gradus, home)
+    session.prompt()
+    session.run("111")
+    session.send("(200 +\r")
+    session.expect(r"^\.\.\.> \Z")
+    session.run("22)")
+    equal(session.close(), 0)
+    path = os.path.join(home, "state", "gradus", "history")
+    equal(os.stat(path).st_mode & 0o777, 0o600)
+
+    session = Session(gradus, home)
+    session.prompt()
+    session.send(UP)
+    session.expect(r"22\)\s*\Z", "the whole entry of two lines")
+    equal(session.run(""), "222\n")
+    session.send(UP + UP)
+    session.expect(r"111\s*\Z", "the entry before")
+    equal(session.run(""), "111\n")
+    session.run("111")
+    equal(session.close(), 0)
+
+    session = Session(gradus, home)
+    session.prompt()
+    session.send(UP + UP)
+    session.expect(r"22\)\s*\Z", "no entry twice")
+    session.send(CTRL_C)
+    session.prompt()
+    equal(session.close(), 0)
+
+
+def help_pages(gradus, home):
+    session = Session(gradus, home)
+    session.prompt()
+    for ask in ["?relu", "relu?", ":help relu", "?  relu"]:
+        output = session.run(ask)
+        check(output.startswith("relu(x"), output)
+    check(":load FILE" in session.run(":help"), session.seen)
+    check("there is no help" in session.run("?nonsensical"), session.seen)
+    check("did you mean `:vars`" in session.run(":var"), session.seen)
+    equal(session.close(), 0)
+
+
+def commands(gradus, home):
+    session = Session(gradus, home)
+    session.prompt()
+    session.run("x = 3")
+    equal(session.run(":type x"), "int\n")
+    check(re.search(r"^x +int$", session.run(":vars"), re.M), session.seen)
+    check(re.fullmatch(r"4\n[0-9.]+ (ns|µs|ms|s)\n", session.run(":time x + 1")), session.seen)
+    session.run("x + 2")
+    saved = os.path.join(home, "saved.nn")
+    session.run(f":save {saved}")
+    check("x + 2\n#> 5\n" in open(saved).read(), open(saved).read())
+    equal(subprocess.run([gradus, "test", saved], capture_output=True).returncode, 0)
+    session.run(":reset")
+    check("unknown-name" in session.run("x"), session.seen)
+    session.run(f":load {saved}")
+    equal(session.run("x"), "3\n")
+    session.send(":quit\r")
+    equal(session.wait(), 0)
+    session = Session(gradus, home)
+    session.prompt()
+    session.send("exit\r")
+    equal(session.wait(), 0)
+
+
+def script_interrupted(gradus, home):
+    session = Session(gradus, home, ["-e", "while true {}"])
+    time.sleep(0.5)
+    session.send(CTRL_C)
+    equal(session.wait(), 130)
+    check("interrupted" in session.seen, session.seen)
+
+
+def silent_when_piped(gradus, home):
+    environment = dict(os.environ, HOME=home, TERM="xterm")
+    run = subprocess.run([gradus], input="x = 2\nx + 1\nnonsense\n#! error[unknown-name]\n\"end\"\n", text=True,
+                         capture_output=True, env=environment)
+    equal(run.stdout, "3\n\"end\"\n")
+    check("\x1b" not in run.stderr and "nn>" not in run.stderr, run.stderr)
+    equal(run.returncode, 0)
+    equal(os.listdir(home), [])
+
+
+TESTS = [
+    banner_and_echo, continuation, errors_and_bindings, paste_of_a_block, paste_of_a_transcript,
+    interrupt_at_the_prompt, interrupt_while_running, completion, history, help_pages, commands,
+    script_interrupted, silent_when_piped,
+]
+
+BEGIN, END = "<<<begin>>>", "<<<end>>>"
+
+
+def same_in_all_modes(gradus, home, script):
+    """A script says the same in a batch run, through a pipe, and pasted into a terminal."""
+    text = open(script).read()
+    folder, name = os.path.split(os.path.abspath(script))
+
+    def outputs(arguments, **more):
+        run = subprocess.run([gradus, *arguments], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             cwd=folder, **more)
+        return run.stdout.replace("<stdin>:", f"{name}:")
+
+    batch = outputs([name])
+    equal(outputs([], input=text), batch)
+
+    # The marks are glued together by the program, so that the echo of what is typed does not hold them.
+    session = Session(gradus, home)
+    session.prompt()
+    session.send(PASTE_ON + f"print(\"<<<\" + \"begin>>>\")\n{text}\nprint(\"<<<\" + \"end>>>\")" + PASTE_OFF + "\r")
+    session.expect(BEGIN + r"\n")
+    pasted = session.expect(r"^" + END)[: -len(END)]
+    session.prompt()
+    session.close()
+    # The paste begins with a line of its own, and is named after the session.
+    lines = lambda text: [re.sub(r"^( *)\d+ \|", r"\1N |", re.sub(r"(-->|:::|at) \S+:\d+", r"\1 PLACE", line))
+                          for line in text.splitlines()]
+    for got, wanted in zip(lines(pasted), lines(batch)):
+        equal(got.replace(" ", ""), wanted.replace(" ", ""))
+    equal(len(lines(pasted)), len(lines(batch)))
+
+
+def main():
+    gradus, scripts = os.path.abspath(sys.argv[1]), sys.argv[2:]
+    passed = failed = 0
+    cases = [(test.__name__.replace("_", " "), test, ()) for test in TESTS]
+    cases += [(f"{script} says the same in all modes", same_in_all_modes, (script,)) for script in scripts]
+    for name, test, arguments in cases:
+        try:
+            with tempfile.TemporaryDirectory() as home:
+                test(gradus, home, *arguments)
+            passed += 1
+        except Failed as failure:
+            failed += 1
+            print(f"FAIL {name}: {failure}", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
