@@ -1,4 +1,5 @@
 import Execution
+import Glibc
 import Graphs
 import Ops
 import Passes
@@ -132,6 +133,12 @@ nonisolated(unsafe) private let textBuiltins: [Builtin] = [
       parts.append(try call.interpreter.text(of: item, format: nil, at: call.sites[0]))
     }
     return .string(parts.joined(separator: call.isMissing(1) ? "" : try call.string(1, "the separator")))
+  },
+  Builtin("clock", "", "Seconds since some fixed moment, for measuring how long something takes.") {
+    call throws(Failure) in
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return .double(Double(now.tv_sec) + Double(now.tv_nsec) * 1e-9)
   },
   Builtin("exit", "code = 0", "Ends the program.") { call throws(Failure) in
     let code = try call.int(0, "the exit code", default: 0)
