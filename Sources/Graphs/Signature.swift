@@ -14,16 +14,33 @@ package struct Signature: Sendable {
     package let kind: Kind
     /// What is taken where the program gives nothing; nil: must be given.
     package let defaultValue: AttributeValue?
+    /// Whether the operand names places, so that a list of whole numbers given for it is i64.
+    package var namesPlaces = false
   }
 
   package let parameters: [Parameter]
   package init(_ parameters: Parameter...) { self.parameters = parameters }
   package init(_ parameters: [Parameter]) { self.parameters = parameters }
+
+  /// Whether the operand at `index` names places.
+  package func namesPlaces(operand index: Int) -> Bool {
+    var operands = 0
+    for parameter in parameters {
+      guard case .operand = parameter.kind else { continue }
+      if operands == index { return parameter.namesPlaces }
+      operands += 1
+    }
+    return false
+  }
 }
 
 extension Signature.Parameter {
   package static func operand(_ name: String) -> Self {
     Self(name: name, kind: .operand, defaultValue: nil)
+  }
+  /// A tensor of whole numbers that name places, classes or the like.
+  package static func indices(_ name: String) -> Self {
+    Self(name: name, kind: .operand, defaultValue: nil, namesPlaces: true)
   }
   /// A tensor that may be missing: the op then has one operand less. Only after the operands that must be there.
   package static func optionalOperand(_ name: String) -> Self {
@@ -155,7 +172,8 @@ package struct Attributes: Sendable {
           ? "axis \(axis) does not exist: a single number has no axes"
           : "axis \(axis) is out of range for rank \(rank)",
         code: "bad-axis",
-        notes: rank == 0 ? [] : ["axes run from 0 to \(rank - 1), or from -\(rank) to -1"])
+        notes: rank == 0
+          ? [] : [rank == 1 ? "its only axis is 0, or -1" : "axes run from 0 to \(rank - 1), or from -\(rank) to -1"])
     }
     return resolved
   }

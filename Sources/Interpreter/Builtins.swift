@@ -392,6 +392,12 @@ nonisolated(unsafe) private let tensorBuiltins: [Builtin] = [
     if call.isMissing(1) { return .tensor(value) }
     return try call.interpreter.cast(call[0], to: call.dtype(1, default: .f32), at: call.sites[0])
   },
+  // The op takes matrices; this brings vectors and batches to them, as `@` does.
+  Builtin(MatMul.name, "a, b", MatMul.documentation) { call throws(Failure) in
+    let sites = BinarySites(
+      whole: call.site, operator: call.site, left: call.sites[0], right: call.sites[1])
+    return try call.interpreter.matmul(call[0], call[1], sites)
+  },
   Builtin("zeros", "shape, dtype = f32", "A tensor of zeros.\n\n>>> zeros([2])\nf32[2]\n[0., 0.]") {
     call throws(Failure) in try filled(call, 0)
   },

@@ -243,8 +243,8 @@ extension Interpreter {
     var operands: [Operand] = []
     operands.reserveCapacity(values.count)
     for (index, value) in values.enumerated() {
-      operands.append(
-        try operand(value, meansIndex: traits.promotion == .asIs && index > 0, at: sites[index]))
+      let meansIndex = traits.promotion == .asIs && op.signature.namesPlaces(operand: index)
+      operands.append(try operand(value, meansIndex: meansIndex, at: sites[index]))
     }
     let allNumbers = !operands.isEmpty && operands.allSatisfy(\.isNumber)
     // Host numbers stay host numbers through elementwise ops.

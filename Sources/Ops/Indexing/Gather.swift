@@ -26,7 +26,7 @@ package struct Gather: TensorOp {
     [2, 1, 2]
     """
   package static let signature = Signature(
-    .operand("x"), .operand("indices"), .attribute("axis", .axis, default: .int(0)))
+    .operand("x"), .indices("indices"), .attribute("axis", .axis, default: .int(0)))
   package static let dtypes = DTypeSet.all
   package static let traits = OpTraits.lookup
 

@@ -19,7 +19,7 @@ package struct OneHot: TensorOp {
      [1., 0., 0.]]
     """
   package static let signature = Signature(
-    .operand("indices"), .attribute("classes", .int),
+    .indices("indices"), .attribute("classes", .int),
     .attribute("dtype", .dtype, default: .dtype(.f32)))
   package static let dtypes = DTypeSet.integers
   package static let traits = OpTraits.lookup

@@ -25,7 +25,7 @@ package struct ScatterAdd: TensorOp {
     [4., 0., 2., 0.]
     """
   package static let signature = Signature(
-    .operand("indices"), .operand("updates"), .attribute("axis", .axis, default: .int(0)),
+    .indices("indices"), .operand("updates"), .attribute("axis", .axis, default: .int(0)),
     .attribute("size", .int))
   package static let dtypes = DTypeSet.numeric
   package static let traits = OpTraits.lookup

@@ -26,7 +26,7 @@ package struct ScatterAddAlong: TensorOp {
      [7., 0., 0.]]
     """
   package static let signature = Signature(
-    .operand("indices"), .operand("updates"), .attribute("axis", .axis, default: .int(-1)),
+    .indices("indices"), .operand("updates"), .attribute("axis", .axis, default: .int(-1)),
     .attribute("size", .int))
   package static let dtypes = DTypeSet.numeric
   package static let traits = OpTraits.lookup

@@ -24,7 +24,7 @@ package struct TakeAlong: TensorOp {
      [4.]]
     """
   package static let signature = Signature(
-    .operand("x"), .operand("indices"), .attribute("axis", .axis, default: .int(-1)))
+    .operand("x"), .indices("indices"), .attribute("axis", .axis, default: .int(-1)))
   package static let dtypes = DTypeSet.all
   package static let traits = OpTraits.lookup
 

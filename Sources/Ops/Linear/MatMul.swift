@@ -38,8 +38,11 @@ package struct MatMul: TensorOp {
     let (left, right) = (operands[0], operands[1])
     try MatMul.check(left, right)
     let batch = left.shape.sizes.dropLast(2)
-    guard left.rank >= 2, right.rank == 2 || right.shape.sizes.dropLast(2) == batch else {
-      throw OpRejection("batch axes differ, \(left.shape) and \(right.shape)")
+    guard left.rank >= 2, right.rank >= 2 else {
+      throw OpRejection("matmul: a matrix has two axes, got \(left) and \(right)")
+    }
+    guard right.rank == 2 || right.shape.sizes.dropLast(2) == batch else {
+      throw OpRejection("matmul: batch axes differ, \(left.shape) and \(right.shape)")
     }
     let dtype = left.dtype.isFloating ? left.dtype : DType.i64
     return [
@@ -53,7 +56,7 @@ package struct MatMul: TensorOp {
     try requireOneDType(of: [left, right])
     guard left.rank > 0, right.rank > 0 else {
       throw OpRejection(
-        "a single number has no rows or columns, got \(left) and \(right)",
+        "matmul: a single number has no rows or columns, got \(left) and \(right)",
         help: "multiply by a number with `*`")
     }
     let inner = left.shape[left.rank - 1]
@@ -62,7 +65,7 @@ package struct MatMul: TensorOp {
       // Where the right operand would fit on its other side, say so.
       let fitsTransposed = right.rank >= 2 && right.shape[right.rank - 1] == inner
       throw OpRejection(
-        "inner sizes differ, \(inner) and \(rows)",
+        "matmul: inner sizes differ, \(inner) and \(rows)",
         notes: [
           "the columns of the left operand (\(inner)) must equal the rows of the right (\(rows))"
         ],
@@ -72,12 +75,13 @@ package struct MatMul: TensorOp {
     let rightBatch = Shape(Array(right.shape.sizes.dropLast(2)))
     guard leftBatch.broadcast(with: rightBatch) != nil else {
       throw OpRejection(
-        "batch axes \(leftBatch) and \(rightBatch) do not broadcast",
+        "matmul: batch axes \(leftBatch) and \(rightBatch) do not broadcast",
         notes: ["axes before the last two must be equal, or 1, counted from the right"])
     }
     let largest = (left.shape.sizes.suffix(2) + right.shape.sizes.suffix(2)).max() ?? 0
     guard largest <= Int(Int32.max) else {
-      throw OpRejection("a size of \(largest) is beyond the 2147483647 of matrix products", code: "bad-shape")
+      throw OpRejection(
+        "matmul: a size of \(largest) is beyond the largest, 2147483647", code: "bad-shape")
     }
   }
 
@@ -136,7 +140,10 @@ package struct MatMul: TensorOp {
   package static let rejections: [OpSample.Rejected] = [
     .init(
       "inner sizes", [TensorType(.f32, [32, 128]), TensorType(.f32, [64, 10])],
-      message: "inner sizes differ, 128 and 64"),
+      message: "matmul: inner sizes differ, 128 and 64"),
+    .init(
+      "one axis, which only the builder takes", [TensorType(.f32, [2, 2]), TensorType(.f32, [2])],
+      message: "a matrix has two axes, got f32[2, 2] and f32[2]"),
     .init(
       "batch axes", [TensorType(.f32, [2, 3, 4]), TensorType(.f32, [5, 4, 3])],
       message: "batch axes [2] and [5] do not broadcast"),

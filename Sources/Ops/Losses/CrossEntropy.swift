@@ -19,7 +19,7 @@ package struct CrossEntropy: TensorOp {
     0.6691
     """
   package static let signature = Signature(
-    [.operand("logits"), .operand("targets")] + CrossEntropyRule.parameters)
+    [.operand("logits"), .indices("targets")] + CrossEntropyRule.parameters)
   package static let dtypes = DTypeSet.floating
   package static let traits = OpTraits.loss
 

@@ -18,7 +18,7 @@ package struct CrossEntropyGradient: TensorOp {
     [[ 0.5000, -0.5000]]
     """
   package static let signature = Signature(
-    [.operand("logits"), .operand("targets"), .operand("dy")] + CrossEntropyRule.parameters)
+    [.operand("logits"), .indices("targets"), .operand("dy")] + CrossEntropyRule.parameters)
   package static let dtypes = DTypeSet.floating
   package static let traits = OpTraits.loss
 

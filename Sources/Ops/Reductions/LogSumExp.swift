@@ -22,7 +22,7 @@ package struct LogSumExp: Reduction {
     the result is -inf; an axis of size 0 is an error.
 
     >>> logsumexp([1000, 1000])
-    1000.6931
+    1000.6932
     >>> logsumexp([[0, 0], [0, 1]], axis: 1)
     f32[2]
     [0.6931, 1.3133]

@@ -17,7 +17,7 @@ package struct Concat: TensorOp {
     Shapes: [.., n1, ..], [.., n2, ..] -> [.., n1 + n2, ..]; all other sizes are equal. `stack` joins along
     a new axis.
 
-    >>> concat([[1, 2], [3]])
+    >>> concat([f32([1, 2]), f32([3])])
     f32[3]
     [1., 2., 3.]
     >>> concat([[[1, 2]], [[3, 4]]], axis: 1)
