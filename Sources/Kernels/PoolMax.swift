@@ -52,7 +52,8 @@ private func maxPool<Scalar: BinaryFloatingPoint>(
     for i in inside {
       let pixel = x[source &+ i &* step]
       let best = line[i]
-      line[i] = pixel > best || pixel != pixel ? pixel : best
+      let larger = pixel <= best ? best : pixel
+      line[i] = best == best ? larger : best
     }
   }
 }
@@ -79,10 +80,10 @@ private func forEachMaximum<Scalar: BinaryFloatingPoint>(
           for column in columns {
             let candidate = origin &+ row &* width &+ column
             let pixel = x[candidate]
-            if pixel > best || (pixel != pixel && best == best) {
-              best = pixel
-              place = candidate
-            }
+            // Selections rather than a branch, which would be taken at random.
+            let isLarger = !(pixel <= best) && best == best
+            best = isLarger ? pixel : best
+            place = isLarger ? candidate : place
           }
         }
         body(position, place)
