@@ -1,14 +1,19 @@
 /// How the lines that an entry printed lie against the lines that were expected of it.
 ///
 /// The alignment with the fewest changes. It is the verdict (no changes), the diff, and what `--bless` writes.
-struct Alignment {
+package struct Alignment {
   /// A line that an entry printed.
-  struct PrintedLine {
+  package struct PrintedLine {
     let kind: ExpectedLine.Kind
     let text: String
+
+    package init(kind: ExpectedLine.Kind, text: String) {
+      self.kind = kind
+      self.text = text
+    }
   }
 
-  enum Step {
+  package enum Step {
     /// The expected line stands, and covers the printed line if there is one.
     case kept(ExpectedLine, PrintedLine?)
     /// The expected line was not printed.
@@ -19,12 +24,12 @@ struct Alignment {
     case covered(PrintedLine)
   }
 
-  let steps: [Step]
+  package let steps: [Step]
 
   /// Texts with more pairs of lines than this are replaced as a whole.
   private static let largestTable = 4_000_000
 
-  var isExact: Bool {
+  package var isExact: Bool {
     steps.allSatisfy { step in
       switch step {
       case .kept, .covered: true
@@ -34,7 +39,7 @@ struct Alignment {
   }
 
   /// Aligns by dynamic programming over suffixes, after cutting off the equal lines at both ends.
-  init(_ expected: [ExpectedLine], _ printed: [PrintedLine]) {
+  package init(_ expected: [ExpectedLine], _ printed: [PrintedLine]) {
     let wanted = expected.map { ComparableLine($0.text) }
     let actual = printed.map { ComparableLine(trimmingEnd($0.text)) }
     let padding: ComparableLine.PaddingRule =

@@ -43,7 +43,9 @@ package struct ExpectedLine: Hashable, Sendable {
 
 /// The expectations under one entry, in the order of their lines.
 package struct Expectation: Sendable {
-  package var lines: [ExpectedLine] = []
+  package var lines: [ExpectedLine]
+
+  package init(lines: [ExpectedLine] = []) { self.lines = lines }
 
   package var isEmpty: Bool { lines.isEmpty }
   /// Whether there is something to compare: `#~` lines alone are only shown.
@@ -72,7 +74,7 @@ package struct Expectation: Sendable {
 
 /// A diagnostic that `#!` lines ask for.
 package struct ExpectedDiagnostic: Sendable {
-  let heading: DiagnosticHeading
+  package let heading: DiagnosticHeading
   /// 1 where only the heading is given; more where the rendered text is.
   fileprivate(set) var lineCount: Int
 
@@ -84,11 +86,11 @@ package struct ExpectedDiagnostic: Sendable {
 }
 
 /// The first line of a diagnostic: `error[shape-mismatch]: matmul: inner sizes differ, 2 and 3`.
-struct DiagnosticHeading: Sendable {
-  let severity: Diagnostic.Severity
-  let code: String
+package struct DiagnosticHeading: Sendable {
+  package let severity: Diagnostic.Severity
+  package let code: String
   /// nil where only the code is given.
-  let message: String?
+  package let message: String?
 
   init?(_ text: String) {
     guard let open = text.firstIndex(of: "["), let close = text[open...].firstIndex(of: "]"),

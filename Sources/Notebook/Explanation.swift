@@ -5,13 +5,16 @@ package struct Explanation: Sendable {
   /// The stable identifier, such as `shape-mismatch`.
   package let code: String
   package let text: String
-  /// A program that has the error, and the way out.
-  package let example: String
+  /// A program that ends in the error; empty where only circumstances bring it about.
+  package let wrong: String
+  /// The program mended.
+  package let right: String
 
-  init(_ code: String, _ text: String, example: String = "") {
+  init(_ code: String, _ text: String, wrong: String = "", right: String = "") {
     self.code = code
     self.text = text
-    self.example = example
+    self.wrong = wrong
+    self.right = right
   }
 
   package static func named(_ code: String) -> Explanation? {
@@ -23,10 +26,12 @@ package struct Explanation: Sendable {
   }
 
   package var page: String {
-    let indented = example.split(separator: "\n", omittingEmptySubsequences: false).map { line in
-      line.isEmpty ? "" : "    " + line
+    func example(_ title: String, _ program: String) -> String {
+      if program.isEmpty { return "" }
+      let lines = program.split(separator: "\n", omittingEmptySubsequences: false)
+      return "\n\n  \(title)\n" + lines.map { "      " + $0 }.joined(separator: "\n")
     }
-    return "\(code)\n\n\(text)" + (example.isEmpty ? "" : "\n\n" + indented.joined(separator: "\n"))
+    return "\(code)\n\n\(text)" + example("wrong", wrong) + example("right", right)
   }
 
   /// Returns all codes in columns.

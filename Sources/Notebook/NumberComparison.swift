@@ -1,8 +1,8 @@
 /// A line cut into words and numbers, to compare an expected text with a printed one.
 ///
 /// Text must be equal; a number with decimals must agree to the decimals written; a whole number must be the same.
-struct ComparableLine: Sendable {
-  enum Token: Equatable, Sendable {
+package struct ComparableLine: Sendable {
+  package enum Token: Equatable, Sendable {
     case text(String)
     /// A run of spaces.
     case space(Int)
@@ -10,9 +10,9 @@ struct ComparableLine: Sendable {
   }
 
   let text: String
-  let tokens: [Token]
+  package let tokens: [Token]
 
-  init(_ text: String) {
+  package init(_ text: String) {
     self.text = text
     tokens = Self.tokens(of: Array(text.utf8))
   }
@@ -25,14 +25,14 @@ struct ComparableLine: Sendable {
   /// Whether `actual` is what this line asks for.
   ///
   /// - Parameter padding: whether the spaces before numbers and words must agree.
-  func matches(_ actual: ComparableLine, padding: PaddingRule) -> Bool {
+  package func matches(_ actual: ComparableLine, padding: PaddingRule) -> Bool {
     if text == actual.text { return true }
     let expected = padding == .exact ? tokens : tokens.filter(\.isNoSpace)
     let printed = padding == .exact ? actual.tokens : actual.tokens.filter(\.isNoSpace)
     return expected.count == printed.count && zip(expected, printed).allSatisfy { $0.matches($1) }
   }
 
-  enum PaddingRule { case exact, free }
+  package enum PaddingRule { case exact, free }
 
   // MARK: - Cutting
 
@@ -76,8 +76,8 @@ extension ComparableLine.Token {
 }
 
 /// A number as it is written: its digits say how exactly it is meant.
-struct WrittenNumber: Equatable, Sendable {
-  let text: String
+package struct WrittenNumber: Equatable, Sendable {
+  package let text: String
   let value: Double
   /// Half a unit of the last decimal written; nil for a whole number.
   let halfUnit: Double?

@@ -134,20 +134,19 @@ final class LineEditor {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  // C strings that readline keeps pointers to.
-  private nonisolated(unsafe) static let pathBreaks = strdup("\"")
-  private nonisolated(unsafe) static let wordBreaks = strdup(" \t\n\"'`@$><=;|&{(}).,:[]+-*/%^!~?#")
-  private nonisolated(unsafe) static let commandBreaks = strdup(" ")
+  /// What separates words for readline, if no word to complete holds it.
+  private static let separators = " \t\n\"'`@$><=;|&{(}).,:[]+-*/%^!~?#".utf8
+  /// The C string that readline was given last.
+  private nonisolated(unsafe) static var breaks: UnsafeMutablePointer<CChar>?
 
-  /// Where words begin depends on what is being completed: a dot ends a name and belongs to a path.
+  /// Makes readline begin the word where the session does: a dot ends a name and belongs to a path.
   private static func breakCharacters() -> UnsafeMutablePointer<CChar>? {
     let text = textToCursor()
     pending = completer?(text) ?? Completions(start: 0, words: [])
-    let startsWithColon = text.utf8.dropFirst(pending.start).first == UInt8(ascii: ":")
-    if startsWithColon { return commandBreaks }
-    guard pending.words == nil else { return wordBreaks }
-    let isQuoted = text.utf8.dropFirst(pending.start - 1).first == UInt8(ascii: "\"")
-    return isQuoted ? pathBreaks : commandBreaks
+    let word = text.utf8.dropFirst(pending.start)
+    free(breaks)
+    breaks = strdup(String(decoding: separators.filter { !word.contains($0) }, as: UTF8.self))
+    return breaks
   }
 
   private static func complete(

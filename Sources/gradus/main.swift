@@ -1,3 +1,4 @@
 import Glibc
+import Notebook
 
 exit(runOnLargeStack { GradusCommand.runMain() })
