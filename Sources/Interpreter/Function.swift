@@ -131,6 +131,9 @@ final class FunctionTemplate {
     slotCount = 0
   }
 
+  /// How errors name it.
+  var displayName: String { name.isEmpty ? "fn" : name }
+
   /// Whether a call is just arguments into slots, then the body. False until the body is compiled.
   private(set) var isSimple: Bool
   private(set) var slotCount: Int
@@ -211,8 +214,7 @@ package final class FunctionValue: Callable {
         slot += 1
       }
       if let selfSlot = body.selfSlot, let owner { frame[selfSlot] = .model(owner) }
-      try template.parameters.bind(
-        arguments, callee: template.name.isEmpty ? "fn" : template.name, into: frame)
+      try template.parameters.bind(arguments, callee: template.displayName, into: frame)
       var sizes: Annotations.Bindings?
       if let annotations = body.annotations {
         sizes = try annotations.checkParameters(frame, arguments, interpreter)
@@ -227,7 +229,7 @@ package final class FunctionValue: Callable {
       }
       return result
     } catch {
-      error.add(call: template.name.isEmpty ? "fn" : template.name, at: arguments.site)
+      error.add(call: template.displayName, at: arguments.site)
       throw error
     }
   }

@@ -226,7 +226,7 @@ final class CallNode: Node {
       return result
     } catch {
       interpreter.pop(slots, count)
-      error.add(call: template.name, at: site)
+      error.add(call: template.displayName, at: site)
       throw error
     }
   }

@@ -174,8 +174,31 @@ extension Interpreter {
         try g.matmul(try g.cast(values[0], to: dtype), try g.cast(values[1], to: dtype))
       }
     } catch {
-      throw explain(error, operands, [sites.left, sites.right], at: sites.operator)
+      let failure = explain(error, operands, [sites.left, sites.right], at: sites.operator)
+      if failure.diagnostic.help == nil, failure.diagnostic.code == "shape-mismatch" {
+        failure.diagnostic.help = matmulHelp(operands[0], operands[1], sites)
+      }
+      throw failure
     }
+  }
+
+  /// A change that would make the inner sizes agree, if there is an obvious one.
+  private func matmulHelp(_ a: TensorValue, _ b: TensorValue, _ sites: BinarySites) -> String? {
+    guard let inner = a.shape.sizes.last, b.shape.rank >= 2, inner != b.shape[b.shape.rank - 2] else { return nil }
+    let (left, right) = (sites.left.text, sites.right.text)
+    if b.shape[b.shape.rank - 1] == inner { return "transpose the right operand: `\(left) @ \(right).T`" }
+    if a.shape.rank >= 2, a.shape[a.shape.rank - 2] == b.shape[b.shape.rank - 2] {
+      return "transpose the left operand: `\(left).T @ \(right)`"
+    }
+    // `w = normal([64, 10])`: the call that made it, with the size that fits.
+    let literal = b.shape.description
+    if let made = b.made, made != sites.right, b.shape.rank == 2, made.text.utf8.count < 60 {
+      let text = made.text
+      if let range = text.firstRange(of: literal) {
+        return "make `\(right)` with `\(text.replacingCharacters(range, with: Shape([inner, b.shape[1]]).description))`"
+      }
+    }
+    return nil
   }
 
   func compare(
@@ -597,6 +620,12 @@ extension Interpreter {
       }
     }
     return failure
+  }
+}
+
+extension String {
+  fileprivate func replacingCharacters(_ range: Range<Index>, with text: String) -> String {
+    self[..<range.lowerBound] + text + self[range.upperBound...]
   }
 }
 
