@@ -76,7 +76,9 @@ let package = Package(
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "Tensors", "Support"]),
     .testTarget(
       name: "InterpreterTests",
-      dependencies: ["Interpreter", "Syntax", "Tensors", "Graphs", "Support", "Formats"]),
+      dependencies: [
+        "Interpreter", "Syntax", "Tensors", "Graphs", "Ops", "Support", "Formats", "CStdlib",
+      ]),
     .testTarget(name: "NotebookTests", dependencies: ["Notebook", "Interpreter", "Support", "Syntax"]),
   ]
 )

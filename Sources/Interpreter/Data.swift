@@ -1,5 +1,6 @@
 import Formats
 import CStdlib
+import Glibc
 import Graphs
 import Ops
 import Support
@@ -14,6 +15,11 @@ nonisolated(unsafe) let dataBuiltins: [Builtin] = [
     With models, optimizers and steps after the path it restores what `save` wrote.
     """
   ) { call throws(Failure) in try load(call) },
+  Builtin("exists", "path", "Whether there is a file or folder that can be read.\n\n>>> exists(\"nowhere.csv\")\nfalse") {
+    call throws(Failure) in
+    let path = call.interpreter.path(try call.string(0, "the path"), at: call.sites[0])
+    return .bool(access(path, R_OK) == 0)
+  },
   Builtin(
     "save", "path, things…",
     "Writes models, optimizers with their state, and the random counter as safetensors; the file is replaced whole or not at all."
