@@ -607,16 +607,26 @@ private func printGraph(_ call: BuiltinCall) throws(Failure) -> Value {
   }
   var traced: [Value] = []
   var targets: [GraphValue] = []
+  var names: [String] = []
   for index in 1..<max(call.values.count, 1) {
-    if let tree = try? DifferentiatedTree(call[index], trace, at: call.sites[index]) {
-      traced.append(tree.traced)
-      targets += tree.targets
-    } else {
+    guard let tree = try? DifferentiatedTree(call[index], trace, at: call.sites[index]) else {
       traced.append(call[index])
+      continue
+    }
+    traced.append(tree.traced)
+    targets += tree.targets
+    let parameter = function.parameterNames.flatMap { index <= $0.count ? $0[index - 1] : nil } ?? "x\(index)"
+    let paths = parameters(of: call[index]).filter { !$0.parameter.isBuffer && !$0.parameter.isFrozen }.map(\.path)
+    if tree.targets.count == 1, paths.isEmpty {
+      names.append(parameter)
+    } else {
+      names += tree.targets.indices.map {
+        "\(parameter).\(paths.count == tree.targets.count ? paths[$0] : String($0))"
+      }
     }
   }
   let result = try interpreter.call(function, traced, at: call.site)
-  let forwardCount = trace.builder.graph.nodes.count
+  var outputs = ["value"]
   if case .tensor(let tensor) = result, let value = tensor.value {
     trace.builder.graph.outputs = [value]
     if tensor.type.elementCount == 1, tensor.dtype.isFloating, !targets.isEmpty {
@@ -625,12 +635,17 @@ private func printGraph(_ call: BuiltinCall) throws(Failure) -> Value {
         trace.setOrigin(call.site)
         let one = try trace.builder.broadcast(trace.builder.constant(1, value.dtype), to: value.shape)
         let gradients = try pullBack(trace.builder, from: [value], cotangents: [one], to: targets)
-        trace.builder.graph.outputs += gradients.compactMap { $0 }
+        for (gradient, name) in zip(gradients, names) {
+          guard let gradient else { continue }
+          trace.builder.graph.outputs.append(gradient)
+          outputs.append("gradient of \(name)")
+        }
       } catch { throw Failure.from(error, at: call.site) }
     }
   }
-  _ = forwardCount
-  interpreter.output.write(describe(trace.builder.graph))
+  // Derivatives by constants were recorded too; nobody asked for them.
+  if !trace.builder.graph.outputs.isEmpty { removeDeadCode(&trace.builder.graph) }
+  interpreter.output.write(describe(trace.builder.graph, inputs: names, outputs: outputs))
   return .none
 }
 
