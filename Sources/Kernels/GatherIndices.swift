@@ -34,7 +34,8 @@ package func gatherAlong(_ x: TensorView, indices: TensorView, axis: Int, into r
   }
 }
 
-/// `result[o, indices[j], i] += updates[o, j, i]` on zeros, in the order of j. False says that a whole number does not fit.
+/// `result[o, indices[j], i] += updates[o, j, i]` on zeros, in the order of j. False says that a whole
+/// number does not fit.
 package func scatterAdd(
   _ updates: TensorView, indices: TensorView, axis: Int, into result: TensorView
 ) -> Bool {
@@ -47,7 +48,8 @@ package func scatterAdd(
   }
 }
 
-/// `result[o, indices[o, j, i], i] += updates[o, j, i]` on zeros, in the order of j. False says that a whole number does not fit.
+/// `result[o, indices[o, j, i], i] += updates[o, j, i]` on zeros, in the order of j. False says that a
+/// whole number does not fit.
 package func scatterAddAlong(
   _ updates: TensorView, indices: TensorView, axis: Int, into result: TensorView
 ) -> Bool {

@@ -1,6 +1,7 @@
 import Tensors
 
-/// Copies `x` into `target`, a window of the same shape and dtype. Either may be strided; they do not overlap.
+/// Copies `x` into `target`, a window of the same shape and dtype. Either may be strided; they do not
+/// overlap.
 package func copyRegion(_ x: TensorView, into target: TensorView) {
   switch x.dtype.byteCount {
   case 1: copyWords(x, into: target, UInt8.self)
@@ -97,7 +98,8 @@ private func repeatFirst<Word>(_ words: UnsafeMutablePointer<Word>, _ count: Int
   words.update(repeating: words[0], count: count)
 }
 
-/// Copies the part of each matrix of `x [..., m, n]` on and below (or above) diagonal `offset`; the rest becomes 0.
+/// Copies the part of each matrix of `x [..., m, n]` on and below (or above) diagonal `offset`; the
+/// rest becomes 0.
 ///
 /// `x` and `target` are contiguous.
 package func copyTriangle(_ x: TensorView, offset: Int, isLower: Bool, into target: TensorView) {

@@ -8,7 +8,8 @@ import Tensors
 // A batch whose rows lie at equal distances throughout is one tall matrix: with one right operand
 // for all of it the whole product is a single call.
 
-/// Multiplies matrices of floats: `left [..., m, k] @ right [..., k, n]` with equal batch axes, or `right [k, n]`.
+/// Multiplies matrices of floats: `left [..., m, k] @ right [..., k, n]` with equal batch axes, or
+/// `right [k, n]`.
 ///
 /// - Requires: m, k and n fit in 32 bits; `result` is contiguous.
 /// See Note [Layouts of matrix products].

@@ -87,7 +87,8 @@ func reduce<R: Reducer>(
   }
 }
 
-/// Returns where the inner axes begin: the longest tail of axes that are all reduced or all kept, sizes of 1 aside.
+/// Returns where the inner axes begin: the longest tail of axes that are all reduced or all kept, sizes
+/// of 1 aside.
 private func innerAxes(of shape: [Int], reducing axes: [Int]) -> (axis: Int, isReduced: Bool) {
   var kind: Bool?
   var first = shape.count

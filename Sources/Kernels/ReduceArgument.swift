@@ -1,6 +1,7 @@
 import Tensors
 
-/// The index of the largest (or smallest) element along `axis`, or among all elements; the first of equals, a nan before all.
+/// The index of the largest (or smallest) element along `axis`, or among all elements; the first of
+/// equals, a nan before all.
 ///
 /// - Shapes: contiguous `x [..., n, ...]` with n > 0 -> i64 `[..., ...]`.
 package func reduceArgument(

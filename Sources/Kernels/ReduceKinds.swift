@@ -195,7 +195,8 @@ struct SquaredDistance<Value: BinaryFloatingPoint>: Reducer {
   @inline(__always) func finish(_ partial: Value, _ centre: Value) -> Value { partial / divisor }
 }
 
-/// Exponentials of distances from the maximum that the first pass left; where that is infinite or nan, from 0.
+/// Exponentials of distances from the maximum that the first pass left; where that is infinite or nan,
+/// from 0.
 struct ExponentialSum32: Reducer {
   var empty: Float { 0 }
   static var readsCentre: Bool { true }
@@ -284,7 +285,8 @@ struct WideSum<Element: FixedWidthInteger>: ExactReducer {
   }
 }
 
-/// Products up to 2^63 in magnitude are kept as they are, larger ones as one that stays too large until it meets a 0.
+/// Products up to 2^63 in magnitude are kept as they are, larger ones as one that stays too large until
+/// it meets a 0.
 struct WideProduct<Element: FixedWidthInteger>: ExactReducer {
   let overflow: UnsafeMutablePointer<Bool>
   private static var tooLarge: Int128 { 1 << 64 }

@@ -6,7 +6,8 @@ struct WalkAxis {
   var position: Int
 }
 
-/// Visits the offsets of a strided box in row-major order. Its state lies in scratch of the caller, so nothing is allocated.
+/// Visits the offsets of a strided box in row-major order. Its state lies in scratch of the caller, so
+/// nothing is allocated.
 struct StridedWalk {
   private let axes: UnsafeMutablePointer<WalkAxis>
   private(set) var rank = 0
@@ -102,8 +103,8 @@ struct StridedWalk {
     }
   }
 
-  /// How many of the next runs lie side by side and are best copied together, a few elements of each in turn: with a
-  /// transposed operand a cache line then serves all of them before it is dropped.
+  /// How many of the next runs lie side by side and are best copied together, one element of each in turn:
+  /// with a transposed operand a cache line then serves all of them before it is dropped.
   private func runsToTurn(within count: Int) -> Int {
     guard rank >= 2, axes[rank - 2].stride == 1, axes[rank - 1].position == 0 else { return 1 }
     let side = axes[rank - 2].count &- axes[rank - 2].position

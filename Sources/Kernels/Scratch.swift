@@ -17,7 +17,7 @@ func withScratch<Value>(
 // Note [Scratch and tail calls]
 //
 // `withUnsafeTemporaryAllocation` takes a closure that may throw, so an error register (r12 on x86-64) is
-// part of its calling convention. Swift 6.3 with -Ounchecked ends such a closure by a jump to memset or memcpy
-// where its last act is to fill or copy memory, and then leaves garbage in that register: the caller takes
-// it for an error and falls off its own end. Returning a value after `body` keeps the jump away.
-// Found on `sum` over an axis of size 0; use `withScratch` rather than the function itself.
+// part of its calling convention. Swift 6.3 with -Ounchecked ends such a closure by a jump to memset or
+// memcpy where its last act is to fill or copy memory, and then leaves garbage in that register: the
+// caller takes it for an error and falls off its own end. Returning a value after `body` keeps the jump
+// away. Found on `sum` over an axis of size 0; use `withScratch` rather than the function itself.

@@ -2,9 +2,9 @@ import Tensors
 
 // Note [Sorting in place]
 //
-// Lines are sorted by heapsort in the result buffers themselves: values and their indices move together, so no scratch
-// is needed, and n log n steps are enough whatever the data. Ties are broken by index, which makes the order
-// total and the sort stable. A nan is larger than all numbers.
+// Lines are sorted by heapsort in the result buffers themselves: values and their indices move together,
+// so no scratch is needed, and n log n steps are enough whatever the data. Ties are broken by index, which
+// makes the order total and the sort stable. A nan is larger than all numbers.
 
 package enum SortOrder: Sendable {
   case ascending, descending

@@ -4,7 +4,8 @@ import Passes
 import Tensors
 import Testing
 
-/// What reductions, sorts and look-ups promise beyond the contract: trees that follow from the shape alone, exact
+/// What reductions, sorts and look-ups promise beyond the contract: trees that follow from the shape
+/// alone, exact
 /// whole numbers, derivatives at zeros.
 @Suite struct ReductionTests {
   // MARK: Trees
@@ -29,7 +30,8 @@ import Testing
       if op is Sum { #expect(difference(plain, from: sums) == nil) }
       for strided in arranged {
         let result = try run(op, [strided], poison: 0xFF)[0]
-        #expect(result.doubles() == plain.doubles(), "\(type(of: op).name), strides \(strided.layout.strides)")
+        let label = "\(type(of: op).name), strides \(strided.layout.strides)"
+        #expect(result.doubles() == plain.doubles(), "\(label)")
       }
     }
   }

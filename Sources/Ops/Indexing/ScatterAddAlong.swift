@@ -2,7 +2,8 @@ import Graphs
 import Kernels
 import Tensors
 
-/// `scatter_add_along(indices, updates, axis, size)`: elements added up in their own lines. The reverse of `take_along`.
+/// `scatter_add_along(indices, updates, axis, size)`: elements added up in their own lines. The reverse
+/// of `take_along`.
 package struct ScatterAddAlong: TensorOp {
   package let axis: Int
   /// The size of the result along the axis.
@@ -107,7 +108,8 @@ package struct ScatterAddAlong: TensorOp {
 }
 
 extension GraphBuilder {
-  /// Appends zeros of `size` along `axis`, to which elements of `updates` are added at `indices` in their lines.
+  /// Appends zeros of `size` along `axis`, to which elements of `updates` are added at `indices` in
+  /// their lines.
   package func scatterAddAlong(
     _ indices: GraphValue, updates: GraphValue, axis: Int, size: Int
   ) throws -> GraphValue {

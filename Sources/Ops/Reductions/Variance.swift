@@ -80,10 +80,14 @@ package struct Variance: Reduction {
 
   package static let samples = [
     OpSample("all", [.normal([3, 5])]),
-    OpSample("last axis, of the elements", [.normal([2, 3, 5])], [("axis", .int(-1)), ("correction", .int(0))]),
+    OpSample(
+      "last axis, of the elements", [.normal([2, 3, 5])],
+      [("axis", .int(-1)), ("correction", .int(0))]),
     OpSample("first axis, kept", [.normal([5, 4])], [("axis", .int(0)), ("keep", .bool(true))]),
     OpSample("outer and inner axis", [.normal([2, 3, 4])], [("axis", .ints([0, 2]))]),
-    OpSample("many rows far from zero", [.uniform([300, 3], 100...101)], [("axis", .int(0))], isSmooth: false),
+    OpSample(
+      "many rows far from zero", [.uniform([300, 3], 100...101)], [("axis", .int(0))],
+      isSmooth: false),
     OpSample("no results", [.normal([0, 3])], [("axis", .int(1))]),
     OpSample("of one", [.normal([1])], isSmooth: false),
     OpSample("of nothing", [.normal([0])], isSmooth: false),

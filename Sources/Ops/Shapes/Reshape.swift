@@ -49,9 +49,9 @@ package struct Reshape: ViewOp {
     try Reshape.requireDTypes(of: [x])
     let count = shape.checkedElementCount
     guard count == x.elementCount else {
+      let wanted = count.map(String.init) ?? "too many to count"
       throw OpRejection(
-        "\(x.shape) has \(x.elementCount) elements, \(shape) has \(count.map(String.init) ?? "too many to count")",
-        code: "bad-shape")
+        "\(x.shape) has \(x.elementCount) elements, \(shape) has \(wanted)", code: "bad-shape")
     }
     return [TensorType(x.dtype, shape)]
   }

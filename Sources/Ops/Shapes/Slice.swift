@@ -51,7 +51,8 @@ package struct Slice: ViewOp {
     try Slice.requireDTypes(of: [x])
     guard starts.count == x.rank, counts.count == x.rank, steps.count == x.rank else {
       throw OpRejection(
-        "a start, a count and a step for each of \(x.rank) axes are wanted, got \(starts.count), \(counts.count) and \(steps.count)",
+        "a start, a count and a step for each of \(x.rank) axes are wanted, "
+          + "got \(starts.count), \(counts.count) and \(steps.count)",
         code: "bad-argument")
     }
     for axis in 0..<x.rank {
