@@ -256,19 +256,20 @@ extension Interpreter {
           gradients[index].gradient = try g.maximum(try g.minimum(gradient, high), try g.negate(high))
         }
       }
+      let wide = gradients.contains { $0.gradient.dtype == .f64 } ? DType.f64 : .f32
       var total: GraphValue?
       for (_, gradient) in gradients {
         let flat = try g.reshape(gradient, to: [gradient.shape.elementCount])
         let square = try g.cast(
-          try g.sum(try g.multiply(flat, flat), axes: [0], keepingAxes: false), to: .f32)
+          try g.sum(try g.multiply(flat, flat), axes: [0], keepingAxes: false), to: wide)
         total = try total.map { try g.add($0, square) } ?? square
       }
       let norm = try g.sqrt(total!)
       if let clip {
         // torch.nn.utils.clip_grad_norm_: the factor never exceeds 1, 1e-6 keeps a zero norm finite.
-        let bound = try numberValue(clip, .f32, trace, at: site)
+        let bound = try numberValue(clip, wide, trace, at: site)
         let factor = try g.minimum(
-          try g.divide(bound, try g.add(norm, g.constant(1e-6, .f32))), g.constant(1, .f32))
+          try g.divide(bound, try g.add(norm, g.constant(1e-6, wide))), g.constant(1, wide))
         for index in gradients.indices {
           let gradient = gradients[index].gradient
           gradients[index].gradient = try g.multiply(gradient, try g.cast(factor, to: gradient.dtype))
