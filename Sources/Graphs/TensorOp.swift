@@ -128,17 +128,34 @@ package struct OpRejection: Error, Sendable {
   package var code: String
   /// Lower case, no full stop, names the values: `inner sizes differ, 128 and 64`.
   package var message: String
+  /// Rules in words. `operand(0)` in them stands for how the program writes an operand.
   package var notes: [String]
   package var help: String?
+  /// A shape that one operand could have had instead.
+  package var fitting: Fitting?
+
+  package struct Fitting: Sendable {
+    package let operand: Int
+    package let shape: Shape
+    package init(operand: Int, _ shape: Shape) {
+      self.operand = operand
+      self.shape = shape
+    }
+  }
 
   package init(
-    _ message: String, code: String = "shape-mismatch", notes: [String] = [], help: String? = nil
+    _ message: String, code: String = "shape-mismatch", notes: [String] = [], help: String? = nil,
+    fitting: Fitting? = nil
   ) {
     self.code = code
     self.message = message
     self.notes = notes
     self.help = help
+    self.fitting = fitting
   }
+
+  /// A place in a note for the name of an operand.
+  package static func operand(_ index: Int) -> String { "<operand \(index + 1)>" }
 }
 
 /// What a kernel found wrong with its data: an index out of range. The message stands alone.

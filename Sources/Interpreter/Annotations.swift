@@ -6,6 +6,8 @@ import Tensors
 final class Annotations {
   /// Sizes bound in this call.
   struct Bindings {
+    /// How errors call the function.
+    let callee: String
     var sizes: [(name: String, size: Int)] = []
   }
 
@@ -86,24 +88,25 @@ final class Annotations {
   }
 
   func checkParameters(
-    _ frame: Frame, _ arguments: Arguments, _ interpreter: Interpreter
+    _ frame: Frame, _ arguments: Arguments, _ callee: String, _ interpreter: Interpreter
   ) throws(Failure) -> Bindings {
-    var bindings = Bindings()
+    var bindings = Bindings(callee: callee)
     for annotation in parameters {
       let index = annotation.parameter
       let site = index < arguments.items.count ? arguments.items[index].site : arguments.site
       frame[index] = try coerced(frame[index], interpreter, at: site)
-      try check(frame[index], annotation, &bindings, frame, at: site)
+      try check(frame[index], annotation, &bindings, frame, interpreter, at: site)
     }
     return bindings
   }
 
   func checkResult(
-    _ value: Value, _ bindings: Bindings, _ frame: Frame, _ interpreter: Interpreter, at site: Site
+    _ value: Value, _ bindings: Bindings, _ frame: Frame, _ callee: String, _ interpreter: Interpreter,
+    at site: Site
   ) throws(Failure) {
     guard let result else { return }
     var bindings = bindings
-    try check(value, result, &bindings, frame, at: site)
+    try check(value, result, &bindings, frame, interpreter, at: site)
   }
 
   /// A list of numbers given where a shape is asked for is a tensor.
@@ -113,22 +116,28 @@ final class Annotations {
   }
 
   private func check(
-    _ value: Value, _ annotation: Annotation, _ bindings: inout Bindings, _ frame: Frame, at site: Site
+    _ value: Value, _ annotation: Annotation, _ bindings: inout Bindings, _ frame: Frame,
+    _ interpreter: Interpreter, at site: Site
   ) throws(Failure) {
     let shape: Shape
     let description: String
     switch value {
     case .tensor(let tensor):
       shape = tensor.shape
-      description = tensor.type.description
+      description =
+        annotation.parameter < 0 ? tensor.type.description : interpreter.describe(tensor, at: site)
       if let dtype = annotation.dtype, tensor.dtype != dtype {
-        throw mismatch(annotation, "has dtype \(tensor.dtype), the annotation asks for \(dtype)", description, bindings, site)
+        throw mismatch(
+          annotation, "has dtype \(tensor.dtype), the annotation asks for \(dtype)", description, bindings, site,
+          code: "dtype-mismatch")
       }
     case .int, .double, .bool:
       shape = .scalar
       description = "a number"
     default:
-      throw mismatch(annotation, "must be a tensor, got \(value.described)", value.described, bindings, site)
+      throw mismatch(
+        annotation, "must be a tensor, got \(value.described)", value.typeDescription, bindings, site,
+        code: "bad-argument")
     }
     let count = annotation.leading.count + (annotation.trailing?.count ?? 0)
     guard annotation.trailing == nil ? shape.rank == count : shape.rank >= count else {
@@ -162,14 +171,14 @@ final class Annotations {
       if size != expected {
         throw mismatch(
           annotation,
-          "has size \(size) on axis \(axis), expected \(node.site.text) = \(expected)", description,
+          "has size \(size) on axis \(axis), expected \(expected), the value of \(node.site.text)", description,
           bindings, site)
       }
     case .bound(let slot, let name, let isBoxed):
       if let earlier = bindings.sizes.first(where: { $0.name == name }) {
         if earlier.size != size {
           throw mismatch(
-            annotation, "has size \(size) on axis \(axis), but \(name) = \(earlier.size)", description,
+            annotation, "has size \(size) on axis \(axis), but \(name) is \(earlier.size)", description,
             bindings, site)
         }
       } else {
@@ -180,7 +189,8 @@ final class Annotations {
   }
 
   private func mismatch(
-    _ annotation: Annotation, _ text: String, _ got: String, _ bindings: Bindings, _ site: Site
+    _ annotation: Annotation, _ text: String, _ got: String, _ bindings: Bindings, _ site: Site,
+    code: String = "shape-mismatch"
   ) -> Failure {
     var notes: [String] = []
     if !bindings.sizes.isEmpty {
@@ -188,8 +198,10 @@ final class Annotations {
         "in this call " + bindings.sizes.map { "\($0.name) = \($0.size)" }.joined(separator: ", "))
     }
     return Failure(
-      "shape-mismatch", "\(annotation.subject) \(text)", at: site,
-      labels: [.init(site: annotation.site, text: "declared \(annotation.site.text), got \(got)")],
+      code, "\(bindings.callee): \(annotation.subject) \(text)", at: site,
+      labels: [
+        .init(site: site, text: got), .init(site: annotation.site, text: "declared here"),
+      ],
       notes: notes)
   }
 }

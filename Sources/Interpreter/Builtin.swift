@@ -49,7 +49,8 @@ package final class Builtin: Callable {
       return try body(
         BuiltinCall(
           interpreter: interpreter, values: arguments.items.map(\.value),
-          sites: arguments.items.map(\.site), labels: arguments.items.map(\.label), site: arguments.site))
+          sites: arguments.items.map(\.site), labels: arguments.items.map(\.label), site: arguments.site,
+          callee: arguments.callee ?? arguments.site, name: builtinName))
     }
     if let mistake = parameters.mistake(
       in: arguments.items.map { ($0.label, $0.site) }, callee: builtinName, at: arguments.site)
@@ -72,7 +73,8 @@ package final class Builtin: Callable {
     return try body(
       BuiltinCall(
         interpreter: interpreter, values: values, sites: sites,
-        labels: [String?](repeating: nil, count: values.count), site: arguments.site))
+        labels: [String?](repeating: nil, count: values.count), site: arguments.site,
+        callee: arguments.callee ?? arguments.site, name: builtinName))
   }
 }
 
@@ -93,6 +95,9 @@ struct BuiltinCall {
   let sites: [Site]
   let labels: [String?]
   let site: Site
+  /// Where the function is named.
+  let callee: Site
+  let name: String
 
   subscript(index: Int) -> Value { values[index] ?? .none }
 
@@ -122,7 +127,8 @@ struct BuiltinCall {
     case .callable(let callable): return callable
     case .model: return ModeCall(self[index], interpreter.mode)
     default:
-      throw Failure("bad-argument", "\(what) must be a function, got \(self[index].described)", at: sites[index])
+      throw Failure(
+        "bad-argument", "\(what) of `\(name)` must be a function, got \(self[index].described)", at: sites[index])
     }
   }
 
@@ -134,7 +140,9 @@ struct BuiltinCall {
     switch self[index] {
     case .list(let list): return list.items
     case .record(let record) where record.isTuple: return record.items
-    case .range(let range): return (range.start..<range.end).map { .int($0) }
+    case .range(let range):
+      try interpreter.checkFits(elements: range.count, at: sites[index])
+      return (range.start..<range.end).map { .int($0) }
     default:
       var items: [Value] = []
       let iterator = try interpreter.iterate(self[index], at: sites[index])
@@ -243,15 +251,18 @@ final class OpFunction: Callable {
         guard let argument = given[index] else { continue }
         let items: [Value]
         switch argument.value {
-        case .list(let list): items = list.items
-        case .record(let record): items = record.items
+        case .list(let list):
+          items = list.items
+          sites += list.sites(within: argument.site)
+        case .record(let record):
+          items = record.items
+          sites += items.map { _ in argument.site }
         default:
           throw Failure(
             "bad-argument", "`\(parameter.name)` is a list of tensors, got \(argument.value.described)",
             at: argument.site, help: "write `\(op.name)([a, b])`")
         }
         operands += items
-        sites += items.map { _ in argument.site }
       case .attribute(let kind):
         if let argument = given[index] {
           attributes.set(

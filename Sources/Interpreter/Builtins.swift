@@ -192,7 +192,11 @@ nonisolated(unsafe) private let listBuiltins: [Builtin] = [
   Builtin("enumerate", "list, start = 0", "Pairs of place and element.\n\n>>> enumerate([\"a\", \"b\"])\n[(0, \"a\"), (1, \"b\")]") {
     call throws(Failure) in
     let start = try call.int(1, "the start", default: 0)
-    return .list(try call.list(0, "the list").enumerated().map { .tuple([.int($0.offset + start), $0.element]) })
+    let items = try call.list(0, "the list")
+    if start.addingReportingOverflow(items.count).overflow {
+      throw Failure("integer-overflow", "counting from \(start) goes beyond 64-bit integers", at: call.sites[1])
+    }
+    return .list(items.enumerated().map { .tuple([.int($0.offset + start), $0.element]) })
   },
   Builtin("pairs", "list", "Each element with the next one.\n\n>>> pairs([64, 128, 10])\n[(64, 128), (128, 10)]") {
     call throws(Failure) in
@@ -260,7 +264,7 @@ nonisolated(unsafe) private let listBuiltins: [Builtin] = [
     guard call.values.count >= 2 else {
       throw Failure("missing-argument", "`map` needs a function and a tree", at: call.site)
     }
-    let function = try call.callable(0, "the first argument")
+    let function = try call.callable(0, "`f`")
     return try mapTree(function, Array(call.values.dropFirst().map { $0 ?? .none }), call)
   },
 ]
@@ -302,6 +306,7 @@ private func mapTree(_ function: Callable, _ trees: [Value], _ call: BuiltinCall
     }
     return try mapTree(function, trees, call)
   case .range(let range):
+    try call.interpreter.checkFits(elements: range.count, at: call.site)
     return try mapTree(
       function, [.list((range.start..<range.end).map { Value.int($0) })] + trees.dropFirst(), call)
   default: return try call.interpreter.call(function, trees, at: call.site)
@@ -356,12 +361,15 @@ private func concat(_ call: BuiltinCall) throws(Failure) -> Value {
   func isTensor(_ value: Value) -> Bool { if case .tensor = value { true } else { false } }
   if positional.allSatisfy({ if case .string = $0.value { true } else { false } }) {
     var text = ""
-    for case .string(let part) in positional.map(\.value) { text += part.text }
+    for case .string(let part) in positional.map(\.value) {
+      try call.interpreter.checkFits(characters: text.utf8.count + part.text.utf8.count, at: call.callee)
+      text += part.text
+    }
     return .string(text)
   }
   var parts = positional
   if positional.count == 1, case .list(let list) = positional[0].value {
-    let inner = list.items.map { (value: $0, site: positional[0].site) }
+    let inner = zip(list.items, list.sites(within: positional[0].site)).map { (value: $0, site: $1) }
     if !hasAxis, !inner.isEmpty,
       inner.allSatisfy({ if case .list = $0.value { true } else { false } })
     {
@@ -370,19 +378,22 @@ private func concat(_ call: BuiltinCall) throws(Failure) -> Value {
       parts = inner
       return try call.interpreter.apply(
         OpTable.byName["concat"]!, parts.map(\.value), Attributes([("axis", axis)]), parts.map(\.site),
-        at: call.site, call.site)
+        at: call.callee, call.site)
     } else {
       return positional[0].value
     }
   }
   if !hasAxis, parts.allSatisfy({ if case .list = $0.value { true } else { false } }) {
     var items: [Value] = []
-    for case .list(let list) in parts.map(\.value) { items += list.items }
+    for case .list(let list) in parts.map(\.value) {
+      try call.interpreter.checkFits(elements: items.count + list.items.count, at: call.callee)
+      items += list.items
+    }
     return .list(ListValue(items, site: call.site))
   }
   return try call.interpreter.apply(
     OpTable.byName["concat"]!, parts.map(\.value), Attributes([("axis", axis)]), parts.map(\.site),
-    at: call.site, call.site)
+    at: call.callee, call.site)
 }
 
 nonisolated(unsafe) private let tensorBuiltins: [Builtin] = [
@@ -659,14 +670,13 @@ nonisolated(unsafe) private let modelBuiltins: [Builtin] = [
     """
   ) { call throws(Failure) in
     guard case .optimizer(let optimizer) = call[2] else {
+      if case .callable(let callable) = call[2], callable is OptimizerDefinition {
+        throw Failure(
+          "bad-argument", "`minimize` needs an optimizer, got `\(callable.name)` before it is made", at: call.sites[2],
+          help: "make one outside the step: `opt = \(callable.name)(…)`")
+      }
       throw Failure(
-        "bad-argument", "`minimize` needs an optimizer, got \(call[2].described)", at: call.sites[2],
-        help: {
-          if case .callable(let callable) = call[2], callable is OptimizerDefinition {
-            return "make one: `opt = \(callable.name)(…)`"
-          }
-          return nil
-        }())
+        "bad-argument", "`minimize` needs an optimizer, got \(call[2].described)", at: call.sites[2])
     }
     return try call.interpreter.minimize(
       call[0], call[1], optimizer, clip: call.isMissing(3) ? nil : call[3],

@@ -260,7 +260,7 @@ extension Compiler {
     if callable.isFunction {
       return unsafeDowncast(callable, to: FunctionValue.self).template.parameters
     }
-    return (callable as? Builtin)?.parameters ?? (callable as? ModelDefinition)?.parameters
-      ?? (callable as? OptimizerDefinition)?.parameters
+    return (callable as? OpFunction)?.known ?? (callable as? Builtin)?.parameters
+      ?? (callable as? ModelDefinition)?.parameters ?? (callable as? OptimizerDefinition)?.parameters
   }
 }

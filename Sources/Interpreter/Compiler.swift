@@ -39,6 +39,10 @@ final class Compiler {
     }
     for (name, count) in counts.sorted(by: { $0.key < $1.key }) {
       if module.ownSlot(of: name) == nil {
+        guard interpreter.globalNames.count < Interpreter.globalCapacity else {
+          isOutOfNames = true
+          continue
+        }
         let slot = interpreter.makeGlobal(name)
         // A name of the standard library keeps its meaning until it is assigned.
         if let inherited = module.parent?.slot(of: name) {
@@ -61,6 +65,8 @@ final class Compiler {
   }
 
   private var reassigned: [String: Int] = [:]
+  /// Whether the session's table of names is full.
+  private var isOutOfNames = false
 
   private func note(_ name: String, _ parameters: [Parameter]) {
     guard reassigned[name] == 1 else { return }
@@ -76,6 +82,13 @@ final class Compiler {
 
   func compile(_ statement: Statement) -> CompiledStatement {
     diagnostics = []
+    if isOutOfNames {
+      diagnostics.append(
+        Diagnostic(
+          .error, "too-many-names", "a session holds at most \(grouped(Interpreter.globalCapacity)) names",
+          at: statement.site))
+      isOutOfNames = false
+    }
     let scope = FunctionScope(parent: nil, module: module, model: nil, isTopLevel: true)
     var collector = NameCollector()
     collector.collect(statement)
@@ -163,7 +176,10 @@ final class Compiler {
     case .whileLoop(let condition, let body):
       return WhileNode(expression(condition, scope), block(body, scope), interpreter, site)
     case .returned(let value):
-      if scope.isTopLevel { return fail("syntax", "`return` stands in a function", at: site) }
+      // The parser has reported one outside a function.
+      if scope.isTopLevel {
+        return FailNode(Diagnostic(.error, "outside-function", "`return` stands outside a function", at: site), site)
+      }
       return ReturnNode(value.map { expression($0, scope) }, interpreter, site)
     case .broken: return BreakNode(site)
     case .continued: return ContinueNode(site)
@@ -214,8 +230,10 @@ final class Compiler {
       }
       if scope.isTopLevel {
         // A comprehension variable is never assigned, so this is a global, declared already.
-        let slot = module.ownSlot(of: name.text) ?? module.declare(
-          name.text, slot: interpreter.makeGlobal(name.text))
+        guard let slot = module.ownSlot(of: name.text) else {
+          _ = fail("too-many-names", "there is no room for another name", at: name.site)
+          return AssignTarget(name.site)
+        }
         return GlobalTarget(slot, interpreter, name.site)
       }
       let slot = scope.declare(name.text)
@@ -293,13 +311,6 @@ final class Compiler {
 
   func template(_ declaration: FunctionDeclaration, _ scope: FunctionScope) -> FunctionTemplate {
     let name = declaration.name?.text ?? ""
-    var seen = Set<String>()
-    for parameter in declaration.parameters where !seen.insert(parameter.name.text).inserted {
-      diagnostics.append(
-        Diagnostic(
-          .error, "duplicate-parameter", "the parameter `\(parameter.name.text)` is named twice",
-          at: parameter.name.site))
-    }
     let parameters = parameterList(declaration.parameters, scope)
     let make = { [self] () -> FunctionTemplate.Body in
       let annotations = Annotations.compile(declaration, scope, self)

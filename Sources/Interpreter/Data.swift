@@ -202,13 +202,13 @@ final class Batches: ObjectValue {
   override var summary: String {
     "batches of \(size) from \(grouped(rows.count)) rows\(shuffles ? ", shuffled" : "")"
   }
-  override var count: Int? { dropsLast ? rows.count / size : (rows.count + size - 1) / size }
+  override var count: Int? { rows.count / size + (dropsLast || rows.count % size == 0 ? 0 : 1) }
   override func makeIterator(_ interpreter: Interpreter, at site: Site) throws(Failure) -> ValueIterator? {
     let order = shuffles ? try interpreter.permutation(rows.count, at: site) : Array(0..<rows.count)
     var next = 0
     return ClosureIterator { () throws(Failure) -> Value? in
       guard next < order.count else { return nil }
-      let end = min(next + self.size, order.count)
+      let end = next + min(self.size, order.count - next)
       if self.dropsLast, end - next < self.size { return nil }
       defer { next = end }
       return self.rows.select(order[next..<end], site: site)

@@ -83,6 +83,11 @@ extension Interpreter {
 
   /// Prints what a run of a step hands over.
   func printPieces(_ pieces: [TextPiece], _ tensors: [Tensor]) {
+    output.write(text(of: pieces, tensors[...]) + "\n")
+  }
+
+  /// A text of a step with the values of one run.
+  func text(of pieces: [TextPiece], _ tensors: ArraySlice<Tensor>) -> String {
     var text = ""
     var next = tensors.makeIterator()
     for piece in pieces {
@@ -100,7 +105,7 @@ extension Interpreter {
         }
       }
     }
-    output.write(text + "\n")
+    return text
   }
 
   // MARK: Echo
@@ -157,12 +162,20 @@ extension Interpreter {
     }
   }
 
+  /// Values nested deeper than this are not shown.
+  private static let deepestDisplay = 64
+
+  private func isInline(_ value: Value) -> Bool { isInline(value, depth: 0) }
+
   /// Whether a value prints on one line among others.
-  private func isInline(_ value: Value) -> Bool {
+  private func isInline(_ value: Value, depth: Int) -> Bool {
     switch value {
     case .tensor(let tensor): tensor.type.rank == 0
-    case .list(let list): list.items.count <= 16 && list.items.allSatisfy(isInline)
-    case .record(let record): record.items.allSatisfy(isInline)
+    case .list(let list):
+      list.items.count <= 16 && depth < Self.deepestDisplay
+        && list.items.allSatisfy { isInline($0, depth: depth + 1) }
+    case .record(let record):
+      depth < Self.deepestDisplay && record.items.allSatisfy { isInline($0, depth: depth + 1) }
     case .model: false
     default: true
     }
@@ -171,13 +184,17 @@ extension Interpreter {
   /// One line per leaf: `layers.0.weight  f32[64, 128]`, small tensors with their elements.
   private func nested(_ items: [(String, Value)], indent: String) -> String {
     var lines: [(path: String, text: [String])] = []
-    func walk(_ value: Value, _ path: String) {
+    func walk(_ value: Value, _ path: String, _ depth: Int) {
+      if depth > Self.deepestDisplay {
+        lines.append((path, ["…"]))
+        return
+      }
       switch value {
       case .list(let list) where !isInline(value):
-        for (index, item) in list.items.enumerated() { walk(item, "\(path).\(index)") }
+        for (index, item) in list.items.enumerated() { walk(item, "\(path).\(index)", depth + 1) }
       case .record(let record) where !isInline(value):
         for (index, item) in record.items.enumerated() {
-          walk(item, "\(path).\(record.names[index] ?? String(index))")
+          walk(item, "\(path).\(record.names[index] ?? String(index))", depth + 1)
         }
       case .tensor(let tensor) where tensor.type.rank > 0:
         guard let real = tensor.tensor, real.elementCount <= 64 else {
@@ -190,7 +207,7 @@ extension Interpreter {
           (path, display(value, indent: "").split(separator: "\n", omittingEmptySubsequences: false).map(String.init)))
       }
     }
-    for (name, item) in items { walk(item, name) }
+    for (name, item) in items { walk(item, name, 0) }
     let width = lines.map { $0.path.count }.max() ?? 0
     return lines.map { line in
       let head = line.path + String(repeating: " ", count: width - line.path.count) + "  "

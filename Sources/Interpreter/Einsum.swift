@@ -22,18 +22,26 @@ func einsum(_ call: BuiltinCall) throws(Failure) -> Value {
   var operands: [TensorValue] = []
   for index in 1..<call.values.count { operands.append(try call.tensor(index)) }
 
-  func bad(_ message: String) -> Failure { Failure("bad-einsum", "einsum: \(message)", at: site) }
-  func names(_ part: Substring) -> [String] {
-    let words = part.split(separator: " ").map(String.init)
-    if words.count == 1, words[0].count > 1, !text.contains(where: { $0 == " " && part.contains($0) }) {
-      return words[0].map { String($0) }
-    }
-    return words
+  func bad(_ message: String, help: String? = nil) -> Failure {
+    Failure("bad-einsum", "einsum: \(message)", at: site, help: help)
   }
   let sides = splitArrow(text)
-  guard let right = sides.right else { throw bad("the pattern `\(text)` has no `->`") }
-  let inputs = sides.left.split(separator: ",", omittingEmptySubsequences: false).map(names)
-  let output = names(right)
+  guard let right = sides.right else {
+    throw bad("the pattern `\(text)` has no `->`", help: "write the axes of the result behind it, as in `\"i j, j k -> i k\"`")
+  }
+  if splitArrow(String(right)).right != nil { throw bad("`->` stands twice in the pattern") }
+  let terms = (sides.left.split(separator: ",", omittingEmptySubsequences: false) + [right]).map {
+    $0.split(separator: " ").map(String.init)
+  }
+  // One word an operand is a row of letters, unless the operand's one axis has that name.
+  let isCompact =
+    terms.allSatisfy { $0.count <= 1 }
+    && !zip(terms, operands).contains { $0.first.map(\.count) ?? 0 > 1 && $1.shape.rank == 1 }
+  func names(_ words: [String]) -> [String] {
+    isCompact ? words.flatMap { $0.map { String($0) } } : words
+  }
+  let inputs = terms.dropLast().map(names)
+  let output = names(terms[terms.count - 1])
   guard inputs.count == operands.count else {
     throw bad("the pattern names \(plural(inputs.count, "operand")), \(operands.count) given")
   }
@@ -42,11 +50,13 @@ func einsum(_ call: BuiltinCall) throws(Failure) -> Value {
     let shape = operands[index].shape
     guard axes.count == shape.rank else {
       throw Failure(
-        "shape-mismatch", "einsum: operand \(index + 1) has \(shape.rank) axes, the pattern names \(axes.count)",
+        "shape-mismatch", "einsum: operand \(index + 1) has \(plural(shape.rank, "axis", "axes")), `\(axes.joined(separator: " "))` names \(axes.count)",
         at: site,
         labels: [.init(site: call.sites[index + 1], text: interpreter.describe(operands[index], at: call.sites[index + 1]))])
     }
-    if Set(axes).count != axes.count { throw bad("an axis is named twice in one operand, which is not supported") }
+    if let twice = axes.first(where: { name in axes.count { $0 == name } > 1 }) {
+      throw bad("`\(twice)` is named twice in operand \(index + 1)", help: "`diagonal(x)` takes a diagonal")
+    }
     for (axis, name) in axes.enumerated() {
       if let known = sizes[name], known.size != shape[axis] {
         throw Failure(

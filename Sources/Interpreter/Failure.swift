@@ -36,16 +36,35 @@ package final class Failure: Error {
   }
 
   /// Gives an error from a lower layer its place.
-  static func from(_ error: any Error, at site: Site?) -> Failure {
+  ///
+  /// - Parameters:
+  ///   - op: the op that refused, for the head of the message.
+  ///   - operands: how the program writes the op's operands.
+  static func from(
+    _ error: any Error, at site: Site?, op: String? = nil, operands: [String] = []
+  ) -> Failure {
+    func headed(_ message: String) -> String {
+      guard let op, !message.hasPrefix(op) else { return message }
+      return "\(op): \(message)"
+    }
+    func named(_ text: String) -> String {
+      guard text.utf8.contains(UInt8(ascii: "<")) else { return text }
+      var text = text
+      for index in 0..<max(operands.count, 2) {
+        let name = index < operands.count ? operands[index] : "operand \(index + 1)"
+        text = substituting(name, for: OpRejection.operand(index), in: text)
+      }
+      return text
+    }
     switch error {
     case let failure as Failure: return failure
     case let diagnostic as Diagnostic: return Failure(diagnostic)
     case let rejection as OpRejection:
       return Failure(
         Diagnostic(
-          .error, rejection.code, rejection.message, at: site, notes: rejection.notes,
-          help: rejection.help))
-    case let fault as KernelFault: return Failure(fault.code, fault.message, at: site)
+          .error, rejection.code, headed(rejection.message), at: site,
+          notes: rejection.notes.map(named), help: rejection.help.map(named)))
+    case let fault as KernelFault: return Failure(fault.code, headed(fault.message), at: site)
     case let bug as InternalError: return Failure("internal", bug.description, at: site)
     default: return Failure("internal", "\(error)", at: site)
     }
@@ -53,8 +72,45 @@ package final class Failure: Error {
 
   /// Notes the call that led here, innermost first; long recursions keep their ends.
   func add(call name: String, at site: Site) {
-    if diagnostic.trace.count < 64 {
-      diagnostic.trace.append(.init(site: site, text: name))
+    if diagnostic.trace.count >= 64 {
+      diagnostic.trace.remove(at: 32)
+      diagnostic.omittedCalls += 1
+    }
+    diagnostic.trace.append(.init(site: site, text: name))
+  }
+
+  /// Moves an error inside the standard library to the user's call that led there.
+  func leaveLibrary() {
+    guard let inner = diagnostic.site, inner.file.isLibrary,
+      let index = diagnostic.trace.firstIndex(where: { !$0.site.file.isLibrary })
+    else { return }
+    let call = diagnostic.trace[index]
+    diagnostic.trace.removeSubrange(...index)
+    if !diagnostic.message.hasPrefix(call.text) {
+      diagnostic.message = "\(call.text): \(diagnostic.message)"
+    }
+    let inside = diagnostic.labels.filter { $0.site.file.isLibrary }
+    diagnostic.labels.removeAll { $0.site.file.isLibrary }
+    diagnostic.site = call.site
+    diagnostic.notes =
+      inside.map(\.text) + diagnostic.notes + ["found at \(inner.file.name):\(inner.line)"]
+  }
+}
+
+/// Returns `text` with `other` in the place of every `word`.
+func substituting(_ other: String, for word: String, in text: String) -> String {
+  let (text, word) = (Array(text.utf8), Array(word.utf8))
+  guard !word.isEmpty else { return String(decoding: text, as: UTF8.self) }
+  var result: [UInt8] = []
+  var index = 0
+  while index < text.count {
+    if text[index...].starts(with: word) {
+      result += Array(other.utf8)
+      index += word.count
+    } else {
+      result.append(text[index])
+      index += 1
     }
   }
+  return String(decoding: result, as: UTF8.self)
 }

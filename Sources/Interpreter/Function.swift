@@ -193,6 +193,12 @@ package final class FunctionValue: Callable {
   package override var declaration: Site? { template.declaration.site }
   package override var parameterNames: [String]? { template.parameters.names }
 
+  /// How errors call it: `Linear.forward`.
+  private var calledName: String {
+    if let owner { return "\(owner.definition.name).\(template.name)" }
+    return template.displayName
+  }
+
   override func call(_ arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> Value {
     if let rule = ownGradient, let trace = interpreter.trace, trace.isRecording,
       !trace.isInsideOwnGradient
@@ -207,6 +213,8 @@ package final class FunctionValue: Callable {
     let body = template.body
     let frame = try interpreter.push(body.slotCount, at: arguments.site)
     defer { interpreter.pop(frame, body.slotCount) }
+    // Mistakes in the arguments or the result have the call as their place already.
+    var isInside = false
     do throws(Failure) {
       var slot = template.parameters.count
       for cell in captured {
@@ -214,22 +222,26 @@ package final class FunctionValue: Callable {
         slot += 1
       }
       if let selfSlot = body.selfSlot, let owner { frame[selfSlot] = .model(owner) }
-      try template.parameters.bind(arguments, callee: template.displayName, into: frame)
+      try template.parameters.bind(arguments, callee: calledName, into: frame)
       var sizes: Annotations.Bindings?
       if let annotations = body.annotations {
-        sizes = try annotations.checkParameters(frame, arguments, interpreter)
+        sizes = try annotations.checkParameters(frame, arguments, calledName, interpreter)
       }
       for parameter in body.boxedParameters {
         frame[parameter] = .cell(
           Cell(frame[parameter], trace: interpreter.isCapturing ? interpreter.traceSerial : 0))
       }
+      isInside = true
       let result = try template.run(frame, interpreter)
+      isInside = false
       if let annotations = body.annotations, let sizes {
-        try annotations.checkResult(result, sizes, frame, interpreter, at: arguments.site)
+        try annotations.checkResult(result, sizes, frame, calledName, interpreter, at: arguments.site)
       }
       return result
     } catch {
-      error.add(call: template.displayName, at: arguments.site)
+      if isInside || error.diagnostic.site?.file !== arguments.site.file {
+        error.add(call: calledName, at: arguments.site)
+      }
       throw error
     }
   }

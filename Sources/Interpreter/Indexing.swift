@@ -142,7 +142,14 @@ extension Interpreter {
         }
       case .at(.none, _): plan.append(.new)
       case .at(let value, let place):
-        plan.append(try axisPlan(value, size: tensor.shape[axis], axis: axis, at: place))
+        do throws(Failure) {
+          plan.append(try axisPlan(value, size: tensor.shape[axis], axis: axis, at: place))
+        } catch {
+          if error.diagnostic.labels.isEmpty {
+            error.diagnostic.labels = [.init(site: base, text: describe(tensor, at: base))]
+          }
+          throw error
+        }
         axis += 1
       case .slice(let start, let end, let step, let place):
         let (first, count, stride) = try slice(start, end, step, count: tensor.shape[axis], at: place)

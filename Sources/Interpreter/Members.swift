@@ -39,8 +39,11 @@ extension Interpreter {
       if let method = model.definition.methods[name.text] {
         return .callable(FunctionValue(method, captured: [], owner: model))
       }
+      var seen = Set<String>()
       throw unknownMember(
-        name, owner, model.definition.fields.map(\.name) + model.definition.methods.keys.sorted())
+        name, owner,
+        model.definition.fields.map(\.name).filter { seen.insert($0).inserted }
+          + model.definition.methods.keys.sorted())
     case .optimizer(let optimizer):
       if let index = optimizer.definition.parameters.names.firstIndex(of: name.text) {
         return optimizer.hyperparameters[index]

@@ -77,8 +77,8 @@ package final class ModelDefinition: Callable {
     let frame = try interpreter.push(slotCount, at: arguments.site)
     defer { interpreter.pop(frame, slotCount) }
     let model = ModelValue(self)
+    try parameters.bind(arguments, callee: name, into: frame)
     do throws(Failure) {
-      try parameters.bind(arguments, callee: name, into: frame)
       frame[selfSlot] = .model(model)
       for (index, field) in fields.enumerated() {
         model.fields[index] = try initial(field, index, frame, interpreter)
@@ -162,6 +162,16 @@ package final class ModelValue {
     }
   }
 
+  /// Whether `model` is in `value`, or in the parts of a model there.
+  private static func reaches(_ model: ModelValue, from value: Value) -> Bool {
+    switch value {
+    case .model(let other): other === model || other.fields.contains { reaches(model, from: $0) }
+    case .list(let list): list.items.contains { reaches(model, from: $0) }
+    case .record(let record): record.items.contains { reaches(model, from: $0) }
+    default: false
+    }
+  }
+
   func read(field: Int, _ interpreter: Interpreter, at site: Site) throws(Failure) -> Value {
     let value = fields[field]
     switch definition.fields[field].kind {
@@ -210,6 +220,11 @@ package final class ModelValue {
           "assignment-in-step", "`\(name)` cannot be assigned inside a step", at: site,
           notes: ["a step changes params through `minimize`, and buffers"],
           help: "declare it `buffer \(name) = …` if it is a tensor that the step keeps")
+      }
+      if ModelValue.reaches(self, from: value) {
+        throw Failure(
+          "circular-model", "`\(name)` of `\(definition.name)` cannot hold the model itself", at: site,
+          notes: ["a model's parts form a tree, so that each param has one path"])
       }
       fields[index] = value
       adopt(value, as: name)

@@ -172,6 +172,7 @@ final class ComprehensionNode: Node {
   private func run(_ depth: Int, _ frame: Frame, into items: inout [Value]) throws(Failure) {
     if depth == clauses.count {
       items.append(try element.eval(frame))
+      if items.count & (items.count - 1) == 0 { try interpreter.checkFits(elements: 2 * items.count, at: site) }
       return
     }
     let clause = clauses[depth]

@@ -4,15 +4,17 @@ import Tensors
 
 final class ListNode: Node {
   let items: [Node]
+  private let elementSites: [Site]
   init(_ items: [Node], _ site: Site) {
     self.items = items
+    elementSites = items.map(\.site)
     super.init(site)
   }
   override func eval(_ frame: Frame) throws(Failure) -> Value {
     var values: [Value] = []
     values.reserveCapacity(items.count)
     for item in items { values.append(try item.eval(frame)) }
-    return .list(ListValue(values, site: site))
+    return .list(ListValue(values, site: site, elementSites: elementSites))
   }
 }
 
@@ -46,7 +48,9 @@ final class RangeNode: Node {
     let first = try hostInteger(start.eval(frame), "a bound of a range", at: start.site)
     let last = try hostInteger(end.eval(frame), "a bound of a range", at: end.site)
     let (past, overflow) = last.addingReportingOverflow(isClosed ? 1 : 0)
-    if overflow { throw Failure("integer-overflow", "the range ends too high", at: site) }
+    if overflow || past.subtractingReportingOverflow(first).overflow {
+      throw Failure("integer-overflow", "the range \(first)\(isClosed ? "..." : "..<")\(last) is too long to count", at: site)
+    }
     return .range(RangeValue(first, past))
   }
 }
@@ -181,6 +185,7 @@ final class CallNode: Node {
   let arguments: [Node]
   let labels: [String?]
   private let hasLabels: Bool
+  private let isUserCode: Bool
   let interpreter: Interpreter
 
   init(
@@ -190,6 +195,7 @@ final class CallNode: Node {
     self.arguments = arguments
     self.labels = labels
     hasLabels = labels.contains { $0 != nil }
+    isUserCode = !site.file.isLibrary
     self.interpreter = interpreter
     super.init(site)
   }
@@ -209,8 +215,14 @@ final class CallNode: Node {
       items.append(
         .init(label: labels[index], value: try argument.eval(frame), site: argument.site))
     }
+    noteUserCall()
     return try interpreter.call(
       target, Arguments(items, at: site, callee: callee.site))
+  }
+
+  @inline(__always)
+  private func noteUserCall() {
+    if isUserCode, let trace = interpreter.trace { trace.userCall = site }
   }
 
   /// The path of most calls: positional arguments straight into the callee's slots.
@@ -221,6 +233,7 @@ final class CallNode: Node {
     let slots = try interpreter.push(count, at: site)
     do throws(Failure) {
       for index in 0..<arguments.count { slots[index] = try arguments[index].eval(frame) }
+      noteUserCall()
       let result = try template.run(slots, interpreter)
       interpreter.pop(slots, count)
       return result
@@ -261,6 +274,7 @@ final class MethodCallNode: Node {
         .init(label: labels[index], value: try argument.eval(frame), site: argument.site))
     }
     let call = Arguments(items, at: site, callee: name.site)
+    if let trace = interpreter.trace, !site.file.isLibrary { trace.userCall = site }
     if case .model(let model) = owner, let method = model.definition.methods[name.text] {
       return try interpreter.call(method, of: model, call)
     }

@@ -49,8 +49,31 @@ package final class OptimizerDefinition: Callable {
     let frame = try interpreter.push(slotCount, at: arguments.site)
     defer { interpreter.pop(frame, slotCount) }
     try parameters.bind(arguments, callee: name, into: frame)
+    for (position, argument) in arguments.items.enumerated() {
+      let index = argument.label.flatMap { parameters.names.firstIndex(of: $0) } ?? position
+      guard let usual = try parameters.defaults[index]?.eval(frame) else { continue }
+      try check(frame[index], against: usual, parameters.names[index], at: argument.site)
+    }
     return .optimizer(
       OptimizerValue(self, hyperparameters: (0..<parameters.count).map { frame[$0] }))
+  }
+}
+
+extension OptimizerDefinition {
+  /// Where a number is usual, a number or a schedule must stand.
+  func check(_ value: Value, against usual: Value, _ name: String, at site: Site) throws(Failure) {
+    switch usual {
+    case .int, .double: break
+    default: return
+    }
+    switch value {
+    case .int, .double, .callable: return
+    case .tensor(let tensor) where tensor.type.elementCount == 1: return
+    default:
+      throw Failure(
+        "bad-argument", "`\(name)` of `\(declaredName)` must be a number or a function of the step number, got \(value.described)",
+        at: site)
+    }
   }
 }
 
@@ -206,9 +229,15 @@ extension Interpreter {
     let found = parameters(of: tree).filter { !$0.parameter.isBuffer }
     guard !found.isEmpty else {
       throw Failure(
-        "no-parameters", "there is nothing to train in \(tree.described)", at: treeSite)
+        "no-parameters", "there is nothing to train in \(tree.described)", at: treeSite,
+        notes: ["`minimize` takes a model, a part of one, or a list of them"])
     }
     let paths = found.filter { !$0.parameter.isFrozen }
+    guard !paths.isEmpty else {
+      throw Failure(
+        "no-parameters", "there is nothing to train in \(tree.described): all of it is frozen", at: treeSite,
+        help: "free it with `unfreeze(\(treeSite.text))`")
+    }
     let g = trace.builder
     let outerPhase = trace.phase
     defer { trace.phase = outerPhase }
@@ -383,13 +412,13 @@ extension Interpreter {
     let outerPath = trace.enterPath(entry.path)
     defer { trace.leave(outerPath) }
     let result = try template.run(frame, self)
-    let made = template.declaration.site
+    let made = template.declaration.body.statements.last?.site ?? template.declaration.site
     let new = try tensorValue(result, at: made)
     guard new.shape == parameter.tensor.shape else {
       throw Failure(
         "shape-mismatch",
-        "the update of `\(entry.path)` has type \(new.type), the parameter \(parameter.tensor.type)",
-        at: made)
+        "\(definition.name): the update of `\(entry.path)` is \(new.type), the parameter \(parameter.tensor.type)",
+        at: made, labels: new.made.map { $0 == made ? [] : [.init(site: $0, text: "made here: \(new.type)")] } ?? [])
     }
     trace.update(parameter, to: try g.cast(trace.value(of: new, at: made), to: parameter.tensor.dtype))
     for (index, state) in slot.states.enumerated() {
@@ -399,8 +428,8 @@ extension Interpreter {
       guard value.shape == state.shape else {
         throw Failure(
           "shape-mismatch",
-          "the state `\(definition.states[index].name)` changes from \(state.type) to \(value.type)",
-          at: made)
+          "\(definition.name): the state `\(definition.states[index].name)` of `\(entry.path)` changes from \(state.type) to \(value.type)",
+          at: value.made ?? made, notes: ["a state keeps its shape from step to step"])
       }
       trace.writeState(
         slot, index, input: inputs[index],

@@ -26,6 +26,15 @@ extension Interpreter {
   ///
   /// - Returns: the value to echo; nil for statements without one, for `none`, and after `;`.
   package func run(_ statement: CompiledStatement) throws(Failure) -> Value? {
+    do throws(Failure) {
+      return try runInside(statement)
+    } catch {
+      error.leaveLibrary()
+      throw error
+    }
+  }
+
+  private func runInside(_ statement: CompiledStatement) throws(Failure) -> Value? {
     let site = statement.statement.site
     let outerDepth = depth
     let outerTop = top
@@ -110,7 +119,7 @@ extension Interpreter {
       let name = String(cString: entry.name)
       guard name.hasSuffix(".nn") else { continue }
       let bytes = Array(UnsafeBufferPointer(start: entry.bytes, count: entry.byte_count))
-      let file = SourceFile(name: "stdlib/" + name, bytes: bytes)
+      let file = SourceFile(name: "stdlib/" + name, bytes: bytes, isLibrary: true)
       let (program, diagnostics) = parse(file)
       let statements = compile(program.statements, in: prelude, isLazy: true)
       standardLibraryMistakes += diagnostics + statements.flatMap(\.diagnostics)

@@ -151,6 +151,8 @@ final class TracedStep {
     case constant(Value)
     case list([ResultShape])
     case record([String?], [ResultShape])
+    /// A string whose values the outputs from the n-th on fill in.
+    case text([TextPiece], Range<Int>)
   }
 
   init(_ trace: Trace, result: Value, name: String, at site: Site) throws(Failure) {
@@ -225,6 +227,11 @@ final class TracedStep {
       guard tensor.isTraced, tensor.trace === trace else { return .constant(value) }
       outputs.append(tensor.value!)
       return .output(outputs.count - 1, isNumber: tensor.isNumber, made: tensor.made)
+    case .string(let string):
+      guard let pieces = string.pieces else { return .constant(value) }
+      let first = outputs.count
+      for case .value(let part, _, _) in pieces { outputs.append(part) }
+      return .text(pieces, first..<outputs.count)
     case .list(let list):
       var shapes: [ResultShape] = []
       for item in list.items { shapes.append(try shape(item, trace, &outputs, at: site)) }
@@ -336,6 +343,8 @@ final class TracedStep {
     case .record(let names, let shapes):
       return .record(
         RecordValue(names: names, items: shapes.map { value($0, outputs, interpreter) }))
+    case .text(let pieces, let range):
+      return .string(interpreter.text(of: pieces, outputs[range]))
     }
   }
 }

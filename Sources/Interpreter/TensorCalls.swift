@@ -66,7 +66,10 @@ extension Interpreter {
 
   func binary(_ op: String, _ a: Value, _ b: Value, _ sites: BinarySites) throws(Failure) -> Value {
     switch (a, b) {
-    case (.string(let a), .string(let b)) where op == "add": return .string(a.text + b.text)
+    case (.string(let a), .string(let b)) where op == "add":
+      try checkFits(characters: a.text.utf8.count + b.text.utf8.count, at: sites.operator)
+      if a.pieces == nil, b.pieces == nil { return .string(a.text + b.text) }
+      return string(of: (a.pieces ?? [.text(a.text)]) + (b.pieces ?? [.text(b.text)]))
     case (.list, .list), (.list, .int), (.list, .double), (.int, .list), (.double, .list):
       if let result = try elementwise(op, a, b, sites) { return result }
     default: break
@@ -174,31 +177,8 @@ extension Interpreter {
         try g.matmul(try g.cast(values[0], to: dtype), try g.cast(values[1], to: dtype))
       }
     } catch {
-      let failure = explain(error, operands, [sites.left, sites.right], at: sites.operator)
-      if failure.diagnostic.help == nil, failure.diagnostic.code == "shape-mismatch" {
-        failure.diagnostic.help = matmulHelp(operands[0], operands[1], sites)
-      }
-      throw failure
+      throw explain(error, operands, [sites.left, sites.right], op: "matmul", at: sites.operator)
     }
-  }
-
-  /// A change that would make the inner sizes agree, if there is an obvious one.
-  private func matmulHelp(_ a: TensorValue, _ b: TensorValue, _ sites: BinarySites) -> String? {
-    guard let inner = a.shape.sizes.last, b.shape.rank >= 2, inner != b.shape[b.shape.rank - 2] else { return nil }
-    let (left, right) = (sites.left.text, sites.right.text)
-    if b.shape[b.shape.rank - 1] == inner { return "transpose the right operand: `\(left) @ \(right).T`" }
-    if a.shape.rank >= 2, a.shape[a.shape.rank - 2] == b.shape[b.shape.rank - 2] {
-      return "transpose the left operand: `\(left).T @ \(right)`"
-    }
-    // `w = normal([64, 10])`: the call that made it, with the size that fits.
-    let literal = b.shape.description
-    if let made = b.made, made != sites.right, b.shape.rank == 2, made.text.utf8.count < 60 {
-      let text = made.text
-      if let range = text.firstRange(of: literal) {
-        return "make `\(right)` with `\(text.replacingCharacters(range, with: Shape([inner, b.shape[1]]).description))`"
-      }
-    }
-    return nil
   }
 
   func compare(
@@ -230,13 +210,32 @@ extension Interpreter {
   }
 
   private func badOperands(_ op: String, _ a: Value, _ b: Value, _ sites: BinarySites) -> Failure {
-    let symbol = sites.operator.text
+    // The operator of `x += y` has no place of its own.
+    let symbol = sites.operator == sites.left ? op : sites.operator.text
     return Failure(
       "bad-operand", "`\(symbol)` cannot take \(a.described) and \(b.described)", at: sites.operator,
       labels: [
         .init(site: sites.left, text: a.typeDescription),
         .init(site: sites.right, text: b.typeDescription),
       ])
+  }
+
+  // MARK: Limits
+
+  /// Refuses a text that memory would not hold several of.
+  func checkFits(characters count: Int, at site: Site) throws(Failure) {
+    if count > 1 << 30 {
+      throw Failure("out-of-memory", "a text of \(grouped(count)) bytes is too long", at: site)
+    }
+  }
+
+  /// Refuses a list that memory does not hold.
+  func checkFits(elements count: Int, at site: Site) throws(Failure) {
+    if count > Machine.memoryLimit / (2 * MemoryLayout<Value>.stride) {
+      throw Failure(
+        "out-of-memory", "a list of \(grouped(count)) elements is more than this machine holds", at: site,
+        help: "go through a range instead, or use a tensor")
+    }
   }
 
   // MARK: Calls of ops
@@ -266,8 +265,7 @@ extension Interpreter {
     var operands: [Operand] = []
     operands.reserveCapacity(values.count)
     for (index, value) in values.enumerated() {
-      let meansIndex = traits.promotion == .asIs && op.signature.namesPlaces(operand: index)
-      operands.append(try operand(value, meansIndex: meansIndex, at: sites[index]))
+      operands.append(try operand(value, index, of: op, at: sites[index]))
     }
     let allNumbers = !operands.isEmpty && operands.allSatisfy(\.isNumber)
     // Host numbers stay host numbers through elementwise ops.
@@ -309,7 +307,7 @@ extension Interpreter {
       }
       return try compute(op, operands, dtypes, shape, attributes, isHostResult: isHostResult, whole)
     } catch {
-      throw explain(error, tensorValues(operands), sites, at: site)
+      throw explain(error, tensorValues(operands), sites, op: op.name, at: site)
     }
   }
 
@@ -407,13 +405,17 @@ extension Interpreter {
 
   // MARK: Operands
 
-  private func operand(_ value: Value, meansIndex: Bool, at site: Site) throws(Failure) -> Operand {
+  private func operand(
+    _ value: Value, _ index: Int, of op: any TensorOp.Type, at site: Site
+  ) throws(Failure) -> Operand {
     switch value {
     case .int(let value): return .int(value)
     case .double(let value): return .double(value)
     case .bool(let value): return .bool(value)
     case .tensor(let tensor): return .tensor(try usable(tensor, at: site))
-    case .list: return .tensor(try tensorValue(value, meansIndex: meansIndex, at: site))
+    case .list:
+      let meansIndex = op.traits.promotion == .asIs && op.signature.namesPlaces(operand: index)
+      return .tensor(try tensorValue(value, meansIndex: meansIndex, at: site))
     case .model, .record, .callable, .optimizer, .object, .string, .range, .none, .dtype, .cell, .unset:
       throw Failure(
         "bad-operand", "a tensor is needed here, got \(value.described)", at: site,
@@ -478,7 +480,7 @@ extension Interpreter {
       for item in list.items { rows.append(try tensorValue(item, meansIndex: meansIndex, at: site)) }
       let result = try applyAll(
         OpTable.byName["stack"]!, rows.map { .tensor($0) }, Attributes([("axis", .int(0))]),
-        rows.map { _ in site }, at: site, site)
+        list.sites(within: site), at: site, site)
       if case .tensor(let tensor) = result[0] { return tensor }
     default: break
     }
@@ -502,9 +504,10 @@ extension Interpreter {
     func walk(_ value: Value, _ depth: Int) throws(Failure) {
       switch value {
       case .list(let inner):
-        guard depth < sizes.count, inner.items.count == sizes[depth] else {
+        guard depth < sizes.count else { throw mixed() }
+        guard inner.items.count == sizes[depth] else {
           throw Failure(
-            "ragged-list", "the rows of this list differ in length", at: site,
+            "ragged-list", "the rows of this list differ in length: \(sizes[depth]) and \(inner.items.count)", at: site,
             notes: ["a tensor needs rows of equal length"])
         }
         for item in inner.items { try walk(item, depth + 1) }
@@ -524,11 +527,12 @@ extension Interpreter {
       default:
         throw Failure("bad-operand", "a tensor cannot hold \(value.described)", at: site)
       }
-      if depth != sizes.count, !hasTensor {
-        throw Failure(
-          "ragged-list", "this list mixes numbers and lists", at: site,
-          notes: ["a tensor needs rows of equal length"])
-      }
+      if depth != sizes.count, !hasTensor { throw mixed() }
+    }
+    func mixed() -> Failure {
+      Failure(
+        "ragged-list", "this list mixes numbers and lists", at: site,
+        notes: ["a tensor needs rows of equal length"])
     }
     try walk(.list(list), 0)
     if hasTensor { return nil }
@@ -579,26 +583,65 @@ extension Interpreter {
 
   // MARK: Errors
 
-  /// Adds the operands, their shapes and where they were made.
+  /// Adds the operands, their shapes and where they were made, and what would have fitted.
   func explain(
-    _ error: any Error, _ operands: [TensorValue?], _ sites: [Site], at site: Site
+    _ error: any Error, _ operands: [TensorValue?], _ sites: [Site], op: String? = nil, at site: Site
   ) -> Failure {
-    let failure = Failure.from(error, at: site)
-    if failure.diagnostic.labels.isEmpty, !(error is Failure), !(error is InternalError) {
-      for (operand, place) in zip(operands, sites) {
-        guard let operand, !operand.isNumber else { continue }
-        failure.diagnostic.labels.append(.init(site: place, text: describe(operand, at: place)))
-      }
+    guard !(error is Failure), !(error is InternalError) else { return Failure.from(error, at: site) }
+    let failure = Failure.from(
+      error, at: site, op: op,
+      operands: sites.indices.map { operandName(sites[$0]).map { "`\($0)`" } ?? "operand \($0 + 1)" })
+    guard failure.diagnostic.labels.isEmpty else { return failure }
+    if failure.diagnostic.help == nil, let fitting = (error as? OpRejection)?.fitting,
+      let operand = operands[fitting.operand], !operand.isNumber
+    {
+      failure.diagnostic.help = help(fitting.shape, for: operand, at: sites[fitting.operand])
+    }
+    // Of many operands the first is shown and those that differ from it.
+    var shown = operands.indices.filter { operands[$0] != nil }
+    if shown.count > 3, let first = shown.first.flatMap({ operands[$0]?.type }) {
+      let others = shown.dropFirst().filter { operands[$0]?.type != first }
+      shown = [shown[0]] + (others.isEmpty ? shown.dropFirst() : others[...]).prefix(2)
+    }
+    for index in shown {
+      guard let operand = operands[index], !operand.isNumber else { continue }
+      let isShared = sites.indices.contains { $0 != index && sites[$0] == sites[index] }
+      failure.diagnostic.labels.append(
+        .init(
+          site: sites[index],
+          text: describe(operand, at: sites[index], element: isShared ? index : nil)))
     }
     return failure
   }
 
+  /// The source text of an operand, where it is short enough to serve as its name.
+  private func operandName(_ site: Site) -> String? {
+    let text = site.text
+    return text.utf8.count <= 24 && !text.utf8.contains(UInt8(ascii: "\n")) ? text : nil
+  }
+
+  /// `make `w2` with `normal([128, 10])``, or the shape alone where it was not made by a call that names it.
+  private func help(_ shape: Shape, for operand: TensorValue, at site: Site) -> String? {
+    let name = operandName(site)
+    if let maker = operand.made?.text, maker.utf8.count <= 60, operand.made?.file.isLibrary == false {
+      let compact = "[" + operand.shape.sizes.map(String.init).joined(separator: ",") + "]"
+      for written in [operand.shape.description, compact] {
+        let mended = substituting(shape.description, for: written, in: maker)
+        if mended == maker { continue }
+        return name == nil || maker == name ? "make it with `\(mended)`" : "make `\(name!)` with `\(mended)`"
+      }
+    }
+    return name.map { "`\($0)` of shape \(shape) would fit" }
+  }
+
   /// `w2 : f32[64, 10]     made at digits.nn:9 by `normal([64, 10])``
-  func describe(_ tensor: TensorValue, at site: Site) -> String {
+  ///
+  /// - Parameter element: which element it is, if the site is that of a list.
+  func describe(_ tensor: TensorValue, at site: Site, element: Int? = nil) -> String {
     let text = site.text
     let name = text.utf8.count <= 40 && !text.contains("\n") ? text : "this"
-    var description = "\(name) : \(tensor.type)"
-    if let made = tensor.made, made != site, !made.file.name.hasPrefix("stdlib/") {
+    var description = "\(name)\(element.map { "[\($0)]" } ?? "") : \(tensor.type)"
+    if let made = tensor.made, !site.contains(made) || element != nil, !made.file.isLibrary {
       let maker = made.text.split(separator: "\n").first.map(String.init) ?? ""
       description += "   made at \(made.file.name):\(made.line)"
       if maker.utf8.count <= 60 { description += " by `\(maker)`" }
@@ -609,7 +652,8 @@ extension Interpreter {
   private func broadcastFailure(
     _ op: any TensorOp.Type, _ operands: [Operand], _ sites: [Site], at site: Site
   ) -> Failure {
-    let shapes = operands.filter { !$0.isNumber }.map { $0.shape.description }
+    let tensors = operands.indices.filter { !operands[$0].isNumber }
+    let shapes = tensors.map { operands[$0].shape.description }
     let failure = Failure(
       "shape-mismatch", "\(op.name): shapes \(shapes.joined(separator: " and ")) do not broadcast",
       at: site,
@@ -619,13 +663,18 @@ extension Interpreter {
         failure.diagnostic.labels.append(.init(site: place, text: describe(tensor, at: place)))
       }
     }
+    // A vector with a value per row needs an axis behind.
+    if tensors.count == 2 {
+      for (vector, other) in [(tensors[0], tensors[1]), (tensors[1], tensors[0])] {
+        let (shape, whole) = (operands[vector].shape, operands[other].shape)
+        guard shape.rank == 1, whole.rank > 1 else { continue }
+        let column = Shape(shape.sizes + [Int](repeating: 1, count: whole.rank - 1))
+        guard let name = operandName(sites[vector]), column.broadcast(with: whole) == whole else { continue }
+        let axes = [String](repeating: "none", count: whole.rank - 1).joined(separator: ", ")
+        failure.diagnostic.help = "for one value per row write `\(name)[:, \(axes)]`, of shape \(column)"
+      }
+    }
     return failure
-  }
-}
-
-extension String {
-  fileprivate func replacingCharacters(_ range: Range<Index>, with text: String) -> String {
-    self[..<range.lowerBound] + text + self[range.upperBound...]
   }
 }
 

@@ -157,6 +157,8 @@ final class Trace {
   private(set) var isRecording = true
 
   var phase = Phase.forward
+  /// The last call in the user's program: where nodes made by the standard library come from.
+  var userCall: Site?
   private var path = ""
 
   // What a step's plan needs.
@@ -211,7 +213,10 @@ final class Trace {
 
   // MARK: Nodes
 
-  func setOrigin(_ site: Site) { builder.origin = Origin(site: site, path: path, phase: phase) }
+  func setOrigin(_ site: Site) {
+    let place = site.file.isLibrary ? userCall ?? site : site
+    builder.origin = Origin(site: place, path: path, phase: phase)
+  }
 
   /// Enters a model's function; the returned path is for `leave`.
   func enter(_ model: ModelValue) -> String {
@@ -430,25 +435,46 @@ final class Trace {
 }
 
 /// Evaluates a host number of a graph; nil where it depends on something that `known` does not know.
+///
+/// Each node once, and without recursion: a loop in a step can make the chain long.
 func evaluateNumber(
   _ value: GraphValue, in graph: Graph, known: (GraphValue) -> Double?
 ) -> Double? {
-  if let number = known(value) { return number }
-  switch graph.definition(of: value) {
-  case .input: return nil
-  case .constant(let tensor): return tensor.elementCount == 1 ? tensor.scalar : nil
-  case .result(let index, let position):
-    let node = graph.nodes[index]
-    guard type(of: node.op).traits.effect == .pure else { return nil }
-    var operands: [ReferenceTensor] = []
-    for operand in node.operands {
-      guard operand.type.elementCount == 1,
-        let number = evaluateNumber(operand, in: graph, known: known)
-      else { return nil }
-      operands.append(ReferenceTensor(operand.type, [number]))
+  var numbers: [Int: Double] = [:]
+  var stack = [value]
+  while let next = stack.last {
+    if numbers[next.id] != nil {
+      stack.removeLast()
+      continue
     }
-    return try? node.op.reference(operands)[position].values.first
+    if let number = known(next) {
+      numbers[next.id] = number
+      continue
+    }
+    switch graph.definition(of: next) {
+    case .input: return nil
+    case .constant(let tensor):
+      guard tensor.elementCount == 1 else { return nil }
+      numbers[next.id] = tensor.scalar
+    case .result(let index, _):
+      let node = graph.nodes[index]
+      guard type(of: node.op).traits.effect == .pure,
+        node.operands.allSatisfy({ $0.type.elementCount == 1 })
+      else { return nil }
+      let missing = node.operands.filter { numbers[$0.id] == nil }
+      guard missing.isEmpty else {
+        stack += missing
+        continue
+      }
+      let operands = node.operands.map { ReferenceTensor($0.type, [numbers[$0.id]!]) }
+      guard let results = try? node.op.reference(operands) else { return nil }
+      for (result, tensor) in zip(node.results, results) {
+        guard let number = tensor.values.first else { return nil }
+        numbers[result.id] = number
+      }
+    }
   }
+  return numbers[value.id]
 }
 
 /// A whole number where the program needs one now: a size, an axis, a bound.

@@ -44,9 +44,18 @@ package final class ListValue {
   package var items: [Value]
   /// Where it was written, for errors about the tensor it becomes.
   let site: Site?
-  init(_ items: [Value], site: Site? = nil) {
+  /// Where its elements were written, if it is a list as written.
+  private let elementSites: [Site]
+  init(_ items: [Value], site: Site? = nil, elementSites: [Site] = []) {
     self.items = items
     self.site = site
+    self.elementSites = elementSites
+  }
+
+  /// The places of the elements, as far as they lie within `site`; else `site` itself for each.
+  func sites(within site: Site) -> [Site] {
+    if elementSites.count == items.count, elementSites.allSatisfy(site.contains) { return elementSites }
+    return [Site](repeating: site, count: items.count)
   }
 }
 

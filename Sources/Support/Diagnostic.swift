@@ -29,6 +29,8 @@ package struct Diagnostic: Error, Sendable {
   /// Calls between the top level and the error, innermost first: where each was called, and as `text` what
   /// was called (`fn mean`, `step train`).
   package var trace: [Label]
+  /// Calls of a long recursion that are not in `trace`, between its first ones and its last.
+  package var omittedCalls = 0
 
   package init(
     _ severity: Severity = .error, _ code: String, _ message: String, at site: Site?,

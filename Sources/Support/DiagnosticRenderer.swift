@@ -202,10 +202,10 @@ struct DiagnosticRenderer {
 
   private mutating func renderTrace() {
     let (head, tail) = Self.longestTrace
-    let isLong = diagnostic.trace.count > head + tail + 1
+    let isLong = diagnostic.trace.count + diagnostic.omittedCalls > head + tail + 1
     for (index, call) in diagnostic.trace.enumerated() {
       if isLong, index == head {
-        lines.append(margin("= ") + "… \(diagnostic.trace.count - head - tail) more calls")
+        lines.append(margin("= ") + "… \(diagnostic.trace.count + diagnostic.omittedCalls - head - tail) more calls")
       }
       if isLong, index >= head, index < diagnostic.trace.count - tail { continue }
       lines.append(

@@ -4,12 +4,15 @@ package final class SourceFile: Sendable {
   package let name: String
   /// The text in UTF-8.
   package let bytes: [UInt8]
+  /// Whether it is part of the standard library, whose lines are not the user's.
+  package let isLibrary: Bool
   /// The offset of the first byte of each line.
   private let lineStarts: [Int]
 
-  package init(name: String, bytes: [UInt8]) {
+  package init(name: String, bytes: [UInt8], isLibrary: Bool = false) {
     self.name = name
     self.bytes = bytes
+    self.isLibrary = isLibrary
     var starts = [0]
     for (offset, byte) in bytes.enumerated() where byte == UInt8(ascii: "\n") {
       starts.append(offset + 1)
@@ -80,6 +83,11 @@ package struct Site: Hashable, Sendable {
   package var text: String { file.text(in: start..<max(start, end)) }
   package var line: Int { file.line(at: start) }
   package var column: Int { file.column(at: start) }
+
+  /// Whether `other` lies within this site.
+  package func contains(_ other: Site) -> Bool {
+    file === other.file && start <= other.start && other.end <= end
+  }
 
   /// Returns the smallest site that covers this one and `other`.
   package func joined(with other: Site) -> Site {

@@ -95,6 +95,6 @@ import Testing
     #expect(rejection?.message == "matmul: inner sizes differ, 128 and 64")
     #expect(
       rejection?.notes == ["the columns of the left operand (128) must equal the rows of the right (64)"])
-    #expect(rejection?.help == "transpose the right operand with `.T`")
+    #expect(rejection?.help == "transpose \(OpRejection.operand(1)) with `.T`")
   }
 }

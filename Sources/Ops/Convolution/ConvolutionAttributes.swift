@@ -59,7 +59,7 @@ package struct ConvolutionAttributes: Hashable, Sendable {
     guard weight.shape[1] == channels / groups else {
       let each = groups == 1 ? "" : " in each of \(groups) groups"
       throw OpRejection(
-        "conv2d: channels differ, \(channels / groups)\(each) and \(weight.shape[1])",
+        "channels differ, \(channels / groups)\(each) and \(weight.shape[1])",
         notes: [
           "the image is \(x), [n, c, h, w], the weight \(weight), [o, c / groups, kh, kw]"
         ])

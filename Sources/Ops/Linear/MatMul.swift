@@ -62,14 +62,19 @@ package struct MatMul: TensorOp {
     let inner = left.shape[left.rank - 1]
     let rows = right.shape[max(right.rank - 2, 0)]
     guard inner == rows else {
-      // Where the right operand would fit on its other side, say so.
-      let fitsTransposed = right.rank >= 2 && right.shape[right.rank - 1] == inner
+      // Where an operand would fit on its other side, say so.
+      let transposed: Int? =
+        right.rank >= 2 && right.shape[right.rank - 1] == inner
+        ? 1 : left.rank >= 2 && left.shape[left.rank - 2] == rows ? 0 : nil
+      var fitting = right.shape
+      fitting[max(right.rank - 2, 0)] = inner
       throw OpRejection(
         "matmul: inner sizes differ, \(inner) and \(rows)",
         notes: [
-          "the columns of the left operand (\(inner)) must equal the rows of the right (\(rows))"
+          "the \(left.rank == 1 ? "elements" : "columns") of \(OpRejection.operand(0)) (\(inner)) must equal the \(right.rank == 1 ? "elements" : "rows") of \(OpRejection.operand(1)) (\(rows))"
         ],
-        help: fitsTransposed ? "transpose the right operand with `.T`" : nil)
+        help: transposed.map { "transpose \(OpRejection.operand($0)) with `.T`" },
+        fitting: .init(operand: 1, fitting))
     }
     let leftBatch = Shape(Array(left.shape.sizes.dropLast(2)))
     let rightBatch = Shape(Array(right.shape.sizes.dropLast(2)))

@@ -32,9 +32,14 @@ package struct Reshape: ViewOp {
       let known = sizes.contains { $0 < 0 } ? nil : Shape(sizes).checkedElementCount
       guard let known, known > 0, operands[0].elementCount.isMultiple(of: known) else {
         sizes[open] = -1
+        if sizes.count(where: { $0 == -1 }) > 1 {
+          throw OpRejection(
+            "-1 stands more than once in \(Shape(sizes))", code: "bad-shape",
+            notes: ["one size can follow from the others"])
+        }
         throw OpRejection(
           "no size for -1 in \(Shape(sizes)) makes \(operands[0].elementCount) elements of it",
-          code: "bad-shape", notes: ["the operand is \(operands[0])"])
+          code: "bad-shape")
       }
       sizes[open] = operands[0].elementCount / known
     }
