@@ -94,7 +94,7 @@ import Testing
     }
     #expect(rejection?.message == "matmul: inner sizes differ, 128 and 64")
     #expect(
-      rejection?.notes == ["the columns of the left operand (128) must equal the rows of the right (64)"])
+      rejection?.notes == ["the columns of <operand 1> (128) must equal the rows of <operand 2> (64)"])
     #expect(rejection?.help == "transpose \(OpRejection.operand(1)) with `.T`")
   }
 }
