@@ -102,6 +102,12 @@ extension Compiler {
       name: declaration.name.text, parameters: parameters, slotCount: empty.slotCount,
       documentation: declaration.documentation, site: declaration.site)
 
+    for state in declaration.states
+    where declaration.parameters.contains(where: { $0.name.text == state.name.text }) {
+      diagnostics.append(
+        Diagnostic(
+          .error, "duplicate-name", "`\(state.name.text)` is a parameter already", at: state.name.site))
+    }
     let updates = declaration.functions.filter { $0.name?.text == "update" }
     guard let update = updates.first, updates.count == 1, update.parameters.count == 3 else {
       diagnostics.append(

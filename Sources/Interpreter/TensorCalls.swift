@@ -285,7 +285,8 @@ extension Interpreter {
     } else {
       let common = commonDType(operands, op, isHostResult: isHostResult, traits.promotion)
       dtypes = [DType](repeating: common, count: operands.count)
-      if traits.promotion == .unifyAfterCondition { dtypes[0] = .bool }
+      // A condition is never converted: numbers in its place are a mistake that the op names.
+      if traits.promotion == .unifyAfterCondition { dtypes[0] = operands[0].numberDType }
     }
 
     var shape: Shape?

@@ -144,12 +144,9 @@ extension Explanation {
       "duplicate-member", "Two members of a model or optimizer have one name.",
       wrong: "model M() {\n  a = 1\n  a = 2\n}", right: "model M() {\n  a = 1\n  b = 2\n}"),
     Explanation(
-      "duplicate-name", "A member of a model or optimizer has the name of one of its parameters.",
+      "duplicate-name", "Two parameters have one name, or an optimizer's state has that of a parameter.",
       wrong: "optimizer o(lr = 1.0) {\n  state lr = zeros_like(p)\n  fn update(p, g, t) = p\n}",
       right: "optimizer o(lr = 1.0) {\n  state m = zeros_like(p)\n  fn update(p, g, t) = p\n}"),
-    Explanation(
-      "duplicate-parameter", "Two parameters of a function have one name.",
-      wrong: "fn f(a, a) = a", right: "fn f(a, b) = a + b"),
     Explanation(
       "escaped-value",
       """

@@ -110,7 +110,9 @@ import Testing
         got = gradients\(indexed)
         want = expected["\(path)"]
         """)
-      #expect(distance(try session.numbers("got"), try session.numbers("want")) <= 2e-5, "\(path)")
+      // The softmax does not see a shift of all keys, so the gradient of their bias is 0 but for rounding.
+      #expect(
+        distance(try session.numbers("got"), try session.numbers("want"), floor: 1e-3) <= 2e-5, "\(path)")
     }
   }
 }
