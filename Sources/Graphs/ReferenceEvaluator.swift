@@ -3,7 +3,7 @@ import Tensors
 
 /// Runs a graph by its definitions: each op's Float64 reference in turn. The judge of kernels, gradients and passes.
 ///
-/// - Returns: every value of the graph by id.
+/// - Returns: every value of the graph by id; NaN for those that no node makes any more.
 package func evaluateReference(
   _ graph: Graph, inputs: [ReferenceTensor]
 ) throws(KernelFault) -> [ReferenceTensor] {
@@ -19,5 +19,7 @@ package func evaluateReference(
     let results = try node.op.reference(node.operands.map { known[$0.id]! })
     for (value, result) in zip(node.results, results) { known[value.id] = result }
   }
-  return known.map { $0! }
+  return zip(known, graph.values).map { tensor, value in
+    tensor ?? ReferenceTensor(value.type, Array(repeating: .nan, count: value.type.elementCount))
+  }
 }

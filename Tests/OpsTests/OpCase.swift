@@ -63,7 +63,7 @@ func makeOp(
 }
 
 extension OpSample.Operand.Content {
-  fileprivate func value(at index: Int, as dtype: DType, _ random: inout Random) -> Double {
+  func value(at index: Int, as dtype: DType, _ random: inout Random) -> Double {
     switch self {
     case .normal:
       let value = random.normal()

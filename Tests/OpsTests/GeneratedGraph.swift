@@ -1,0 +1,116 @@
+import Graphs
+import Ops
+import Tensors
+
+/// A random graph over the catalog's ops, with inputs, that all right evaluators should agree on.
+///
+/// Nodes that a tiny change of the inputs moves far are left out: comparisons of nearly equal numbers,
+/// differences that cancel, poles. There, evaluators that round differently may differ.
+struct GeneratedGraph {
+  let builder = GraphBuilder()
+  private(set) var inputs: [Tensor] = []
+  /// The value of each graph value, and what it is when inputs change a little.
+  private(set) var values: [(exact: ReferenceTensor, moved: ReferenceTensor)] = []
+  private(set) var ops: [String] = []
+
+  private let dtype: DType
+  private let sensitivity: Sensitivity
+  private var random: Random
+  private var pool: [GraphValue] = []
+
+  /// The relative change of inputs, and the largest change of results, relative to their scale.
+  private struct Sensitivity {
+    let change: Double
+    let limit: Double
+  }
+
+  init(seed: Int, dtype: DType) {
+    self.dtype = dtype
+    sensitivity =
+      dtype == .f64
+      ? Sensitivity(change: 1e-9, limit: 1e-5) : Sensitivity(change: 1e-6, limit: 1e-4)
+    random = Random(seed: "graph \(seed) \(dtype)")
+    let count = Int.random(in: 5...30, using: &random)
+    for shape in [[4, 6], [6], [4, 1], []] as [Shape] { pool.append(input(.normal(shape))) }
+    pool.append(input(.integers([4, 6], -3...3)))
+    pool.append(input(.booleans([4, 6])))
+    while ops.count < count { grow() }
+    builder.graph.outputs = (0..<min(6, pool.count)).map { pool[pool.count - 1 - $0] }
+    builder.graph.outputs.append(pool.randomElement(using: &random)!)
+  }
+
+  /// How far an evaluator may be from `exact`, relative to the largest element.
+  var tolerance: Double { dtype == .f64 ? 1e-10 : 2e-4 }
+
+  // MARK: Growing
+
+  /// Tries one op of the catalog; appends it if its operands fit and its results are tame.
+  private mutating func grow() {
+    let op = OpCatalog.all.randomElement(using: &random)!
+    let sample = op.samples.randomElement(using: &random)!
+    let dtypes = [dtype, dtype, .i64, .bool].filter { op.dtypes.contains($0) }
+    guard let open = dtypes.randomElement(using: &random) else { return }
+    let earlier = (inputs, values, pool, builder.graph)
+    var operands = sample.operands.map { operand -> GraphValue in
+      let known = pool.filter { $0.dtype == (operand.dtype ?? open) }
+      let isFresh = operand.dtype != nil || known.isEmpty || Int.random(in: 0..<4, using: &random) == 0
+      return isFresh
+        ? input(operand, as: operand.dtype ?? open) : known.randomElement(using: &random)!
+    }
+    do {
+      if op.traits.broadcasts {
+        let shape = try broadcastShape(of: operands.map(\.shape))
+        for (index, operand) in operands.enumerated() where operand.shape != shape {
+          operands[index] = try apply(Broadcast(to: shape), [operand])[0]
+        }
+      }
+      let results = try apply(
+        makeOp(op, sample.attributes, operands.map(\.type)), operands)
+      pool += results
+      ops.append(op.name)
+    } catch {
+      (inputs, values, pool, builder.graph) = earlier
+    }
+  }
+
+  private struct NotTame: Error {}
+
+  private mutating func apply(_ op: any TensorOp, _ operands: [GraphValue]) throws -> [GraphValue] {
+    let types = try op.resultTypes(of: operands.map(\.type))
+    if types.contains(where: { $0.rank > 4 || $0.elementCount > 2000 }) { throw NotTame() }
+    let exact = try op.reference(operands.map { values[$0.id].exact })
+    let moved = try op.reference(operands.map { values[$0.id].moved })
+    for (a, b) in zip(exact, moved) where !isTame(a, b) { throw NotTame() }
+    let results = try builder.append(op, operands)
+    values += zip(exact, moved).map { (exact: $0, moved: $1) }
+    return results
+  }
+
+  private func isTame(_ exact: ReferenceTensor, _ moved: ReferenceTensor) -> Bool {
+    let scale = exact.values.reduce(0) { max($0, $1.magnitude) }
+    if !(scale < 1e4) || exact.values.contains(where: \.isNaN) { return false }
+    if !exact.type.dtype.isFloating { return exact.values == moved.values }
+    if exact.type.dtype != dtype { return false }
+    return zip(exact.values, moved.values).allSatisfy {
+      ($0 - $1).magnitude <= sensitivity.limit * scale
+    }
+  }
+
+  private mutating func input(_ operand: OpSample.Operand, as dtype: DType? = nil) -> GraphValue {
+    let type = TensorType(dtype ?? operand.dtype ?? self.dtype, operand.shape)
+    let numbers = (0..<type.elementCount).map {
+      operand.content.value(at: $0, as: type.dtype, &random)
+    }
+    let tensor = Tensor(numbers, dtype: type.dtype, shape: type.shape)
+    let exact = ReferenceTensor(tensor)
+    var moved = exact
+    if type.dtype.isFloating {
+      for index in moved.values.indices {
+        moved.values[index] *= 1 + sensitivity.change * random.normal()
+      }
+    }
+    inputs.append(tensor)
+    values.append((exact: exact, moved: moved))
+    return builder.input(type)
+  }
+}
