@@ -11,22 +11,31 @@ import Testing
   // MARK: Whole numbers never wrap
 
   @Test(arguments: [
-    IntegerFault(Add(), [[.max], [1]], .i64, "integer-overflow", "add(9223372036854775807, 1) does not fit i64, at index [0]"),
-    IntegerFault(Add(), [[1, 2_147_483_647], [1, 1]], .i32, "integer-overflow", "add(2147483647, 1) does not fit i32, at index [1]"),
+    IntegerFault(
+      Add(), [[.max], [1]], .i64, "integer-overflow",
+      "add(9223372036854775807, 1) does not fit i64, at index [0]"),
+    IntegerFault(
+      Add(), [[1, 2_147_483_647], [1, 1]], .i32, "integer-overflow",
+      "add(2147483647, 1) does not fit i32, at index [1]"),
     IntegerFault(Add(), [[200], [100]], .u8, "integer-overflow", "add(200, 100) does not fit u8"),
     IntegerFault(Subtract(), [[.min], [1]], .i64, "integer-overflow", "does not fit i64"),
     IntegerFault(Subtract(), [[0], [1]], .u8, "integer-overflow", "subtract(0, 1) does not fit u8"),
-    IntegerFault(Multiply(), [[1, 1 << 32], [1, 1 << 31]], .i64, "integer-overflow", "multiply(4294967296, 2147483648)"),
+    IntegerFault(
+      Multiply(), [[1, 1 << 32], [1, 1 << 31]], .i64, "integer-overflow", "multiply(4294967296, 2147483648)"),
     IntegerFault(Multiply(), [[.min], [-1]], .i64, "integer-overflow", "multiply(-9223372036854775808, -1)"),
     IntegerFault(Multiply(), [[65536], [32768]], .i32, "integer-overflow", "does not fit i32"),
-    IntegerFault(FloorDivide(), [[7, 7], [2, 0]], .i64, "division-by-zero", "floor_divide(7, 0) divides by zero, at index [1]"),
+    IntegerFault(
+      FloorDivide(), [[7, 7], [2, 0]], .i64, "division-by-zero",
+      "floor_divide(7, 0) divides by zero, at index [1]"),
     IntegerFault(FloorDivide(), [[.min], [-1]], .i64, "integer-overflow", "does not fit i64"),
     IntegerFault(Modulo(), [[7], [0]], .i32, "division-by-zero", "mod(7, 0) divides by zero"),
     IntegerFault(Power(), [[2], [63]], .i64, "integer-overflow", "pow(2, 63) does not fit i64"),
     IntegerFault(Power(), [[2], [-1]], .i64, "bad-argument", "make the base a float"),
-    IntegerFault(Negate(), [[.min]], .i64, "integer-overflow", "negate(-9223372036854775808) does not fit i64"),
+    IntegerFault(
+      Negate(), [[.min]], .i64, "integer-overflow", "negate(-9223372036854775808) does not fit i64"),
     IntegerFault(Abs(), [[.min]], .i64, "integer-overflow", "does not fit i64"),
-    IntegerFault(Cast(to: .u8), [[255, 256]], .i64, "integer-overflow", "cast(256) does not fit u8, at index [1]"),
+    IntegerFault(
+      Cast(to: .u8), [[255, 256]], .i64, "integer-overflow", "cast(256) does not fit u8, at index [1]"),
   ])
   func wholeNumbersNeverWrap(_ test: IntegerFault) throws {
     let operands = test.operands.map { Tensor(integers: $0, dtype: test.dtype, shape: [$0.count]) }
@@ -72,7 +81,9 @@ import Testing
   @Test func floorDivisionIsPythons() throws {
     let a = Tensor([1, -1, 7, -7, 1e10, 5], dtype: .f32, shape: [6])
     let b = Tensor([0.1, 0.1, -2, -2, 3, .infinity], dtype: .f32, shape: [6])
-    #expect(try run(FloorDivide(), [a, b], poison: 0)[0].doubles() == [9, -10, -4, 3, 3_333_333_333, 0].map { Double(Float($0)) })
+    #expect(
+      try run(FloorDivide(), [a, b], poison: 0)[0].doubles()
+        == [9, -10, -4, 3, 3_333_333_333, 0].map { Double(Float($0)) })
     let remainder = try run(Modulo(), [a, b], poison: 0)[0].doubles()
     #expect(remainder[2] == -1)
     #expect(remainder[3] == -1)
@@ -96,7 +107,10 @@ import Testing
 
   @Test func castsRoundOnce() throws {
     // Half-way cases of the narrow type that a detour through f32 would round away.
-    let doubles = [1 + 0x1p-11 + 0x1p-40, 1 + 0x1p-11 - 0x1p-40, 1 + 0x1p-11, 65_519.99, 65_520, 0x1p-25, 0x1.8p-25, .nan, -0.0, -1e300]
+    let doubles = [
+      1 + 0x1p-11 + 0x1p-40, 1 + 0x1p-11 - 0x1p-40, 1 + 0x1p-11, 65_519.99, 65_520, 0x1p-25, 0x1.8p-25, .nan,
+      -0.0, -1e300,
+    ]
     let source = Tensor(doubles, dtype: .f64, shape: [doubles.count])
     for dtype in [DType.f16, .bf16, .f32] {
       let actual = try run(Cast(to: dtype), [source], poison: 0)[0]
@@ -157,9 +171,16 @@ import Testing
 
   @Test func powersAreAccurate() throws {
     var random = Random(seed: "powers")
-    let special: [Double] = [0, -0.0, 1, -1, 2, 3, -3, 0.5, -0.5, .infinity, -.infinity, .nan, 1e-45, 3e38, 16_777_217]
+    let special: [Double] = [
+      0, -0.0, 1, -1, 2, 3, -3, 0.5, -0.5, .infinity, -.infinity, .nan, 1e-45, 3e38, 16_777_217,
+    ]
     var (bases, exponents): ([Double], [Double]) = ([], [])
-    for a in special { for b in special { bases.append(a); exponents.append(b) } }
+    for a in special {
+      for b in special {
+        bases.append(a)
+        exponents.append(b)
+      }
+    }
     for _ in 0..<20_000 {
       bases.append(random.unit() * 10)
       exponents.append((random.unit() - 0.5) * 40)
@@ -197,7 +218,10 @@ import Testing
   }
 
   @Test func boundsOfClampBelongToTheOperand() throws {
-    #expect(try gradients(of: Clamp(), at: [[1, 2, 0, 3], [1, 1, 1, 1], [2, 2, 2, 2]]) == [[1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    #expect(
+      try gradients(of: Clamp(), at: [[1, 2, 0, 3], [1, 1, 1, 1], [2, 2, 2, 2]]) == [
+        [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1],
+      ])
   }
 
   @Test func derivativesOfPowersAtZeroAreFinite() throws {

@@ -32,7 +32,9 @@ import Testing
   @Test func graphsReachMostOps() {
     let used = Set((0..<60).flatMap { GeneratedGraph(seed: $0, dtype: .f64).ops })
     print("generated graphs use \(used.count) of \(OpCatalog.all.count) ops")
-    #expect(used.count > OpCatalog.all.count * 2 / 3, "unused: \(OpCatalog.all.map { $0.name }.filter { !used.contains($0) })")
+    #expect(
+      used.count > OpCatalog.all.count * 2 / 3,
+      "unused: \(OpCatalog.all.map { $0.name }.filter { !used.contains($0) })")
   }
 
   private func runOneByOne(_ graph: Graph, _ inputs: [Tensor]) throws -> [Tensor] {

@@ -35,5 +35,6 @@ package struct Abs: ElementwiseUnary {
 }
 
 extension GraphBuilder {
+  /// Appends `abs(x)`.
   package func abs(_ x: GraphValue) throws -> GraphValue { try emit(Abs(), x) }
 }

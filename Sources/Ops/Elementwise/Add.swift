@@ -30,11 +30,14 @@ package struct Add: ElementwiseBinary {
   }
 
   package static var samples: [OpSample] {
-    samples(over: -3...3, and: -3...3, special: [(1, .infinity), (-0.0, 0), (.infinity, -.infinity), (.nan, 1), (1, .nan)])
+    samples(
+      over: -3...3, and: -3...3,
+      special: [(1, .infinity), (-0.0, 0), (.infinity, -.infinity), (.nan, 1), (1, .nan)])
   }
 }
 
 extension GraphBuilder {
+  /// Appends `add(a, b)`, the operands broadcast first.
   package func add(_ a: GraphValue, _ b: GraphValue) throws -> GraphValue {
     try broadcasting(Add(), a, b)
   }

@@ -38,5 +38,6 @@ package struct Atan: ElementwiseUnary {
 }
 
 extension GraphBuilder {
+  /// Appends `atan(x)`.
   package func atan(_ x: GraphValue) throws -> GraphValue { try emit(Atan(), x) }
 }

@@ -30,5 +30,6 @@ package struct Ceil: ElementwiseUnary {
 }
 
 extension GraphBuilder {
+  /// Appends `ceil(x)`.
   package func ceil(_ x: GraphValue) throws -> GraphValue { try emit(Ceil(), x) }
 }

@@ -79,6 +79,7 @@ package struct Clamp: ElementwiseOp {
 }
 
 extension GraphBuilder {
+  /// Appends `clamp(x, low, high)`, the operands broadcast first.
   package func clamp(
     _ x: GraphValue, _ low: GraphValue, _ high: GraphValue
   ) throws -> GraphValue {

@@ -37,6 +37,7 @@ package struct Divide: ElementwiseBinary {
 }
 
 extension GraphBuilder {
+  /// Appends `divide(a, b)`, the operands broadcast first.
   package func divide(_ a: GraphValue, _ b: GraphValue) throws -> GraphValue {
     try broadcasting(Divide(), a, b)
   }

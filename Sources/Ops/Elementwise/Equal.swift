@@ -21,6 +21,7 @@ package struct Equal: Comparison {
 }
 
 extension GraphBuilder {
+  /// Appends `equal(a, b)`, the operands broadcast first.
   package func equal(_ a: GraphValue, _ b: GraphValue) throws -> GraphValue {
     try broadcasting(Equal(), a, b)
   }

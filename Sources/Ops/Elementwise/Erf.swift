@@ -34,10 +34,12 @@ package struct Erf: ElementwiseUnary {
   }
 
   package static var samples: [OpSample] {
-    samples(over: -2...2, special: [-.infinity, -10, -0.95, -1e-9, -0.0, 0, 1e-9, 0.95, 3.9, 4, .infinity, .nan])
+    samples(
+      over: -2...2, special: [-.infinity, -10, -0.95, -1e-9, -0.0, 0, 1e-9, 0.95, 3.9, 4, .infinity, .nan])
   }
 }
 
 extension GraphBuilder {
+  /// Appends `erf(x)`.
   package func erf(_ x: GraphValue) throws -> GraphValue { try emit(Erf(), x) }
 }

@@ -36,5 +36,6 @@ package struct Exp: ElementwiseUnary {
 }
 
 extension GraphBuilder {
+  /// Appends `exp(x)`.
   package func exp(_ x: GraphValue) throws -> GraphValue { try emit(Exp(), x) }
 }

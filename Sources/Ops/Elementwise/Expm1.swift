@@ -32,10 +32,13 @@ package struct Expm1: ElementwiseUnary {
   }
 
   package static var samples: [OpSample] {
-    samples(over: -2...2, special: [-.infinity, -200, -20, -1e-9, -0.0, 0, 1e-9, 1e-5, 20, 88, 200, .infinity, .nan])
+    samples(
+      over: -2...2,
+      special: [-.infinity, -200, -20, -1e-9, -0.0, 0, 1e-9, 1e-5, 20, 88, 200, .infinity, .nan])
   }
 }
 
 extension GraphBuilder {
+  /// Appends `expm1(x)`.
   package func expm1(_ x: GraphValue) throws -> GraphValue { try emit(Expm1(), x) }
 }

@@ -30,5 +30,6 @@ package struct Floor: ElementwiseUnary {
 }
 
 extension GraphBuilder {
+  /// Appends `floor(x)`.
   package func floor(_ x: GraphValue) throws -> GraphValue { try emit(Floor(), x) }
 }

@@ -20,17 +20,22 @@ package struct FloorDivide: ElementwiseBinary {
   package static let dtypes: DTypeSet = .numeric
   package static let traits = OpTraits.elementwise(.widest, .unify)
 
-  package static func scalar(_ a: Double, _ b: Double) -> Double { b == 0 ? a / b : ((a - Modulo.scalar(a, b)) / b).rounded() }
+  package static func scalar(_ a: Double, _ b: Double) -> Double {
+    b == 0 ? a / b : ((a - Modulo.scalar(a, b)) / b).rounded()
+  }
   package static var function: TileFunction { .floorDivide }
 
   package var gradient: Gradient { .zero(because: "the result is constant between jumps") }
 
   package static var samples: [OpSample] {
-    samples(over: -3...3, and: 0.6...3, special: [(1, 0), (0, 0), (7, 2), (-7, 2), (7, -2), (-7, -2), (1, .infinity), (.nan, 1)])
+    samples(
+      over: -3...3, and: 0.6...3,
+      special: [(1, 0), (0, 0), (7, 2), (-7, 2), (7, -2), (-7, -2), (1, .infinity), (.nan, 1)])
   }
 }
 
 extension GraphBuilder {
+  /// Appends `floor_divide(a, b)`, the operands broadcast first.
   package func floorDivide(_ a: GraphValue, _ b: GraphValue) throws -> GraphValue {
     try broadcasting(FloorDivide(), a, b)
   }

@@ -21,6 +21,7 @@ package struct Greater: Comparison {
 }
 
 extension GraphBuilder {
+  /// Appends `greater(a, b)`, the operands broadcast first.
   package func greater(_ a: GraphValue, _ b: GraphValue) throws -> GraphValue {
     try broadcasting(Greater(), a, b)
   }

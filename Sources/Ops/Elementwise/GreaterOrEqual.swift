@@ -21,6 +21,7 @@ package struct GreaterOrEqual: Comparison {
 }
 
 extension GraphBuilder {
+  /// Appends `greater_equal(a, b)`, the operands broadcast first.
   package func greaterOrEqual(_ a: GraphValue, _ b: GraphValue) throws -> GraphValue {
     try broadcasting(GreaterOrEqual(), a, b)
   }

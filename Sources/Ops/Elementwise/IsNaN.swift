@@ -47,5 +47,6 @@ package struct IsNaN: ElementwiseOp {
 }
 
 extension GraphBuilder {
+  /// Appends `isnan(x)`.
   package func isNaN(_ x: GraphValue) throws -> GraphValue { try emit(IsNaN(), x) }
 }

@@ -21,6 +21,7 @@ package struct Less: Comparison {
 }
 
 extension GraphBuilder {
+  /// Appends `less(a, b)`, the operands broadcast first.
   package func less(_ a: GraphValue, _ b: GraphValue) throws -> GraphValue {
     try broadcasting(Less(), a, b)
   }

@@ -21,6 +21,7 @@ package struct LessOrEqual: Comparison {
 }
 
 extension GraphBuilder {
+  /// Appends `less_equal(a, b)`, the operands broadcast first.
   package func lessOrEqual(_ a: GraphValue, _ b: GraphValue) throws -> GraphValue {
     try broadcasting(LessOrEqual(), a, b)
   }

@@ -36,5 +36,6 @@ package struct Log: ElementwiseUnary {
 }
 
 extension GraphBuilder {
+  /// Appends `log(x)`.
   package func log(_ x: GraphValue) throws -> GraphValue { try emit(Log(), x) }
 }

@@ -37,5 +37,6 @@ package struct Log1p: ElementwiseUnary {
 }
 
 extension GraphBuilder {
+  /// Appends `log1p(x)`.
   package func log1p(_ x: GraphValue) throws -> GraphValue { try emit(Log1p(), x) }
 }

@@ -21,6 +21,7 @@ package struct LogicalAnd: Connective {
 }
 
 extension GraphBuilder {
+  /// Appends `logical_and(a, b)`, the operands broadcast first.
   package func logicalAnd(_ a: GraphValue, _ b: GraphValue) throws -> GraphValue {
     try broadcasting(LogicalAnd(), a, b)
   }

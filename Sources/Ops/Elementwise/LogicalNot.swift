@@ -33,5 +33,6 @@ package struct LogicalNot: ElementwiseUnary {
 }
 
 extension GraphBuilder {
+  /// Appends `logical_not(x)`.
   package func logicalNot(_ x: GraphValue) throws -> GraphValue { try emit(LogicalNot(), x) }
 }

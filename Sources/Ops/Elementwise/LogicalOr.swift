@@ -21,6 +21,7 @@ package struct LogicalOr: Connective {
 }
 
 extension GraphBuilder {
+  /// Appends `logical_or(a, b)`, the operands broadcast first.
   package func logicalOr(_ a: GraphValue, _ b: GraphValue) throws -> GraphValue {
     try broadcasting(LogicalOr(), a, b)
   }

@@ -33,11 +33,13 @@ package struct Minimum: ElementwiseBinary {
   }
 
   package static var samples: [OpSample] {
-    samples(over: -3...3, and: -3...3, special: [(1, 1), (2, 1), (.nan, 1), (1, .nan), (.infinity, -.infinity)])
+    samples(
+      over: -3...3, and: -3...3, special: [(1, 1), (2, 1), (.nan, 1), (1, .nan), (.infinity, -.infinity)])
   }
 }
 
 extension GraphBuilder {
+  /// Appends `minimum(a, b)`, the operands broadcast first.
   package func minimum(_ a: GraphValue, _ b: GraphValue) throws -> GraphValue {
     try broadcasting(Minimum(), a, b)
   }

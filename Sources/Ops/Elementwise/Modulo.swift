@@ -34,11 +34,14 @@ package struct Modulo: ElementwiseBinary {
   }
 
   package static var samples: [OpSample] {
-    samples(over: -3...3, and: 0.6...3, special: [(1, 0), (7, 3), (-7, 3), (7, -3), (-7, -3), (6, 3), (.infinity, 2), (.nan, 1)])
+    samples(
+      over: -3...3, and: 0.6...3,
+      special: [(1, 0), (7, 3), (-7, 3), (7, -3), (-7, -3), (6, 3), (.infinity, 2), (.nan, 1)])
   }
 }
 
 extension GraphBuilder {
+  /// Appends `mod(a, b)`, the operands broadcast first.
   package func modulo(_ a: GraphValue, _ b: GraphValue) throws -> GraphValue {
     try broadcasting(Modulo(), a, b)
   }

@@ -36,6 +36,7 @@ package struct Multiply: ElementwiseBinary {
 }
 
 extension GraphBuilder {
+  /// Appends `multiply(a, b)`, the operands broadcast first.
   package func multiply(_ a: GraphValue, _ b: GraphValue) throws -> GraphValue {
     try broadcasting(Multiply(), a, b)
   }

@@ -35,5 +35,6 @@ package struct Negate: ElementwiseUnary {
 }
 
 extension GraphBuilder {
+  /// Appends `negate(x)`.
   package func negate(_ x: GraphValue) throws -> GraphValue { try emit(Negate(), x) }
 }

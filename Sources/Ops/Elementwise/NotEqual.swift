@@ -21,6 +21,7 @@ package struct NotEqual: Comparison {
 }
 
 extension GraphBuilder {
+  /// Appends `not_equal(a, b)`, the operands broadcast first.
   package func notEqual(_ a: GraphValue, _ b: GraphValue) throws -> GraphValue {
     try broadcasting(NotEqual(), a, b)
   }

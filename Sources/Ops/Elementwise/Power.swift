@@ -69,6 +69,7 @@ package struct Power: ElementwiseBinary {
 }
 
 extension GraphBuilder {
+  /// Appends `pow(a, b)`, the operands broadcast first.
   package func power(_ a: GraphValue, _ b: GraphValue) throws -> GraphValue {
     try broadcasting(Power(), a, b)
   }

@@ -36,5 +36,6 @@ package struct Reciprocal: ElementwiseUnary {
 }
 
 extension GraphBuilder {
+  /// Appends `reciprocal(x)`.
   package func reciprocal(_ x: GraphValue) throws -> GraphValue { try emit(Reciprocal(), x) }
 }

@@ -30,5 +30,6 @@ package struct Round: ElementwiseUnary {
 }
 
 extension GraphBuilder {
+  /// Appends `round(x)`.
   package func round(_ x: GraphValue) throws -> GraphValue { try emit(Round(), x) }
 }

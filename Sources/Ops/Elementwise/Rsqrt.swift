@@ -37,5 +37,6 @@ package struct Rsqrt: ElementwiseUnary {
 }
 
 extension GraphBuilder {
+  /// Appends `rsqrt(x)`.
   package func rsqrt(_ x: GraphValue) throws -> GraphValue { try emit(Rsqrt(), x) }
 }

@@ -78,6 +78,7 @@ package struct Select: ElementwiseOp {
 }
 
 extension GraphBuilder {
+  /// Appends `where(condition, a, b)`, the operands broadcast first.
   package func select(
     _ condition: GraphValue, _ a: GraphValue, _ b: GraphValue
   ) throws -> GraphValue {

@@ -38,5 +38,6 @@ package struct Sigmoid: ElementwiseUnary {
 }
 
 extension GraphBuilder {
+  /// Appends `sigmoid(x)`.
   package func sigmoid(_ x: GraphValue) throws -> GraphValue { try emit(Sigmoid(), x) }
 }

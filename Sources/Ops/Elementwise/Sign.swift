@@ -30,5 +30,6 @@ package struct Sign: ElementwiseUnary {
 }
 
 extension GraphBuilder {
+  /// Appends `sign(x)`.
   package func sign(_ x: GraphValue) throws -> GraphValue { try emit(Sign(), x) }
 }

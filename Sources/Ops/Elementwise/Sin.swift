@@ -31,10 +31,13 @@ package struct Sin: ElementwiseUnary {
   }
 
   package static var samples: [OpSample] {
-    samples(over: -7...7, special: [-.infinity, -1e9, -100_000, -50_000, -0.0, 0, 3.141592, 1000, 1e20, .infinity, .nan])
+    samples(
+      over: -7...7,
+      special: [-.infinity, -1e9, -100_000, -50_000, -0.0, 0, 3.141592, 1000, 1e20, .infinity, .nan])
   }
 }
 
 extension GraphBuilder {
+  /// Appends `sin(x)`.
   package func sin(_ x: GraphValue) throws -> GraphValue { try emit(Sin(), x) }
 }

@@ -36,5 +36,6 @@ package struct Sqrt: ElementwiseUnary {
 }
 
 extension GraphBuilder {
+  /// Appends `sqrt(x)`.
   package func sqrt(_ x: GraphValue) throws -> GraphValue { try emit(Sqrt(), x) }
 }

@@ -33,10 +33,12 @@ package struct Tanh: ElementwiseUnary {
   }
 
   package static var samples: [OpSample] {
-    samples(over: -2...2, special: [-.infinity, -100, -9, -1e-9, -0.0, 0, 1e-9, 1e-4, 9, 100, .infinity, .nan])
+    samples(
+      over: -2...2, special: [-.infinity, -100, -9, -1e-9, -0.0, 0, 1e-9, 1e-4, 9, 100, .infinity, .nan])
   }
 }
 
 extension GraphBuilder {
+  /// Appends `tanh(x)`.
   package func tanh(_ x: GraphValue) throws -> GraphValue { try emit(Tanh(), x) }
 }
