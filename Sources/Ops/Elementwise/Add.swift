@@ -12,7 +12,7 @@ package struct Add: ElementwiseBinary {
 
     Shapes: a and b broadcast. Integer overflow is an error.
 
-    >>> [1, 2] + [0.5]
+    >>> f32([1, 2]) + 0.5
     f32[2]
     [1.5000, 2.5000]
     """

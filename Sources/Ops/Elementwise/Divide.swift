@@ -13,7 +13,7 @@ package struct Divide: ElementwiseBinary {
     Shapes: a and b broadcast. True division: whole numbers become f32 (`//` keeps them). x / 0 is inf,
     0 / 0 is nan.
 
-    >>> [1, 2] / [4]
+    >>> f32([1, 2]) / 4
     f32[2]
     [0.2500, 0.5000]
     """

@@ -11,7 +11,7 @@ package struct Equal: Comparison {
 
     Shapes: a and b broadcast -> bool. nan differs from everything, itself included.
 
-    >>> [1, 2, 3] == 2
+    >>> f32([1, 2, 3]) == 2
     bool[3]
     [false,  true, false]
     """

@@ -13,7 +13,7 @@ package struct FloorDivide: ElementwiseBinary {
     Shapes: a and b broadcast. For whole numbers division by zero is an error; for floats x // 0 is inf.
     The derivative is 0.
 
-    >>> [7, -7] // [2]
+    >>> f32([7, -7]) // 2
     f32[2]
     [ 3., -4.]
     """

@@ -11,7 +11,7 @@ package struct GreaterOrEqual: Comparison {
 
     Shapes: a and b broadcast -> bool. Where one is nan the answer is false.
 
-    >>> [1, 2, 3] >= 2
+    >>> f32([1, 2, 3]) >= 2
     bool[3]
     [false,  true,  true]
     """

@@ -12,7 +12,7 @@ package struct Modulo: ElementwiseBinary {
 
     Shapes: a and b broadcast. For whole numbers division by zero is an error; for floats x % 0 is nan.
 
-    >>> [7, -7] % [3]
+    >>> f32([7, -7]) % 3
     f32[2]
     [1., 2.]
     """

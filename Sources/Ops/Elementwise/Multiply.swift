@@ -12,7 +12,7 @@ package struct Multiply: ElementwiseBinary {
 
     Shapes: a and b broadcast. Integer overflow is an error.
 
-    >>> [1, 2] * [0.5]
+    >>> f32([1, 2]) * 0.5
     f32[2]
     [0.5000, 1.0000]
     """

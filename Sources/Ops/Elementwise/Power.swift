@@ -14,7 +14,7 @@ package struct Power: ElementwiseBinary {
     Shapes: a and b broadcast. 0 ^ 0 is 1; a negative number to a fraction is nan. For whole numbers
     overflow and negative exponents are errors.
 
-    >>> [1, 2, 3] ^ 2
+    >>> f32([1, 2, 3]) ^ 2
     f32[3]
     [1., 4., 9.]
     """

@@ -12,7 +12,7 @@ package struct Subtract: ElementwiseBinary {
 
     Shapes: a and b broadcast. Integer overflow is an error, which u8 below 0 is too.
 
-    >>> [1, 2] - [0.5]
+    >>> f32([1, 2]) - 0.5
     f32[2]
     [0.5000, 1.5000]
     """
