@@ -9,12 +9,12 @@ package func castTile(from source: DType, to target: DType) -> TileBody {
   return switch (source.lane, target.lane) {
   case (.single, .single): unaryTile { (x: Float) in x }
   case (.single, .double): unaryTile { (x: Float) in Double(x) }
-  case (.single, .integer): truncatingTile(Float.self)
+  case (.single, .integer): truncatingTile { (x: Float) in Int64(x) }
   case (.single, .truth): unaryTile { (x: Float) in (x != 0 ? 1 : 0) as UInt8 }
   case (.double, .single) where roundsTwice: unaryTile { (x: Double) in roundedToOdd(x) }
   case (.double, .single): unaryTile { (x: Double) in Float(x) }
   case (.double, .double): unaryTile { (x: Double) in x }
-  case (.double, .integer): truncatingTile(Double.self)
+  case (.double, .integer): truncatingTile { (x: Double) in Int64(x) }
   case (.double, .truth): unaryTile { (x: Double) in (x != 0 ? 1 : 0) as UInt8 }
   case (.integer, .single) where roundsTwice: unaryTile { (x: Int64) in roundedToOdd(x) }
   case (.integer, .single): unaryTile { (x: Int64) in Float(x) }
@@ -29,7 +29,9 @@ package func castTile(from source: DType, to target: DType) -> TileBody {
 }
 
 @inline(__always)
-private func truncatingTile<T: BinaryFloatingPoint & SendableMetatype>(_: T.Type) -> TileBody {
+private func truncatingTile<T: BinaryFloatingPoint>(
+  _ truncated: @escaping @Sendable (T) -> Int64
+) -> TileBody {
   { operands, result, count in
     let x = operands[0].assumingMemoryBound(to: T.self)
     let y = result.assumingMemoryBound(to: Int64.self)
@@ -37,7 +39,7 @@ private func truncatingTile<T: BinaryFloatingPoint & SendableMetatype>(_: T.Type
     for i in 0..<count {
       let fits = x[i] >= -0x1p63 && x[i] < 0x1p63
       lost |= fits ? 0 : 1
-      y[i] = Int64(fits ? x[i] : 0)
+      y[i] = truncated(fits ? x[i] : 0)
     }
     return lost == 0 ? nil : .overflow
   }

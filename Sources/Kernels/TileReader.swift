@@ -2,54 +2,119 @@ import Tensors
 
 /// Reads an operand tile by tile, in row-major order, as contiguous elements of its lane.
 ///
-/// Contiguous operands whose storage is their lane are handed out in place. A broadcast number is spread
-/// over the tile once. All others are converted or gathered into the tile.
+/// Contiguous operands whose storage is their lane are handed out in place; all others pass through scratch
+/// memory, each in the way that suits its strides.
 struct TileReader {
-  private enum Mode { case inPlace, convert, splat, gather }
+  /// How tiles come about.
+  private enum Mode {
+    /// They lie in storage as they are.
+    case inPlace
+    /// Contiguous in storage, converted.
+    case convert
+    /// A number, spread once.
+    case spread
+    /// Rows that are all the same, as of a bias: as many as a tile meets, laid out once.
+    case repeatRow
+    /// Rows copied one by one.
+    case gather
+    /// Rows whose elements are far apart while the rows are neighbours, as of a transposed matrix: several at a
+    /// time, so that a cache line of storage serves them all.
+    case panel
+  }
 
   private let mode: Mode
   private let base: UnsafeRawPointer
   private let dtype: DType
-  /// Room for one tile; unused in place.
-  private let tile: UnsafeMutableRawPointer
-  /// Axes outermost first, neighbours merged where one stride serves both.
-  private let axes: UnsafeMutablePointer<Axis>
+  private let capacity: Int
+  /// How many axes are left when neighbours that one stride serves are merged, and the two innermost of them.
   private let rank: Int
-  private var isSpread = false
+  private let inner: Axis
+  private let outer: Axis
 
-  struct Axis {
+  private var scratch: UnsafeMutableRawPointer
+  private var isFilled = false
+  /// The row-major positions that the panel holds.
+  private var panelStart = 0
+  private var panelEnd = 0
+
+  fileprivate struct Axis {
     var size: Int
     var stride: Int
-    var position: Int
+    var position = 0
+
+    static var none: Axis { Axis(size: 1, stride: 0) }
   }
 
-  /// Bytes of scratch that an operand needs: its axes, and a tile if it is not read in place.
-  static func scratchByteCount(_ view: TensorView, capacity: Int) -> Int {
-    axesByteCount(view)
-      &+ (view.isLaneContiguous ? 0 : wholeLines(capacity &* view.dtype.lane.byteCount))
-  }
+  /// Rows of a panel: one cache line of f32.
+  private static let panelRows = 16
+  /// Elements that a panel may have; of longer rows too few would fit.
+  private static let panelCapacity = 1 &<< 16
 
-  private static func axesByteCount(_ view: TensorView) -> Int {
-    wholeLines(view.shape.count &* MemoryLayout<Axis>.stride)
-  }
-
-  /// - Requires: `scratch` has `scratchByteCount` bytes.
-  init(_ view: TensorView, capacity: Int, scratch: UnsafeMutableRawPointer) {
+  /// - Parameter capacity: the elements of the longest tile.
+  init(_ view: TensorView, capacity: Int) {
     base = UnsafeRawPointer(view.base)
     dtype = view.dtype
-    axes = scratch.assumingMemoryBound(to: Axis.self)
-    tile = scratch + TileReader.axesByteCount(view)
-    rank = mergeAxes(view, into: axes)
-    if view.isLaneContiguous {
-      mode = .inPlace
-    } else if rank == 0 || (rank == 1 && axes[0].stride == 0) {
-      mode = .splat
-    } else if rank == 1 && axes[0].stride == 1 {
-      mode = .convert
+    self.capacity = capacity
+    scratch = view.base
+    // Most operands are contiguous, and most of those small: their axes need no looking into.
+    if view.isContiguous {
+      (rank, inner, outer) = (0, .none, .none)
+      mode = dtype.isLaneStorage ? .inPlace : .convert
+      return
+    }
+    var merged = MergedAxes(view)
+    let (first, second) = (merged.next(), merged.next())
+    var rank = (first == nil ? 0 : 1) &+ (second == nil ? 0 : 1)
+    while merged.next() != nil { rank &+= 1 }
+    let (inner, outer) = (first ?? .none, second ?? .none)
+    (self.rank, self.inner, self.outer) = (rank, inner, outer)
+    if rank == 0 || (rank == 1 && inner.stride == 0) {
+      mode = .spread
+    } else if rank == 2 && outer.stride == 0 && inner.size <= capacity {
+      mode = .repeatRow
+    } else if rank > 1 && outer.stride == 1 && inner.stride != 0
+      && inner.size &* TileReader.panelRows <= TileReader.panelCapacity
+    {
+      mode = .panel
     } else {
       mode = .gather
     }
   }
+
+  // MARK: Scratch
+
+  /// Bytes that `place(in:of:)` wants: for a tile or the repeated rows, for the axes, for a panel.
+  var scratchByteCount: Int { mode == .inPlace ? 0 : tileByteCount &+ axesByteCount &+ panelByteCount }
+
+  private var tile: UnsafeMutableRawPointer { scratch }
+  /// All axes, outermost first.
+  private var axes: UnsafeMutablePointer<Axis> {
+    (scratch + tileByteCount).assumingMemoryBound(to: Axis.self)
+  }
+  private var panel: UnsafeMutableRawPointer { scratch + tileByteCount + axesByteCount }
+
+  private var tileByteCount: Int {
+    wholeLines((mode == .repeatRow ? capacity &+ inner.size : capacity) &* dtype.lane.byteCount)
+  }
+  private var axesByteCount: Int { wholeLines(rank &* MemoryLayout<Axis>.stride) }
+  private var panelByteCount: Int {
+    mode == .panel
+      ? wholeLines(inner.size &* TileReader.panelRows &* dtype.lane.byteCount) : 0
+  }
+
+  /// Takes scratch memory, which must outlive all reads.
+  mutating func place(in scratch: UnsafeMutableRawPointer, of view: TensorView) {
+    if mode == .inPlace { return }
+    self.scratch = scratch
+    var merged = MergedAxes(view)
+    var axis = axes + rank
+    while let next = merged.next() {
+      axis -= 1
+      axis.initialize(to: next)
+    }
+  }
+
+  // MARK: Reading
 
   /// Returns `count` elements from the row-major position `start` on.
   mutating func read(from start: Int, count: Int) -> UnsafeRawPointer {
@@ -58,34 +123,59 @@ struct TileReader {
       return base + start &* dtype.byteCount
     case .convert:
       loadLane(dtype, from: base + start &* dtype.byteCount, stride: 1, into: tile, count: count)
-    case .splat:
-      // The first tile is the longest, so it serves all.
-      if !isSpread { loadLane(dtype, from: base, stride: 0, into: tile, count: count) }
-      isSpread = true
+    case .spread:
+      if !isFilled { loadLane(dtype, from: base, stride: 0, into: tile, count: capacity) }
+      isFilled = true
+    case .repeatRow:
+      if !isFilled { repeatRow() }
+      isFilled = true
+      return UnsafeRawPointer(tile + start % inner.size &* dtype.lane.byteCount)
     case .gather:
       gather(from: start, count: count)
+    case .panel:
+      return readPanels(from: start, count: count)
     }
     return UnsafeRawPointer(tile)
   }
 
-  /// Copies runs along the innermost axis.
-  private func gather(from start: Int, count: Int) {
-    var remainder = start
+  /// Fills the tile with the row over and over, so far that a whole tile may begin anywhere in the first.
+  private func repeatRow() {
+    let row = inner.size &* dtype.lane.byteCount
+    loadLane(dtype, from: base, stride: inner.stride, into: tile, count: inner.size)
+    let end = row &+ capacity &* dtype.lane.byteCount
+    var filled = row
+    while filled < end {
+      let more = min(filled, end &- filled)
+      (tile + filled).copyMemory(from: tile, byteCount: more)
+      filled &+= more
+    }
+  }
+
+  /// Moves every axis to where the row-major `position` stands.
+  /// - Returns: how far that is from the first element, in elements of storage.
+  private func seek(_ position: Int, axes count: Int) -> Int {
+    var rest = position
     var offset = 0
-    for axis in (0..<rank).reversed() {
-      axes[axis].position = remainder % axes[axis].size
-      remainder /= axes[axis].size
+    let axes = axes
+    for axis in (0..<count).reversed() {
+      axes[axis].position = rest % axes[axis].size
+      rest /= axes[axis].size
       offset &+= axes[axis].position &* axes[axis].stride
     }
-    let inner = axes[rank &- 1]
-    let laneBytes = dtype.lane.byteCount
-    var position = inner.position
+    return offset
+  }
+
+  /// Copies runs along the innermost axis.
+  private func gather(from start: Int, count: Int) {
+    let axes = axes
+    var offset = seek(start, axes: rank)
+    var position = axes[rank &- 1].position
     var done = 0
     while done < count {
       let run = min(count &- done, inner.size &- position)
       loadLane(
         dtype, from: base + offset &* dtype.byteCount, stride: inner.stride,
-        into: tile + done &* laneBytes, count: run)
+        into: tile + done &* dtype.lane.byteCount, count: run)
       done &+= run
       // On to the next row: back to its start, then one step of the nearest axis that has one left.
       offset &-= position &* inner.stride
@@ -101,12 +191,45 @@ struct TileReader {
       }
     }
   }
+
+  private mutating func readPanels(from start: Int, count: Int) -> UnsafeRawPointer {
+    let laneBytes = dtype.lane.byteCount
+    var done = 0
+    while done < count {
+      let position = start &+ done
+      if position < panelStart || position >= panelEnd { fillPanel(around: position) }
+      let found = panel + (position &- panelStart) &* laneBytes
+      let run = min(count &- done, panelEnd &- position)
+      if run == count { return UnsafeRawPointer(found) }
+      (tile + done &* laneBytes).copyMemory(from: found, byteCount: run &* laneBytes)
+      done &+= run
+    }
+    return UnsafeRawPointer(tile)
+  }
+
+  private mutating func fillPanel(around position: Int) {
+    let row = position / inner.size
+    let first = row % outer.size / TileReader.panelRows &* TileReader.panelRows
+    let rows = min(TileReader.panelRows, outer.size &- first)
+    let offset = seek(row / outer.size, axes: rank &- 2) &+ first
+    panelStart = (row / outer.size &* outer.size &+ first) &* inner.size
+    panelEnd = panelStart &+ rows &* inner.size
+    let laneBytes = dtype.lane.byteCount
+    let width = 64
+    for left in stride(from: 0, to: inner.size, by: width) {
+      for row in 0..<rows {
+        loadLane(
+          dtype, from: base + (offset &+ row &+ left &* inner.stride) &* dtype.byteCount,
+          stride: inner.stride, into: panel + (row &* inner.size &+ left) &* laneBytes,
+          count: min(width, inner.size &- left))
+      }
+    }
+  }
 }
 
 extension TensorView {
-  /// Whether the elements lie in storage as a loop over their lane wants them.
-  fileprivate var isLaneContiguous: Bool {
-    if !dtype.isLaneStorage { return false }
+  /// Whether elements follow each other in row-major order without gaps.
+  fileprivate var isContiguous: Bool {
     var expected = 1
     for axis in (0..<shape.count).reversed() where shape[axis] != 1 {
       if strides[axis] != expected { return false }
@@ -116,19 +239,31 @@ extension TensorView {
   }
 }
 
-/// Writes the axes of `view` that matter: those of size 1 dropped, neighbours merged where one stride
-/// serves both.
-/// - Returns: how many are left.
-private func mergeAxes(_ view: TensorView, into axes: UnsafeMutablePointer<TileReader.Axis>) -> Int {
-  var rank = 0
-  for (size, stride) in zip(view.shape, view.strides) where size != 1 {
-    if rank > 0 && axes[rank &- 1].stride == stride &* size {
-      axes[rank &- 1].size &*= size
-      axes[rank &- 1].stride = stride
-    } else {
-      axes[rank] = TileReader.Axis(size: size, stride: stride, position: 0)
-      rank &+= 1
-    }
+/// The axes of a view that matter, innermost first: those of size 1 left out, neighbours joined where one
+/// stride serves both.
+private struct MergedAxes {
+  private let shape: [Int]
+  private let strides: [Int]
+  private var axis: Int
+
+  init(_ view: TensorView) {
+    shape = view.shape
+    strides = view.strides
+    axis = view.shape.count
   }
-  return rank
+
+  mutating func next() -> TileReader.Axis? {
+    var merged: TileReader.Axis?
+    while axis > 0 {
+      let (size, stride) = (shape[axis &- 1], strides[axis &- 1])
+      if let inner = merged, size != 1 {
+        if stride != inner.stride &* inner.size { break }
+        merged = TileReader.Axis(size: size &* inner.size, stride: inner.stride)
+      } else if size != 1 {
+        merged = TileReader.Axis(size: size, stride: stride)
+      }
+      axis &-= 1
+    }
+    return merged
+  }
 }

@@ -18,61 +18,66 @@ package func runTiles(
   let capacity = min(count, tileCapacity)
   // Loops over two pointers run scalar where both are the same, so results in place go through a tile.
   var isStaged = !result.dtype.isLaneStorage
-  let pointerBytes = wholeLines(operands.count &* MemoryLayout<UnsafeRawPointer>.stride)
-  let readerBytes = wholeLines(operands.count &* MemoryLayout<TileReader>.stride)
-  var scratchBytes = pointerBytes &+ readerBytes
-  for operand in operands {
-    scratchBytes &+= TileReader.scratchByteCount(operand, capacity: capacity)
-    if operand.base == result.base { isStaged = true }
-  }
+  for index in operands.indices where operands[index].base == result.base { isStaged = true }
   // The search for a fault stores single elements in any case.
   let resultTileBytes = wholeLines((isStaged ? capacity : 1) &* result.dtype.lane.byteCount)
-  scratchBytes &+= resultTileBytes
-
-  // An alignment of 16 is what the allocator gives without extra work; up to 1 KB lies on the stack.
-  let failure: ElementFault? = withUnsafeTemporaryAllocation(
-    byteCount: scratchBytes &+ 48, alignment: 16
-  ) { scratch in
-    var free = scratch.baseAddress!.alignedUp(toMultipleOf: 64)
-    func take(_ byteCount: Int) -> UnsafeMutableRawPointer {
-      defer { free += byteCount }
-      return free
+  let pointerBytes = wholeLines(operands.count &* MemoryLayout<UnsafeRawPointer>.stride)
+  var failure: ElementFault?
+  withScratch(of: TileReader.self, count: operands.count) { readers in
+    var scratchBytes = pointerBytes &+ resultTileBytes
+    for index in operands.indices {
+      (readers + index).initialize(to: TileReader(operands[index], capacity: capacity))
+      scratchBytes &+= readers[index].scratchByteCount
     }
-    let resultTile = take(resultTileBytes)
-    let pointers = take(pointerBytes).assumingMemoryBound(to: UnsafeRawPointer.self)
-    let readers = take(readerBytes).assumingMemoryBound(to: TileReader.self)
-    for (index, operand) in operands.enumerated() {
-      let room = take(TileReader.scratchByteCount(operand, capacity: capacity))
-      (readers + index).initialize(to: TileReader(operand, capacity: capacity, scratch: room))
+    withScratch(of: UInt8.self, count: scratchBytes) { scratch in
+      var free = UnsafeMutableRawPointer(scratch)
+      func take(_ byteCount: Int) -> UnsafeMutableRawPointer {
+        defer { free += byteCount }
+        return free
+      }
+      let pointers = take(pointerBytes).assumingMemoryBound(to: UnsafeRawPointer.self)
+      let resultTile = take(resultTileBytes)
+      for index in operands.indices {
+        readers[index].place(in: take(readers[index].scratchByteCount), of: operands[index])
+      }
+      failure = runTiles(
+        body, operands, readers, pointers, resultTile, isStaged: isStaged, capacity, result, count)
     }
-
-    var start = 0
-    while start < count {
-      let length = min(capacity, count &- start)
-      for index in 0..<operands.count {
-        pointers[index] = readers[index].read(from: start, count: length)
-      }
-      let target = result.base + start &* result.dtype.byteCount
-      var fault: ArithmeticFault?
-      if isStaged {
-        fault = body(pointers, resultTile, length)
-        if fault == nil {
-          fault = storeLane(result.dtype, from: resultTile, into: target, count: length)
-        }
-      } else {
-        fault = body(pointers, target, length)
-      }
-      if let fault {
-        return ElementFault(
-          fault: fault,
-          position: start
-            &+ firstFault(body, operands, pointers, resultTile, result.dtype, count: length))
-      }
-      start &+= length
-    }
-    return nil
   }
   if let failure { throw failure }
+}
+
+/// The loop over tiles, once there is room.
+private func runTiles(
+  _ body: TileBody, _ operands: [TensorView], _ readers: UnsafeMutablePointer<TileReader>,
+  _ pointers: UnsafeMutablePointer<UnsafeRawPointer>, _ resultTile: UnsafeMutableRawPointer,
+  isStaged: Bool, _ capacity: Int, _ result: TensorView, _ count: Int
+) -> ElementFault? {
+  var start = 0
+  while start < count {
+    let length = min(capacity, count &- start)
+    for index in 0..<operands.count {
+      pointers[index] = readers[index].read(from: start, count: length)
+    }
+    let target = result.base + start &* result.dtype.byteCount
+    var fault: ArithmeticFault?
+    if isStaged {
+      fault = body(pointers, resultTile, length)
+      if fault == nil {
+        fault = storeLane(result.dtype, from: resultTile, into: target, count: length)
+      }
+    } else {
+      fault = body(pointers, target, length)
+    }
+    if let fault {
+      return ElementFault(
+        fault: fault,
+        position: start
+          &+ firstFault(body, operands, pointers, resultTile, result.dtype, count: length))
+    }
+    start &+= length
+  }
+  return nil
 }
 
 /// Returns the place in a tile of the first element that fails, by trying them one at a time.

@@ -105,6 +105,30 @@ import Testing
     #expect(x.doubles() == values.map { $0 * $0 })
   }
 
+  /// Operands of many tiles, in every arrangement that is read in a way of its own.
+  @Test(arguments: [DType.f32, .i32, .f64])
+  func largeOperandsMayLieAnywhere(_ dtype: DType) throws {
+    func check(_ x: Tensor) throws {
+      let y = try run(Negate(), [x], poison: 0xFF)[0]
+      #expect(y.doubles() == x.doubles().map { -$0 }, "\(x.type), strides \(x.layout.strides)")
+    }
+    for shape in [[70, 45], [3, 40, 50], [5, 2000], [2000, 5], [1500], [2, 3, 20, 30]] as [Shape] {
+      let values = (0..<shape.elementCount).map { Double($0 + 1) }
+      let tensor = Tensor(values, dtype: dtype, shape: shape)
+      for arrangement in Arrangement.allCases { try check(arrangement.apply(to: tensor)) }
+      for a in 0..<shape.rank {
+        try check(flattened(tensor, along: a))
+        for b in 0..<a {
+          var layout = tensor.layout
+          layout.shape.sizes.swapAt(a, b)
+          layout.strides.swapAt(a, b)
+          try check(Tensor(storage: tensor.storage, dtype: dtype, layout: layout))
+          try check(flattened(flattened(tensor, along: a), along: b))
+        }
+      }
+    }
+  }
+
   @Test func castsRoundOnce() throws {
     // Half-way cases of the narrow type that a detour through f32 would round away.
     let doubles = [

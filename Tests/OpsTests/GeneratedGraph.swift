@@ -4,12 +4,12 @@ import Tensors
 
 /// A random graph over the catalog's ops, with inputs, that all right evaluators should agree on.
 ///
-/// Nodes that a tiny change of the inputs moves far are left out: comparisons of nearly equal numbers,
-/// differences that cancel, poles. There, evaluators that round differently may differ.
+/// Nodes that tiny changes of inputs and of earlier results move far are left out: comparisons of nearly equal
+/// numbers, differences that cancel, poles. There, evaluators that round differently may differ.
 struct GeneratedGraph {
   let builder = GraphBuilder()
   private(set) var inputs: [Tensor] = []
-  /// The value of each graph value, and what it is when inputs change a little.
+  /// What each graph value is, and what it becomes when all before it change a little.
   private(set) var values: [(exact: ReferenceTensor, moved: ReferenceTensor)] = []
   private(set) var ops: [String] = []
 
@@ -18,7 +18,7 @@ struct GeneratedGraph {
   private var random: Random
   private var pool: [GraphValue] = []
 
-  /// The relative change of inputs, and the largest change of results, relative to their scale.
+  /// The relative change of each element, and the largest change of results that follows, relative to their scale.
   private struct Sensitivity {
     let change: Double
     let limit: Double
@@ -82,7 +82,7 @@ struct GeneratedGraph {
     let moved = try op.reference(operands.map { values[$0.id].moved })
     for (a, b) in zip(exact, moved) where !isTame(a, b) { throw NotTame() }
     let results = try builder.append(op, operands)
-    values += zip(exact, moved).map { (exact: $0, moved: $1) }
+    for (exact, moved) in zip(exact, moved) { values.append((exact: exact, moved: changed(moved))) }
     return results
   }
 
@@ -103,14 +103,15 @@ struct GeneratedGraph {
     }
     let tensor = Tensor(numbers, dtype: type.dtype, shape: type.shape)
     let exact = ReferenceTensor(tensor)
-    var moved = exact
-    if type.dtype.isFloating {
-      for index in moved.values.indices {
-        moved.values[index] *= 1 + sensitivity.change * random.normal()
-      }
-    }
     inputs.append(tensor)
-    values.append((exact: exact, moved: moved))
+    values.append((exact: exact, moved: changed(exact)))
     return builder.input(type)
+  }
+
+  private mutating func changed(_ tensor: ReferenceTensor) -> ReferenceTensor {
+    guard tensor.type.dtype.isFloating else { return tensor }
+    var tensor = tensor
+    for index in tensor.values.indices { tensor.values[index] *= 1 + sensitivity.change * random.normal() }
+    return tensor
   }
 }
