@@ -24,6 +24,15 @@ package struct Power: ElementwiseBinary {
   package static func scalar(_ a: Double, _ b: Double) -> Double { Glibc.pow(a, b) }
   package static var function: TileFunction { .power }
 
+  package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
+    let type = operands[0].type
+    if type.dtype.isInteger && operands[1].values.contains(where: { $0 < 0 }) {
+      throw KernelFault("a negative power is no whole number", code: "bad-argument")
+    }
+    let pairs = zip(operands[0].values, operands[1].values)
+    return [ReferenceTensor(type, pairs.map { Power.scalar($0, $1) })]
+  }
+
   // da = dy b a^(b - 1), db = dy y log a; both finite at a = 0 where the function is
   package var gradient: Gradient {
     .pullback { g, at in
