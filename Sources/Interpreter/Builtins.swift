@@ -22,7 +22,8 @@ extension Interpreter {
   }
 }
 
-nonisolated(unsafe) private let textBuiltins: [Builtin] = [
+private var textBuiltins: [Builtin] {
+  [
   Builtin(
     "print", "values…",
     """
@@ -145,9 +146,11 @@ nonisolated(unsafe) private let textBuiltins: [Builtin] = [
     throw Failure(
       kind: .exit(code), diagnostic: Diagnostic(.note, "exit", "exit(\(code))", at: call.site))
   },
-]
+  ]
+}
 
-nonisolated(unsafe) private let listBuiltins: [Builtin] = [
+private var listBuiltins: [Builtin] {
+  [
   Builtin(
     "len", "value", "The number of elements: of a list, text, record, range, or along a tensor's first axis.\n\n>>> len([1, 2, 3])\n3"
   ) { call throws(Failure) in
@@ -267,7 +270,8 @@ nonisolated(unsafe) private let listBuiltins: [Builtin] = [
     let function = try call.callable(0, "`f`")
     return try mapTree(function, Array(call.values.dropFirst().map { $0 ?? .none }), call)
   },
-]
+  ]
+}
 
 /// The tree of the function's results; trees must have one form.
 private func mapTree(_ function: Callable, _ trees: [Value], _ call: BuiltinCall) throws(Failure) -> Value {
@@ -396,7 +400,8 @@ private func concat(_ call: BuiltinCall) throws(Failure) -> Value {
     at: call.callee, call.site)
 }
 
-nonisolated(unsafe) private let tensorBuiltins: [Builtin] = [
+private var tensorBuiltins: [Builtin] {
+  [
   Builtin("tensor", "value, dtype = f32", "A tensor from a number or a nested list.\n\n>>> tensor([1, 2])\nf32[2]\n[1., 2.]") {
     call throws(Failure) in
     let value = try call.tensor(0)
@@ -431,7 +436,8 @@ nonisolated(unsafe) private let tensorBuiltins: [Builtin] = [
     call.interpreter.tick = 0
     return .none
   },
-]
+  ]
+}
 
 private func filledLike(_ call: BuiltinCall, _ number: Double) throws(Failure) -> Value {
   let x = try call.tensor(0)
@@ -450,7 +456,8 @@ private func filled(_ call: BuiltinCall, _ number: Double) throws(Failure) -> Va
     at: call.site, call.site)
 }
 
-nonisolated(unsafe) private let gradientBuiltins: [Builtin] = [
+private var gradientBuiltins: [Builtin] {
+  [
   Builtin(
     "grad", "f",
     """
@@ -528,7 +535,8 @@ nonisolated(unsafe) private let gradientBuiltins: [Builtin] = [
     2
     """
   ) { call throws(Failure) in try whenTraining(call) },
-]
+  ]
+}
 
 private func whenTraining(_ call: BuiltinCall) throws(Failure) -> Value {
   let interpreter = call.interpreter
@@ -660,7 +668,8 @@ private func printGraph(_ call: BuiltinCall) throws(Failure) -> Value {
   return .none
 }
 
-nonisolated(unsafe) private let modelBuiltins: [Builtin] = [
+private var modelBuiltins: [Builtin] {
+  [
   Builtin(
     "minimize", "loss, tree, opt, clip = none, clip_value = none",
     """
@@ -711,7 +720,8 @@ nonisolated(unsafe) private let modelBuiltins: [Builtin] = [
   Builtin(
     "parameters", "tree", "The params of a model as a record shaped like it."
   ) { call throws(Failure) in parameterTree(of: call[0]) ?? .record([:]) },
-]
+  ]
+}
 
 private func setFrozen(_ call: BuiltinCall, _ isFrozen: Bool) throws(Failure) -> Value {
   let found = parameters(of: call[0])

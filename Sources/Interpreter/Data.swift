@@ -6,7 +6,8 @@ import Ops
 import Support
 import Tensors
 
-nonisolated(unsafe) let dataBuiltins: [Builtin] = [
+var dataBuiltins: [Builtin] {
+  [
   Builtin(
     "load", "path, targets…",
     """
@@ -41,7 +42,8 @@ nonisolated(unsafe) let dataBuiltins: [Builtin] = [
   Builtin("progress", "values", "Goes through values as they are; a terminal shows how far it is.") {
     call throws(Failure) in call[0]
   },
-]
+  ]
+}
 
 // MARK: Loading
 

@@ -127,46 +127,61 @@ final class FunctionTemplate {
     self.parameters = parameters
     self.declaration = declaration
     self.compile = compile
-    isSimple = false
-    slotCount = 0
   }
 
   /// How errors name it.
   var displayName: String { name.isEmpty ? "fn" : name }
 
-  /// Whether a call is just arguments into slots, then the body. False until the body is compiled.
-  private(set) var isSimple: Bool
-  private(set) var slotCount: Int
-  // The body once more, where a call finds it without copying the whole description.
-  private var node: Unmanaged<Node>?
-  private var isExpression = false
+  private var code: Code?
+  /// There where a call is just arguments into slots, then the body; not before the body is compiled.
+  private(set) var simpleCode: Code?
 
   var body: Body {
     if let compiled { return compiled }
     let body = compile!()
     compiled = body
     compile = nil
-    slotCount = body.slotCount
-    isExpression = body.isExpression
-    node = Unmanaged.passUnretained(body.node)
-    isSimple =
+    let code = Code(body, name: displayName, parameterCount: parameters.count)
+    self.code = code
+    let isSimple =
       body.captures.isEmpty && body.selfSlot == nil && body.boxedParameters.isEmpty
       && body.annotations == nil
       && declaration.gradient == nil
+    if isSimple { simpleCode = code }
     return body
   }
 
   /// Runs the body over a frame whose slots are filled.
-  @inline(__always)
   func run(_ frame: Frame, _ interpreter: Interpreter) throws(Failure) -> Value {
-    let node = node.unsafelyUnwrapped._withUnsafeGuaranteedRef { $0 }
-    if isExpression { return try node.eval(frame) }
-    if try node.exec(frame) == .returned {
-      let value = interpreter.returned
-      interpreter.returned = .none
-      return value
+    try code.unsafelyUnwrapped.run(frame, interpreter)
+  }
+
+  /// What a call needs, in fields that never change: reading those counts no references.
+  final class Code {
+    let node: Node
+    let isExpression: Bool
+    let slotCount: Int
+    let parameterCount: Int
+    let name: String
+
+    init(_ body: Body, name: String, parameterCount: Int) {
+      node = body.node
+      isExpression = body.isExpression
+      slotCount = body.slotCount
+      self.parameterCount = parameterCount
+      self.name = name
     }
-    return .none
+
+    @inline(__always)
+    func run(_ frame: Frame, _ interpreter: Interpreter) throws(Failure) -> Value {
+      if isExpression { return try node.eval(frame) }
+      if try node.exec(frame) == .returned {
+        let value = interpreter.returned
+        interpreter.returned = .none
+        return value
+      }
+      return .none
+    }
   }
 }
 

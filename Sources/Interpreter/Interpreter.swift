@@ -147,19 +147,27 @@ package final class Interpreter {
   // MARK: Frames
 
   /// Reserves slots for a call; all of them are `.unset`.
-  @inline(__always)
   func push(_ count: Int, at site: Site) throws(Failure) -> Frame {
+    guard let frame = push(count) else { throw stackFailure(at: site) }
+    return frame
+  }
+
+  /// The same where every nanosecond counts: nil where calls are nested too deep.
+  @inline(__always)
+  func push(_ count: Int) -> Frame? {
     let frame = top
     let end = frame + count
-    if end > initializedTop { try growStack(to: end, at: site) }
-    if depth >= Interpreter.depthLimit {
-      throw Failure(
-        "recursion-too-deep", "calls are nested more than \(Interpreter.depthLimit) deep", at: site,
-        help: "give the recursion a case that ends it, or use a loop")
-    }
+    if end > initializedTop, !growStack(to: end) { return nil }
+    if depth >= Interpreter.depthLimit { return nil }
     top = end
     depth += 1
     return frame
+  }
+
+  func stackFailure(at site: Site) -> Failure {
+    Failure(
+      "recursion-too-deep", "calls are nested more than \(Interpreter.depthLimit) deep", at: site,
+      help: "give the recursion a case that ends it, or use a loop")
   }
 
   @inline(__always)
@@ -169,13 +177,12 @@ package final class Interpreter {
     depth -= 1
   }
 
-  private func growStack(to end: UnsafeMutablePointer<Value>, at site: Site) throws(Failure) {
-    guard end <= stackEnd else {
-      throw Failure("recursion-too-deep", "calls are nested too deep", at: site)
-    }
+  private func growStack(to end: UnsafeMutablePointer<Value>) -> Bool {
+    guard end <= stackEnd else { return false }
     let target = min(end + 1024, stackEnd)
     initializedTop.initialize(repeating: .unset, count: target - initializedTop)
     initializedTop = target
+    return true
   }
 }
 

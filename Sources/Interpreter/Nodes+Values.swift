@@ -186,6 +186,10 @@ final class CallNode: Node {
   let labels: [String?]
   private let hasLabels: Bool
   private let isUserCode: Bool
+  // The first arguments once more: reading a constant field counts no references, reading an array does.
+  private let first: Node
+  private let second: Node
+  private let count: Int
   let interpreter: Interpreter
 
   init(
@@ -193,6 +197,9 @@ final class CallNode: Node {
   ) {
     self.callee = callee
     self.arguments = arguments
+    first = arguments.first ?? callee
+    second = arguments.count > 1 ? arguments[1] : callee
+    count = arguments.count
     self.labels = labels
     hasLabels = labels.contains { $0 != nil }
     isUserCode = !site.file.isLibrary
@@ -202,12 +209,11 @@ final class CallNode: Node {
 
   override func eval(_ frame: Frame) throws(Failure) -> Value {
     let target = try callee.eval(frame)
-    if case .callable(let callable) = target, callable.isFunction, !hasLabels {
-      let function = unsafeDowncast(callable, to: FunctionValue.self)
-      let template = function.template
-      if template.isSimple, template.parameters.count == arguments.count {
-        return try callDirectly(function, template, frame)
-      }
+    if !hasLabels, case .callable(let callable) = target, callable.isFunction,
+      let code = unsafeDowncast(callable, to: FunctionValue.self).template.simpleCode,
+      code.parameterCount == count
+    {
+      return try callDirectly(code, frame)
     }
     var items: [Arguments.Argument] = []
     items.reserveCapacity(arguments.count)
@@ -226,20 +232,22 @@ final class CallNode: Node {
   }
 
   /// The path of most calls: positional arguments straight into the callee's slots.
-  private func callDirectly(
-    _ function: FunctionValue, _ template: FunctionTemplate, _ frame: Frame
-  ) throws(Failure) -> Value {
-    let count = template.slotCount
-    let slots = try interpreter.push(count, at: site)
+  private func callDirectly(_ code: FunctionTemplate.Code, _ frame: Frame) throws(Failure) -> Value {
+    let slotCount = code.slotCount
+    guard let slots = interpreter.push(slotCount) else { throw interpreter.stackFailure(at: site) }
     do throws(Failure) {
-      for index in 0..<arguments.count { slots[index] = try arguments[index].eval(frame) }
+      if count > 0 { slots[0] = try first.eval(frame) }
+      if count > 1 { slots[1] = try second.eval(frame) }
+      if count > 2 {
+        for index in 2..<count { slots[index] = try arguments[index].eval(frame) }
+      }
       noteUserCall()
-      let result = try template.run(slots, interpreter)
-      interpreter.pop(slots, count)
+      let result = try code.run(slots, interpreter)
+      interpreter.pop(slots, slotCount)
       return result
     } catch {
-      interpreter.pop(slots, count)
-      error.add(call: template.displayName, at: site)
+      interpreter.pop(slots, slotCount)
+      error.add(call: code.name, at: site)
       throw error
     }
   }
