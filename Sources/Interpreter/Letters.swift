@@ -2,7 +2,8 @@ import Support
 import Tensors
 
 /// Text as numbers and back, for models that read letter by letter.
-nonisolated(unsafe) let letterBuiltins: [Builtin] = [
+var letterBuiltins: [Builtin] {
+  [
   Builtin("alphabet", "text", "The different letters of a text, sorted.\n\n>>> alphabet(\"banana\")\n[\"a\", \"b\", \"n\"]") {
     call throws(Failure) in
     .list(Set(try call.string(0, "the text")).sorted().map { .string(String($0)) })
@@ -44,7 +45,8 @@ nonisolated(unsafe) let letterBuiltins: [Builtin] = [
     }
     return .string(text)
   },
-]
+  ]
+}
 
 /// The second argument: a list of single letters.
 private func letters(of call: BuiltinCall) throws(Failure) -> [Character] {
