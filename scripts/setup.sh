@@ -36,7 +36,7 @@ install_packages() {
   rm -f "$log"
 }
 
-build_flags=(-c release --static-swift-stdlib)
+build_flags=(-c release)
 
 # Builds the program, silently unless that fails.
 build() {

@@ -136,7 +136,7 @@ extension Explanation {
     Explanation(
       "dtype-mismatch",
       "An op takes tensors of certain dtypes: indices and targets are whole numbers, masks are bool, layers take floats.",
-      wrong: "where([1.0, 0.0], [1, 2], [3, 4])", right: "where([true, false], [1, 2], [3, 4])"),
+      wrong: "any([1.0, 0.0])", right: "any([1.0, 0.0] != 0)"),
     Explanation(
       "duplicate-argument", "An argument is given by place and by name, or by name twice.",
       wrong: "fn f(a, b = 1) = a + b\nf(1, a: 2)", right: "fn f(a, b = 1) = a + b\nf(1, b: 2)"),
@@ -145,8 +145,7 @@ extension Explanation {
       wrong: "model M() {\n  a = 1\n  a = 2\n}", right: "model M() {\n  a = 1\n  b = 2\n}"),
     Explanation(
       "duplicate-name", "Two parameters have one name, or an optimizer's state has that of a parameter.",
-      wrong: "optimizer o(lr = 1.0) {\n  state lr = zeros_like(p)\n  fn update(p, g, t) = p\n}",
-      right: "optimizer o(lr = 1.0) {\n  state m = zeros_like(p)\n  fn update(p, g, t) = p\n}"),
+      wrong: "fn f(a, a) = a", right: "fn f(a, b) = a + b"),
     Explanation(
       "escaped-value",
       """
