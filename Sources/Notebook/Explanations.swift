@@ -138,6 +138,13 @@ extension Explanation {
       "An op takes tensors of certain dtypes: indices and targets are whole numbers, masks are bool, layers take floats.",
       wrong: "any([1.0, 0.0])", right: "any([1.0, 0.0] != 0)"),
     Explanation(
+      "circular-model",
+      "A field of a model was given the model itself, or one that holds it. A model's parts form a tree, so that each param has one path."
+    ),
+    Explanation(
+      "too-many-names",
+      "A session holds a bounded number of global names. Put what belongs together into records or lists."),
+    Explanation(
       "duplicate-argument", "An argument is given by place and by name, or by name twice.",
       wrong: "fn f(a, b = 1) = a + b\nf(1, a: 2)", right: "fn f(a, b = 1) = a + b\nf(1, b: 2)"),
     Explanation(

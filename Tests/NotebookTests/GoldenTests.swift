@@ -55,11 +55,11 @@ import Testing
   }
 
   @Test func blessingChangesOnlyWhatChanged() throws {
-    let text = "# Prose stays.   \n1 + 1\n#> 3\n\n0.97222\n#>   0.97222\n#~ 1 ms\n5\n\"end\"   # kept"
+    let text = "# Prose stays.   \n1 + 1\n#> 3\n\n0.97222\n#>   0.97222\nprint(\"2 ms\")\n#~ 1 ms\n5\n\"end\"   # kept"
     let (report, blessed) = try test(text, .changed)
     #expect(report.failed == 0)
     #expect(
-      blessed == "# Prose stays.   \n1 + 1\n#> 2\n\n0.97222\n#> 0.97222\n#~ 1 ms\n5\n\"end\"   # kept")
+      blessed == "# Prose stays.   \n1 + 1\n#> 2\n\n0.97222\n#> 0.97222\nprint(\"2 ms\")\n#~ 1 ms\n5\n\"end\"   # kept")
     let again = try test(blessed, .changed)
     #expect(again.1 == blessed && again.0.blessedLineCount == 0)
   }

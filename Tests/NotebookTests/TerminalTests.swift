@@ -63,8 +63,9 @@ import Testing
 
   @Test func keywordArgumentsAreCompleted() {
     let setup = "fn f(value, amount = 2) = value"
-    #expect(completion("f(am", after: setup).candidates == ["amount:"])
-    #expect(completion("f([1, 2], am", after: setup).candidates == ["amount:"])
+    #expect(completion("f(amo", after: setup).candidates == ["amount:"])
+    #expect(completion("f([1, 2], amo", after: setup).candidates == ["amount:"])
+    #expect(completion("f(am", after: setup).candidates == ["amount:", "amsgrad"])
     #expect(!completion("f(1)\nam", after: setup).candidates.contains("amount:"))
   }
 

@@ -124,7 +124,7 @@ package struct Reshape: ViewOp {
       message: "no size for -1 in [4, -1] makes 6 elements of it"),
     .init(
       "two open sizes", [TensorType(.f32, [2, 3])], [("shape", .ints([-1, -1]))],
-      message: "no size for -1 in [-1, -1]"),
+      message: "-1 stands more than once in [-1, -1]"),
     .init(
       "any size would do", [TensorType(.f32, [0, 3])], [("shape", .ints([0, -1]))],
       message: "no size for -1 in [0, -1]"),
