@@ -46,7 +46,10 @@ package struct FileError: Error, Hashable, Sendable {
 }
 
 extension FileError: CustomStringConvertible {
-  package var description: String {
+  package var description: String { description(of: file) }
+
+  /// The same about a file of another name: the one that a program uses.
+  package func description(of file: String) -> String {
     switch place {
     case nil: "\(file): \(message)"
     case .line(let line, let column): "\(file):\(line):\(column): \(message)"

@@ -65,7 +65,9 @@ final class Annotations {
       if let name = annotation.dtype {
         dtype = DType(name: name.text)
         if dtype == nil {
-          _ = compiler.fail("unknown-dtype", "there is no dtype `\(name.text)`", at: name.site)
+          _ = compiler.fail(
+            "unknown-dtype", "there is no dtype `\(name.text)`", at: name.site,
+            help: "a shape stands in brackets, as in `[\(name.text)]` or `f32[\(name.text)]`")
         }
       }
       let rest = annotation.dimensions.firstIndex { if case .rest = $0 { true } else { false } }
@@ -171,14 +173,14 @@ final class Annotations {
       if size != expected {
         throw mismatch(
           annotation,
-          "has size \(size) on axis \(axis), expected \(expected), the value of \(node.site.text)", description,
+          "has size \(size) on axis \(axis), expected \(node.site.text) = \(expected)", description,
           bindings, site)
       }
     case .bound(let slot, let name, let isBoxed):
       if let earlier = bindings.sizes.first(where: { $0.name == name }) {
         if earlier.size != size {
           throw mismatch(
-            annotation, "has size \(size) on axis \(axis), but \(name) is \(earlier.size)", description,
+            annotation, "has size \(size) on axis \(axis), but \(name) = \(earlier.size)", description,
             bindings, site)
         }
       } else {

@@ -71,11 +71,11 @@ private var textBuiltins: [Builtin] {
         return .none
       }
       guard let real = tensor.tensor else { throw Trace.escaped(at: call.site) }
-      if real.doubles().contains(0) { throw Failure("assertion-failed", message, at: call.site) }
+      if real.doubles().contains(0) { throw assertionFailure(message, at: call.site) }
       return .none
     }
     if try !truth(of: call[0], at: call.sites[0]) {
-      throw Failure("assertion-failed", message, at: call.site)
+      throw assertionFailure(message, at: call.site)
     }
     return .none
   },
@@ -147,6 +147,11 @@ private var textBuiltins: [Builtin] {
       kind: .exit(code), diagnostic: Diagnostic(.note, "exit", "exit(\(code))", at: call.site))
   },
   ]
+}
+
+/// What a failed `assert` throws. One in the standard library speaks of the arguments it was given.
+func assertionFailure(_ message: String, at site: Site) -> Failure {
+  Failure(site.file.isLibrary ? "bad-argument" : "assertion-failed", message, at: site)
 }
 
 private var listBuiltins: [Builtin] {
@@ -444,7 +449,7 @@ private func filledLike(_ call: BuiltinCall, _ number: Double) throws(Failure) -
   return try call.interpreter.apply(
     OpTable.byName["full"]!, [],
     Attributes([("shape", .ints(x.shape.sizes)), ("value", .number(number)), ("dtype", .dtype(x.dtype))]), [],
-    at: call.site, call.site)
+    at: call.callee, call.site, as: call.name)
 }
 
 private func filled(_ call: BuiltinCall, _ number: Double) throws(Failure) -> Value {
@@ -453,7 +458,7 @@ private func filled(_ call: BuiltinCall, _ number: Double) throws(Failure) -> Va
   return try call.interpreter.apply(
     OpTable.byName["full"]!, [],
     Attributes([("shape", .ints(shape.sizes)), ("value", .number(number)), ("dtype", .dtype(dtype))]), [],
-    at: call.site, call.site)
+    at: call.callee, call.site, as: call.name)
 }
 
 private var gradientBuiltins: [Builtin] {
@@ -578,6 +583,7 @@ private func checkGradient(_ call: BuiltinCall) throws(Failure) -> Value {
   else {
     throw Failure("bad-argument", "`check_grad` needs a tensor to differentiate by", at: call.sites[1])
   }
+  func short(_ number: Double) -> String { format(number, spec: ".6g") ?? format(number: number) }
   func at(_ values: [Double]) throws(Failure) -> Double {
     let shifted = Value.tensor(
       TensorValue(Tensor(values, dtype: .f64, shape: point.shape), made: call.site))
@@ -605,8 +611,8 @@ private func checkGradient(_ call: BuiltinCall) throws(Failure) -> Value {
   if !(worst <= tolerance) {
     throw Failure(
       "gradient-mismatch",
-      "the gradient of element \(worstIndex) is \(format(number: slopes[worstIndex])), differences say \(format(number: numeric[worstIndex]))",
-      at: call.site, notes: ["relative error \(format(number: worst)), tolerance \(format(number: tolerance))"])
+      "the gradient of element \(worstIndex) is \(short(slopes[worstIndex])), differences say \(short(numeric[worstIndex]))",
+      at: call.site, notes: ["relative error \(short(worst)), tolerance \(short(tolerance))"])
   }
   return .double(worst)
 }

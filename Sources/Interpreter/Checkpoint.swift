@@ -125,10 +125,10 @@ func saveCheckpoint(_ call: BuiltinCall) throws(Failure) -> Value {
       }
     }
   }
+  let path = interpreter.path(name, at: call.sites[0])
   do {
-    try Safetensors.write(
-      .init(tensors, metadata: metadata), to: interpreter.path(name, at: call.sites[0]))
-  } catch { throw Failure.from(error, file: name, at: call.sites[0]) }
+    try Safetensors.write(.init(tensors, metadata: metadata), to: path)
+  } catch { throw Failure.from(error, file: name, path: path, at: call.sites[0]) }
   return .none
 }
 
@@ -139,27 +139,32 @@ func loadCheckpoint(_ call: BuiltinCall, _ name: String) throws(Failure) -> Valu
     throw Failure("assignment-in-step", "`load` cannot be called inside a step", at: call.site)
   }
   let site = call.sites[0]
+  let path = interpreter.path(name, at: site)
   let loaded: Loaded
   do {
-    loaded = try DataFile.load(path: interpreter.path(name, at: site))
-  } catch { throw Failure.from(error, file: name, at: site) }
+    loaded = try DataFile.load(path: path)
+  } catch { throw Failure.from(error, file: name, path: path, at: site) }
   guard case .tensors(let list, let metadata) = loaded else {
     throw Failure("file-unsupported", "\(name): it holds no named tensors", at: site)
   }
   let byName = Dictionary(list.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
   let things = try things(call)
   let paths = parameterPaths(things)
+  let names = byName.keys.sorted()
+  let contents =
+    "it holds \(names.prefix(8).joined(separator: ", "))" + (names.count > 8 ? " and \(names.count - 8) more" : "")
   var changes: [() -> Void] = []
   for entry in paths {
     guard let tensor = byName[entry.path] else {
       throw Failure(
-        "checkpoint-mismatch", "\(name): there is no tensor `\(entry.path)`", at: site,
-        help: didYouMean(entry.path, among: byName.keys.sorted()).map { "it has `\($0)`" })
+        "checkpoint-mismatch", "\(name): there is no tensor `\(entry.path)`", at: site, notes: [contents],
+        help: didYouMean(entry.path, among: byName.keys.sorted()).map { "did the model have `\($0)` when it was saved?" })
     }
     guard tensor.type == entry.parameter.tensor.type else {
       throw Failure(
         "checkpoint-mismatch",
-        "\(name): `\(entry.path)` is \(tensor.type), the model has \(entry.parameter.tensor.type)", at: site)
+        "\(name): `\(entry.path)` is \(tensor.type), the model's is \(entry.parameter.tensor.type)", at: site,
+        labels: [.init(site: entry.parameter.made, text: "\(entry.path) : \(entry.parameter.tensor.type)")])
     }
     changes.append { entry.parameter.tensor = tensor.copiedForState() }
   }

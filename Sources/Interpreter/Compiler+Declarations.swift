@@ -150,7 +150,7 @@ extension Compiler {
   func use(_ path: String, _ pathSite: Site, _ site: Site) -> Node {
     let resolved = resolvePath(path, from: site.file.name)
     do {
-      let used = try interpreter.load(module: resolved, at: pathSite)
+      let used = try interpreter.load(module: resolved, written: path, at: pathSite)
       for name in used.module.names {
         if let slot = used.module.ownSlot(of: name) {
           module.declare(name, slot: slot)

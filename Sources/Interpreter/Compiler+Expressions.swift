@@ -14,12 +14,16 @@ extension Compiler {
     case .name(let name): return self.name(name, scope, site)
     case .list(let items): return ListNode(items.map { self.expression($0, scope) }, site)
     case .record(let fields):
+      var seen = Set<String>()
+      for name in fields.compactMap(\.name) where !seen.insert(name.text).inserted {
+        return fail("duplicate-name", "`\(name.text)` stands twice in this record", at: name.site)
+      }
       return RecordNode(
         fields.map { $0.name?.text }, fields.map { self.expression($0.value, scope) }, site)
     case .comprehension(let element, let clauses):
       return comprehension(element, clauses, scope, site)
     case .unary(.negate, let operand):
-      if case .integer(let value) = operand.kind { return ConstantNode(.int(-value), site) }
+      if case .integer(let value) = operand.kind, value != .min { return ConstantNode(.int(-value), site) }
       if case .number(let value) = operand.kind { return ConstantNode(.double(-value), site) }
       return NegateNode(self.expression(operand, scope), interpreter, site)
     case .unary(.plus, let operand): return self.expression(operand, scope)

@@ -73,14 +73,20 @@ private func load(_ call: BuiltinCall) throws(Failure) -> Value {
       return .record(["columns": .list(columns.map { .string($0) }), "data": tensor])
     case .text(let text): return .string(text)
     }
-  } catch { throw Failure.from(error, file: name, at: site) }
+  } catch { throw Failure.from(error, file: name, path: call.interpreter.path(name, at: site), at: site) }
 }
 
 extension Failure {
   /// An error about a file.
-  static func from(_ error: any Error, file: String, at site: Site) -> Failure {
+  ///
+  /// - Parameters:
+  ///   - name: the file as the program writes it.
+  ///   - path: where that leads.
+  static func from(_ error: any Error, file name: String, path: String, at site: Site) -> Failure {
     guard let error = error as? FileError else { return Failure.from(error, at: site) }
-    return Failure(error.code, error.description, at: site)
+    // A member of an archive follows its path.
+    let file = error.file.hasPrefix(path) ? name + error.file.dropFirst(path.count) : error.file
+    return Failure(error.code, error.description(of: file), at: site)
   }
 }
 

@@ -54,6 +54,13 @@ extension Interpreter {
       text =
         real.dtype.isInteger
         ? format(real.integerScalar, spec: spec) : format(real.scalar, spec: spec)
+    // Each number of a list or tuple by itself.
+    case .list(let list):
+      let parts = try list.items.map { item throws(Failure) in try self.text(of: item, format: spec, at: site) }
+      return "[" + parts.joined(separator: ", ") + "]"
+    case .record(let record) where record.isTuple:
+      let parts = try record.items.map { item throws(Failure) in try self.text(of: item, format: spec, at: site) }
+      return "(" + parts.joined(separator: ", ") + (parts.count == 1 ? ",)" : ")")
     default: text = format(display(value), spec: spec)
     }
     guard let text else {
@@ -144,6 +151,7 @@ extension Interpreter {
       return nested(
         zip(record.names, record.items).enumerated().map { ($1.0 ?? String($0), $1.1) }, indent: indent)
     case .callable(let callable):
+      if callable.name.isEmpty { return callable.signature }
       return callable.kind == "function" ? "fn " + callable.signature : callable.kind + " " + callable.signature
     case .model(let model): return summary(of: model)
     case .optimizer(let optimizer):

@@ -49,7 +49,8 @@ final class GradientFunction: Callable {
       }
       guard tensor.dtype.isFloating else {
         throw Failure(
-          "bad-loss", "`grad` needs a float result, got \(tensor.type)", at: arguments.site)
+          "bad-loss", "`grad` needs a function with a float as its result, got \(tensor.type)", at: arguments.site,
+          notes: ["whole numbers and truth values have no derivative"])
       }
       do {
         let value = tensor.value!

@@ -69,7 +69,7 @@ package final class Interpreter {
   /// Inputs that the program asked for.
   package var usedInputs: Set<String> = []
   /// Files being run by `use`, to find circles, and those done.
-  var useStack: [String] = []
+  var useStack: [(path: String, written: String)] = []
   var usedFiles: [String: UsedFile] = [:]
   /// Mistakes in the embedded library; a test asserts that there are none.
   package internal(set) var standardLibraryMistakes: [Diagnostic] = []
@@ -166,7 +166,7 @@ package final class Interpreter {
 
   func stackFailure(at site: Site) -> Failure {
     Failure(
-      "recursion-too-deep", "calls are nested more than \(Interpreter.depthLimit) deep", at: site,
+      "recursion-too-deep", "calls are nested more than \(grouped(Interpreter.depthLimit)) deep", at: site,
       help: "give the recursion a case that ends it, or use a loop")
   }
 

@@ -52,7 +52,7 @@ extension Interpreter {
     case .object(let object):
       if let value = object.member(name.text) { return value }
       throw unknownMember(name, owner, object.memberNames)
-    case .list(let list) where name.text == "shape" || name.text == "T":
+    case .list(let list) where tensorMembers.contains(name.text):
       guard isTensorLike(owner) else { break }
       return try member(name, of: .tensor(try tensorValue(.list(list), at: site)), at: site)
     case .range(let range):
@@ -65,6 +65,13 @@ extension Interpreter {
       switch name.text {
       case "shape": return .list([])
       case "rank": return .int(0)
+      case "size": return .int(1)
+      case "dtype":
+        switch owner {
+        case .int: return .dtype(.i64)
+        case .bool: return .dtype(.bool)
+        default: return .dtype(.f64)
+        }
       default: break
       }
     default: break

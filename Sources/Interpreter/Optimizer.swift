@@ -221,10 +221,13 @@ extension Interpreter {
         at: lossSite)
     }
     guard lossTensor.type.elementCount == 1, lossTensor.dtype.isFloating else {
+      let isFloat = lossTensor.dtype.isFloating
       throw Failure(
-        "bad-loss", "the loss must be a single number, got \(lossTensor.type)", at: lossSite,
+        "bad-loss",
+        "the loss must be a single \(isFloat ? "number" : "float"), got \(lossTensor.type)", at: lossSite,
         labels: [.init(site: lossSite, text: describe(lossTensor, at: lossSite))],
-        help: lossTensor.dtype.isFloating ? "use `mean(…)` or `sum(…)`" : nil)
+        notes: isFloat ? [] : ["whole numbers and truth values have no derivative"],
+        help: isFloat ? "use `mean(…)` or `sum(…)`" : nil)
     }
     let found = parameters(of: tree).filter { !$0.parameter.isBuffer }
     guard !found.isEmpty else {
@@ -256,6 +259,7 @@ extension Interpreter {
       trace.minimizations += 1
 
       var gradients: [(entry: ParameterPath, gradient: GraphValue)] = []
+      var unreached: [String] = []
       var position = 0
       for entry in paths {
         let count = trace.histories[ObjectIdentifier(entry.parameter)]!.count
@@ -264,23 +268,26 @@ extension Interpreter {
         if let gradient = own.last {
           gradients.append((entry, try g.cast(gradient, to: gradient.dtype == .f64 ? .f64 : .f32)))
         } else {
-          output.report(
-            Diagnostic(
-              .warning, "unreached-parameter",
-              "the loss does not depend on `\(entry.path.isEmpty ? "this parameter" : entry.path)`; it stays as it is",
-              at: lossSite))
+          unreached.append(entry.path.isEmpty ? "this parameter" : entry.path)
         }
       }
       guard !gradients.isEmpty else {
         throw Failure(
-          "unreached-parameter", "the loss depends on no parameter of \(tree.described)", at: lossSite)
+          "unreached-parameter", "the loss depends on no parameter of `\(treeSite.text)`", at: lossSite,
+          labels: [.init(site: treeSite, text: "to be trained")])
+      }
+      for path in unreached {
+        output.report(
+          Diagnostic(
+            .warning, "unreached-parameter", "the loss does not depend on `\(path)`; it stays as it is",
+            at: lossSite))
       }
 
       // Clipping: by value first, then by the norm of all gradients together.
       if let clipValue {
         for index in gradients.indices {
           let gradient = gradients[index].gradient
-          let bound = try numberValue(clipValue, gradient.dtype, trace, at: site)
+          let bound = try numberValue(clipValue, "`clip_value`", gradient.dtype, trace, at: site)
           let high = try g.broadcast(bound, to: gradient.shape)
           gradients[index].gradient = try g.maximum(try g.minimum(gradient, high), try g.negate(high))
         }
@@ -296,7 +303,7 @@ extension Interpreter {
       let norm = try g.sqrt(total!)
       if let clip {
         // torch.nn.utils.clip_grad_norm_: the factor never exceeds 1, 1e-6 keeps a zero norm finite.
-        let bound = try numberValue(clip, wide, trace, at: site)
+        let bound = try numberValue(clip, "`clip`", wide, trace, at: site)
         let factor = try g.minimum(
           try g.divide(bound, try g.add(norm, g.constant(1e-6, wide))), g.constant(1, wide))
         for index in gradients.indices {
@@ -306,7 +313,13 @@ extension Interpreter {
       }
 
       trace.phase = .update
-      try update(gradients.map { ($0.entry, $0.gradient) }, optimizer, trace, at: site)
+      do {
+        try update(gradients.map { ($0.entry, $0.gradient) }, optimizer, trace, at: site)
+      } catch {
+        let failure = Failure.from(error, at: site)
+        failure.add(call: optimizer.definition.name, at: site)
+        throw failure
+      }
       trace.setOrigin(site)
       return .record([
         "applied": .bool(true), "reason": .none,
@@ -319,7 +332,7 @@ extension Interpreter {
 
   /// A host number, traced or not, as a graph value of `dtype`.
   private func numberValue(
-    _ value: Value, _ dtype: DType, _ trace: Trace, at site: Site
+    _ value: Value, _ what: String, _ dtype: DType, _ trace: Trace, at site: Site
   ) throws -> GraphValue {
     switch value {
     case .int(let number): return trace.builder.constant(Double(number), dtype)
@@ -328,7 +341,7 @@ extension Interpreter {
       return try trace.builder.cast(
         trace.builder.reshape(trace.value(of: tensor, at: site), to: .scalar), to: dtype)
     default:
-      throw Failure("bad-argument", "a number is needed here, got \(value.described)", at: site)
+      throw Failure("bad-argument", "\(what) must be a number, got \(value.described)", at: site)
     }
   }
 

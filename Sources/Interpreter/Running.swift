@@ -86,19 +86,23 @@ extension Interpreter {
   // MARK: Modules
 
   /// Reads a file for `use`, compiles it in names of its own.
-  func load(module path: String, at site: Site) throws(Failure) -> UsedFile {
+  ///
+  /// - Parameter written: the path as the program writes it, for errors.
+  func load(module path: String, written: String, at site: Site) throws(Failure) -> UsedFile {
     if let known = usedFiles[path] { return known }
-    if useStack.contains(path) {
+    if useStack.contains(where: { $0.path == path }) {
+      let circle = useStack.drop { $0.path != path }.map(\.written) + [written]
       throw Failure(
-        "circular-use", "`\(path)` uses itself: \((useStack + [path]).joined(separator: " → "))", at: site)
+        "circular-use", "`\(written)` uses itself: \(circle.joined(separator: " → "))", at: site)
     }
     let bytes: [UInt8]
     do {
       bytes = try readFile(path)
     } catch {
-      throw Failure("missing-file", "cannot read `\(path)`: \(error)", at: site)
+      let reason = (error as? FileError)?.message ?? "\(error)"
+      throw Failure("missing-file", "cannot read `\(written)`: \(reason)", at: site)
     }
-    useStack.append(path)
+    useStack.append((path, written))
     defer { useStack.removeLast() }
     let file = SourceFile(name: path, bytes: bytes)
     let (program, diagnostics) = parse(file)

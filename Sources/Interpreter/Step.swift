@@ -309,7 +309,9 @@ final class TracedStep {
       throw Failure.interrupted(at: site)
     } catch let fault as AssertionFault {
       let assertion = assertions[fault.effect]
-      throw Failure("assertion-failed", assertion.message, at: assertion.site)
+      let failure = assertionFailure(assertion.message, at: assertion.site)
+      failure.add(call: name, at: site)
+      throw failure
     } catch let fault as PlacedFault {
       let failure = Failure.from(fault.error, at: fault.origin.site ?? site)
       failure.add(call: name, at: site)

@@ -249,17 +249,19 @@ extension Interpreter {
   }
 
   /// Applies an op to values: promotes dtypes, broadcasts shapes, then computes or records.
+  ///
+  /// - Parameter name: how errors call it, if not by the op's own name.
   func apply(
     _ op: any TensorOp.Type, _ values: [Value], _ attributes: Attributes, _ sites: [Site],
-    at site: Site, _ whole: Site
+    at site: Site, _ whole: Site, as name: String? = nil
   ) throws(Failure) -> Value {
-    let results = try applyAll(op, values, attributes, sites, at: site, whole)
+    let results = try applyAll(op, values, attributes, sites, at: site, whole, as: name)
     return results.count == 1 ? results[0] : .tuple(results)
   }
 
   func applyAll(
     _ op: any TensorOp.Type, _ values: [Value], _ attributes: Attributes, _ sites: [Site],
-    at site: Site, _ whole: Site
+    at site: Site, _ whole: Site, as name: String? = nil
   ) throws(Failure) -> [Value] {
     let traits = op.traits
     var operands: [Operand] = []
@@ -308,7 +310,7 @@ extension Interpreter {
       }
       return try compute(op, operands, dtypes, shape, attributes, isHostResult: isHostResult, whole)
     } catch {
-      throw explain(error, tensorValues(operands), sites, op: op.name, at: site)
+      throw explain(error, tensorValues(operands), sites, op: name ?? op.name, at: site)
     }
   }
 
@@ -591,7 +593,7 @@ extension Interpreter {
     guard !(error is Failure), !(error is InternalError) else { return Failure.from(error, at: site) }
     let failure = Failure.from(
       error, at: site, op: op,
-      operands: sites.indices.map { operandName(sites[$0]).map { "`\($0)`" } ?? "operand \($0 + 1)" })
+      operands: sites.indices.map { sites[$0].shortText.map { "`\($0)`" } ?? "operand \($0 + 1)" })
     guard failure.diagnostic.labels.isEmpty else { return failure }
     if failure.diagnostic.help == nil, let fitting = (error as? OpRejection)?.fitting,
       let operand = operands[fitting.operand], !operand.isNumber
@@ -615,15 +617,9 @@ extension Interpreter {
     return failure
   }
 
-  /// The source text of an operand, where it is short enough to serve as its name.
-  private func operandName(_ site: Site) -> String? {
-    let text = site.text
-    return text.utf8.count <= 24 && !text.utf8.contains(UInt8(ascii: "\n")) ? text : nil
-  }
-
   /// `make `w2` with `normal([128, 10])``, or the shape alone where it was not made by a call that names it.
   private func help(_ shape: Shape, for operand: TensorValue, at site: Site) -> String? {
-    let name = operandName(site)
+    let name = site.shortText
     if let maker = operand.made?.text, maker.utf8.count <= 60, operand.made?.file.isLibrary == false {
       let compact = "[" + operand.shape.sizes.map(String.init).joined(separator: ",") + "]"
       for written in [operand.shape.description, compact] {
@@ -670,7 +666,7 @@ extension Interpreter {
         let (shape, whole) = (operands[vector].shape, operands[other].shape)
         guard shape.rank == 1, whole.rank > 1 else { continue }
         let column = Shape(shape.sizes + [Int](repeating: 1, count: whole.rank - 1))
-        guard let name = operandName(sites[vector]), column.broadcast(with: whole) == whole else { continue }
+        guard let name = sites[vector].shortText, column.broadcast(with: whole) == whole else { continue }
         let axes = [String](repeating: "none", count: whole.rank - 1).joined(separator: ", ")
         failure.diagnostic.help = "for one value per row write `\(name)[:, \(axes)]`, of shape \(column)"
       }

@@ -402,7 +402,7 @@ final class Trace {
     if let real = tensor.tensor { return interpreter.hostNumber(real) }
     guard let value = tensor.value, let number = evaluate(value) else {
       throw Failure(
-        "traced-value", "the value is not known while the step is traced", at: site,
+        "traced-value", "\(site.shortText.map { "`\($0)`" } ?? "this value") is not known while the step is traced", at: site,
         notes: ["a step is compiled once for all values of its tensors"],
         help: "use `where(condition, a, b)`, or compute it before the step and pass it in")
     }

@@ -213,7 +213,7 @@ extension Value {
     case .range(let range): "the range \(range.start)..<\(range.end)"
     case .callable(let callable):
       callable.name.isEmpty ? "a \(callable.kind)" : "the \(callable.kind) `\(callable.name)`"
-    case .model(let model): "a model \(model.definition.name)"
+    case .model(let model): "the model `\(model.definition.name)`"
     case .optimizer: "an optimizer"
     case .object(let object): "a \(object.kind)"
     case .cell, .unset: "a variable"

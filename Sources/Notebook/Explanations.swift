@@ -128,6 +128,11 @@ extension Explanation {
       read too, the one that was saved. Make the model with the sizes it had when it was saved.
       """),
     Explanation(
+      "circular-model",
+      "The parts of a model form a tree, so that each param has one path; a model cannot be a part of itself.",
+      wrong: "model Box() { part = none }\nbox = Box()\nbox.part = box",
+      right: "model Box() { part = none }\nbox = Box()\nbox.part = Box()"),
+    Explanation(
       "circular-use",
       "A file takes in another that takes in the first. Move what both need to a third file, and `use` it in both."),
     Explanation(
@@ -253,6 +258,7 @@ extension Explanation {
       wrong: "x = = 5", right: "x = 5"),
     Explanation("too-many-arguments", "The call gives more arguments than the function takes.",
       wrong: "fn f(a) = a\nf(1, 2)", right: "fn f(a) = a\nf(1)"),
+    Explanation("too-many-names", "A session holds some four million names; this one has used them up."),
     Explanation(
       "torn-model",
       """

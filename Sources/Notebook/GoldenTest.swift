@@ -78,6 +78,14 @@ package struct GoldenTest {
     }
     let recorder = Recorder()
     let session = Session(output: recorder)
+    let scratch = ScratchFolder()
+    defer { scratch.remove() }
+    // Data stands beside the script; what a script writes leaves no trace.
+    let folder = String(path.dropLast(lastPathComponent(path).count))
+    session.interpreter.resolveDataPath = { name, _ in
+      if name.hasPrefix("/") { return name }
+      return access(folder + name, F_OK) == 0 ? folder + name : access(name, F_OK) == 0 ? name : scratch.path + name
+    }
     let mistakes = session.setInputs(script.header.inputs, for: script)
     let prepared = session.prepare(script)
     let unexpected = mistakes + prepared.unexpectedMistakes
@@ -175,5 +183,31 @@ package func scriptPaths(at path: String) -> [String]? {
     guard stat(base + name, &status) == 0 else { return [] }
     if status.st_mode & S_IFMT == S_IFDIR { return scriptPaths(at: base + name) ?? [] }
     return name.hasSuffix(".nn") ? [base + name] : []
+  }
+}
+
+/// A folder for what a script writes, made at first need.
+private final class ScratchFolder {
+  private(set) lazy var path: String = {
+    let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    var template = Array("\(parent)/gradus-test-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else { return "" }
+    isMade = true
+    return String(cString: template) + "/"
+  }()
+  private var isMade = false
+
+  func remove() {
+    if !isMade { return }
+    if let listing = opendir(path) {
+      while let entry = readdir(listing) {
+        let name = withUnsafePointer(to: &entry.pointee.d_name) {
+          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        }
+        unlink(path + name)
+      }
+      closedir(listing)
+    }
+    rmdir(path)
   }
 }

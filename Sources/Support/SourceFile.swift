@@ -81,6 +81,13 @@ package struct Site: Hashable, Sendable {
 
   /// The source text at this site.
   package var text: String { file.text(in: start..<max(start, end)) }
+  /// The source text where it is short enough to stand in a sentence.
+  package var shortText: String? {
+    let length = end - start
+    guard length > 0, length <= 24 else { return nil }
+    let text = text
+    return text.utf8.contains(UInt8(ascii: "\n")) ? nil : text
+  }
   package var line: Int { file.line(at: start) }
   package var column: Int { file.column(at: start) }
 

@@ -101,13 +101,7 @@ extension Parser {
     case .star, .starStar: help = "arguments are written out; nothing unpacks a list"
     case .in: help = "a loop is `for x in xs { … }`"
     case .with: help = "`with` changes a value: `train with precision: bf16`"
-    default:
-      if index >= 2, tokens[index - 1].start == tokens[index - 2].end,
-        tokens[index - 1].kind == tokens[index - 2].kind,
-        let sign = tokens[index - 1].kind.spelling, sign == "+" || sign == "-"
-      {
-        help = "counting is `x \(sign)= 1`"
-      }
+    default: break
     }
     try fail(expected: "an expression", help: help)
   }

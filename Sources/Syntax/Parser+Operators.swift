@@ -171,6 +171,14 @@ extension Parser {
           "syntax", "there is no operator `!`", at: site(of: token), help: "negation is `not x`"))
     default: return try parsePostfix()
     }
+    if let sign = kind.spelling, index > 0, tokens[index - 1].kind == kind, tokens[index - 1].end == token.start,
+      following.startsLine || following.kind == .endOfFile
+    {
+      try fail(
+        Diagnostic(
+          "syntax", "there is no operator `\(sign)\(sign)`",
+          at: Site(file: file, start: tokens[index - 1].start, end: token.end), help: "counting is `x \(sign)= 1`"))
+    }
     index += 1
     if operation == .negate, isLeastInteger {
       index += 1

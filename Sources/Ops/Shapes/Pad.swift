@@ -56,7 +56,7 @@ package struct Pad: TensorOp {
     try Pad.requireDTypes(of: [x])
     guard before.count == x.rank, after.count == x.rank, between.count == x.rank else {
       throw OpRejection(
-        "sizes before and after each of \(x.rank) axes are wanted, got \(before) and \(after)",
+        "a size before and one after each axis of \(x) are wanted, got \(before) and \(after)",
         code: "bad-argument")
     }
     if let size = (before + after + between).first(where: { $0 < 0 }) {
