@@ -147,9 +147,6 @@ extension Explanation {
       "A field of a model was given the model itself, or one that holds it. A model's parts form a tree, so that each param has one path."
     ),
     Explanation(
-      "too-many-names",
-      "A session holds a bounded number of global names. Put what belongs together into records or lists."),
-    Explanation(
       "duplicate-argument", "An argument is given by place and by name, or by name twice.",
       wrong: "fn f(a, b = 1) = a + b\nf(1, a: 2)", right: "fn f(a, b = 1) = a + b\nf(1, b: 2)"),
     Explanation(
@@ -259,6 +256,9 @@ extension Explanation {
     Explanation("too-many-arguments", "The call gives more arguments than the function takes.",
       wrong: "fn f(a) = a\nf(1, 2)", right: "fn f(a) = a\nf(1)"),
     Explanation("too-many-names", "A session holds some four million names; this one has used them up."),
+    Explanation(
+      "too-many-names",
+      "A session holds a bounded number of global names. Put what belongs together into records or lists."),
     Explanation(
       "torn-model",
       """
