@@ -133,6 +133,10 @@ extension Explanation {
       wrong: "model Box() { part = none }\nbox = Box()\nbox.part = box",
       right: "model Box() { part = none }\nbox = Box()\nbox.part = Box()"),
     Explanation(
+      "circular-model",
+      "A field of a model was given the model itself, or one that holds it. A model's parts form a tree, so that each param has one path."
+    ),
+    Explanation(
       "circular-use",
       "A file takes in another that takes in the first. Move what both need to a third file, and `use` it in both."),
     Explanation(
@@ -142,10 +146,6 @@ extension Explanation {
       "dtype-mismatch",
       "An op takes tensors of certain dtypes: indices and targets are whole numbers, masks are bool, layers take floats.",
       wrong: "any([1.0, 0.0])", right: "any([1.0, 0.0] != 0)"),
-    Explanation(
-      "circular-model",
-      "A field of a model was given the model itself, or one that holds it. A model's parts form a tree, so that each param has one path."
-    ),
     Explanation(
       "duplicate-argument", "An argument is given by place and by name, or by name twice.",
       wrong: "fn f(a, b = 1) = a + b\nf(1, a: 2)", right: "fn f(a, b = 1) = a + b\nf(1, b: 2)"),
