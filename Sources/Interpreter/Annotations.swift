@@ -4,6 +4,9 @@ import Tensors
 
 /// The shape annotations of a function, compiled: names are variables that the first use binds.
 final class Annotations {
+  /// What errors say of a declaration that was not met.
+  static let label = "declared here"
+
   /// Sizes bound in this call.
   struct Bindings {
     /// How errors call the function.
@@ -199,11 +202,13 @@ final class Annotations {
       notes.append(
         "in this call " + bindings.sizes.map { "\($0.name) = \($0.size)" }.joined(separator: ", "))
     }
+    var labels = [Diagnostic.Label(site: site, text: got)]
+    if annotation.site.file.isLibrary, !site.file.isLibrary {
+      notes.append("\(bindings.callee) takes \(annotation.subject) of shape \(annotation.site.text)")
+    } else {
+      labels.append(.init(site: annotation.site, text: Annotations.label))
+    }
     return Failure(
-      code, "\(bindings.callee): \(annotation.subject) \(text)", at: site,
-      labels: [
-        .init(site: site, text: got), .init(site: annotation.site, text: "declared here"),
-      ],
-      notes: notes)
+      code, "\(bindings.callee): \(annotation.subject) \(text)", at: site, labels: labels, notes: notes)
   }
 }

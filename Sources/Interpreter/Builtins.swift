@@ -410,6 +410,9 @@ private var tensorBuiltins: [Builtin] {
   Builtin("tensor", "value, dtype = f32", "A tensor from a number or a nested list.\n\n>>> tensor([1, 2])\nf32[2]\n[1., 2.]") {
     call throws(Failure) in
     let value = try call.tensor(0)
+    if call.isMissing(1), let real = value.tensor, !value.isTraced {
+      return .tensor(TensorValue(real, made: value.made))
+    }
     if call.isMissing(1) { return .tensor(value) }
     return try call.interpreter.cast(call[0], to: call.dtype(1, default: .f32), at: call.sites[0])
   },

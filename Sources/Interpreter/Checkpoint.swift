@@ -164,7 +164,9 @@ func loadCheckpoint(_ call: BuiltinCall, _ name: String) throws(Failure) -> Valu
       throw Failure(
         "checkpoint-mismatch",
         "\(name): `\(entry.path)` is \(tensor.type), the model's is \(entry.parameter.tensor.type)", at: site,
-        labels: [.init(site: entry.parameter.made, text: "\(entry.path) : \(entry.parameter.tensor.type)")])
+        labels: things.filter { parameters(of: $0.value).contains { $0.parameter === entry.parameter } }.map {
+          .init(site: $0.site, text: "its \(entry.path) : \(entry.parameter.tensor.type)")
+        })
     }
     changes.append { entry.parameter.tensor = tensor.copiedForState() }
   }

@@ -64,6 +64,14 @@ final class Compiler {
     }
   }
 
+  /// Declares names that have no statement to bind them.
+  func declare(_ names: [String]) {
+    for name in names
+    where module.slot(of: name) == nil && interpreter.globalNames.count < Interpreter.globalCapacity {
+      module.declare(name, slot: interpreter.makeGlobal(name))
+    }
+  }
+
   private var reassigned: [String: Int] = [:]
   /// Whether the session's table of names is full.
   private var isOutOfNames = false

@@ -80,20 +80,32 @@ package final class Failure: Error {
   }
 
   /// Moves an error inside the standard library to the user's call that led there.
+  ///
+  /// - Parameters:
+  ///   - name: what was called.
+  ///   - site: where the call names it.
+  ///   - arguments: labels of its arguments.
+  func leaveLibrary(call name: String, at site: Site, arguments: [Diagnostic.Label] = []) {
+    guard let inner = diagnostic.site, inner.file.isLibrary else { return }
+    if !diagnostic.message.hasPrefix(name) { diagnostic.message = "\(name): \(diagnostic.message)" }
+    // Operands of the library's own line; what was passed on as it is has its label at the call.
+    let operands = diagnostic.labels.filter { $0.site.file.isLibrary && $0.text != Annotations.label }.map(
+      \.text)
+    diagnostic.notes.append(
+      "found at \(inner.file.name):\(inner.line)"
+        + (operands.isEmpty ? "" : ", where " + operands.joined(separator: " and ")))
+    diagnostic.labels = diagnostic.labels.filter { !$0.site.file.isLibrary } + arguments
+    diagnostic.trace.removeAll { $0.site.file.isLibrary }
+    diagnostic.site = site
+  }
+
+  /// The same by the calls that were noted, for errors that come out of a plan.
   func leaveLibrary() {
-    guard let inner = diagnostic.site, inner.file.isLibrary,
+    guard diagnostic.site?.file.isLibrary == true,
       let index = diagnostic.trace.firstIndex(where: { !$0.site.file.isLibrary })
     else { return }
-    let call = diagnostic.trace[index]
-    diagnostic.trace.removeSubrange(...index)
-    if !diagnostic.message.hasPrefix(call.text) {
-      diagnostic.message = "\(call.text): \(diagnostic.message)"
-    }
-    let inside = diagnostic.labels.filter { $0.site.file.isLibrary }
-    diagnostic.labels.removeAll { $0.site.file.isLibrary }
-    diagnostic.site = call.site
-    diagnostic.notes =
-      inside.map(\.text) + diagnostic.notes + ["found at \(inner.file.name):\(inner.line)"]
+    let call = diagnostic.trace.remove(at: index)
+    leaveLibrary(call: call.text, at: call.site)
   }
 }
 

@@ -254,7 +254,11 @@ package final class FunctionValue: Callable {
       }
       return result
     } catch {
-      if isInside || error.diagnostic.site?.file !== arguments.site.file {
+      if template.declaration.site.file.isLibrary, !arguments.site.file.isLibrary {
+        error.leaveLibrary(
+          call: calledName, at: arguments.callee ?? arguments.site,
+          arguments: interpreter.labels(arguments.items.map { ($0.value, $0.site) }))
+      } else if isInside || error.diagnostic.site?.file !== arguments.site.file {
         error.add(call: calledName, at: arguments.site)
       }
       throw error

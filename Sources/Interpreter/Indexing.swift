@@ -255,6 +255,7 @@ extension Interpreter {
   /// An integer tensor as it is; a bool mask as the positions where it is true.
   private func indexTensor(_ tensor: TensorValue, size: Int, at site: Site) throws(Failure) -> TensorValue {
     if tensor.dtype.isInteger { return tensor }
+    if tensor.isWholeList { return try indices(tensor, at: site) }
     if tensor.dtype == .bool {
       guard let real = tensor.tensor else {
         throw Failure(

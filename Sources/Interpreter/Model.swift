@@ -85,7 +85,11 @@ package final class ModelDefinition: Callable {
         model.adopt(model.fields[index], as: field.name)
       }
     } catch {
-      error.add(call: name, at: arguments.site)
+      if site.file.isLibrary, !arguments.site.file.isLibrary {
+        error.leaveLibrary(call: name, at: arguments.callee ?? arguments.site)
+      } else {
+        error.add(call: name, at: arguments.site)
+      }
       throw error
     }
     return .model(model)

@@ -246,8 +246,13 @@ final class CallNode: Node {
       interpreter.pop(slots, slotCount)
       return result
     } catch {
+      if isUserCode, error.diagnostic.site?.file.isLibrary == true {
+        let given = arguments.indices.map { (slots[$0], arguments[$0].site) }
+        error.leaveLibrary(call: code.name, at: callee.site, arguments: interpreter.labels(given))
+      } else {
+        error.add(call: code.name, at: site)
+      }
       interpreter.pop(slots, slotCount)
-      error.add(call: code.name, at: site)
       throw error
     }
   }

@@ -10,11 +10,14 @@ extension Interpreter {
   /// Mistakes are in the statements' `diagnostics`; a statement that has some throws the first when it
   /// reaches it. A script is refused before its start if any statement has one that is not expected.
   package func compile(_ program: Program) -> [CompiledStatement] {
-    compile(program.statements, in: main)
+    compile(program.statements, in: main, alsoNaming: program.abandonedNames)
   }
 
-  func compile(_ statements: [Statement], in module: Module, isLazy: Bool = false) -> [CompiledStatement] {
+  func compile(
+    _ statements: [Statement], in module: Module, alsoNaming names: [String] = [], isLazy: Bool = false
+  ) -> [CompiledStatement] {
     let compiler = Compiler(self, module: module, isLazy: isLazy)
+    compiler.declare(names)
     compiler.declareNames(of: statements)
     return statements.map { statement in
       // `use` brings names that later statements may mention, so it is resolved in order.
@@ -107,7 +110,7 @@ extension Interpreter {
     let file = SourceFile(name: path, bytes: bytes)
     let (program, diagnostics) = parse(file)
     let module = Module(name: path, parent: prelude)
-    let statements = compile(program.statements, in: module)
+    let statements = compile(program.statements, in: module, alsoNaming: program.abandonedNames)
     let used = UsedFile(
       module: module, statements: statements,
       diagnostics: diagnostics.filter { $0.severity == .error } + statements.flatMap(\.diagnostics))

@@ -415,7 +415,12 @@ extension Interpreter {
     case .int(let value): return .int(value)
     case .double(let value): return .double(value)
     case .bool(let value): return .bool(value)
-    case .tensor(let tensor): return .tensor(try usable(tensor, at: site))
+    case .tensor(let tensor):
+      let tensor = try usable(tensor, at: site)
+      if tensor.isWholeList, op.traits.promotion == .asIs, op.signature.namesPlaces(operand: index) {
+        return .tensor(try indices(tensor, at: site))
+      }
+      return .tensor(tensor)
     case .list:
       let meansIndex = op.traits.promotion == .asIs && op.signature.namesPlaces(operand: index)
       return .tensor(try tensorValue(value, meansIndex: meansIndex, at: site))
@@ -429,11 +434,20 @@ extension Interpreter {
     }
   }
 
+  /// A list of whole numbers, taken for f32 at first, as the indices that it turns out to be.
+  func indices(_ tensor: TensorValue, at site: Site) throws(Failure) -> TensorValue {
+    do {
+      guard case .tensor(let whole) = try build([tensor], at: site, { g, values in try g.cast(values[0], to: .i64) })
+      else { return tensor }
+      return whole
+    } catch { throw Failure.from(error, at: site) }
+  }
+
   /// Lets go of the trace of a value that outlived it.
   func usable(_ tensor: TensorValue, at site: Site) throws(Failure) -> TensorValue {
     guard let trace = tensor.trace, !trace.isRecording || trace !== self.trace else { return tensor }
     guard let real = tensor.tensor else { throw Trace.escaped(at: site) }
-    return TensorValue(real, made: tensor.made)
+    return TensorValue(real, made: tensor.made, isWholeList: tensor.isWholeList)
   }
 
   private func realTensor(_ operand: Operand, _ dtype: DType, at site: Site) throws -> Tensor {
@@ -476,7 +490,8 @@ extension Interpreter {
     case .bool(let flag): return TensorValue(Tensor.number(flag ? 1 : 0, .bool), made: site)
     case .list(let list):
       if let tensor = try literal(list, meansIndex: meansIndex, at: site) {
-        return TensorValue(tensor, made: list.site ?? site)
+        let isWhole = !meansIndex && tensor.dtype == .f32 && list.isWhole
+        return TensorValue(tensor, made: list.site ?? site, isWholeList: isWhole)
       }
       // A list with tensors in it: stack them.
       var rows: [TensorValue] = []
@@ -644,6 +659,14 @@ extension Interpreter {
       if maker.utf8.count <= 60 { description += " by `\(maker)`" }
     }
     return description
+  }
+
+  /// Labels of the tensors among a call's arguments.
+  func labels(_ arguments: [(value: Value, site: Site)]) -> [Diagnostic.Label] {
+    arguments.compactMap { argument in
+      guard case .tensor(let tensor) = argument.value, !tensor.isNumber else { return nil }
+      return .init(site: argument.site, text: describe(tensor, at: argument.site))
+    }
   }
 
   private func broadcastFailure(

@@ -16,24 +16,31 @@ package final class TensorValue {
   let trace: Trace?
   /// A traced host number: f64, i64 or bool without axes. It takes the dtype of the tensor it meets.
   let isNumber: Bool
+  /// Whether it comes from a list of whole numbers, which is i64 where an index or a target is meant.
+  let isWholeList: Bool
   /// The expression that made it, for error messages.
   package let made: Site?
 
-  init(_ tensor: Tensor, made: Site?) {
+  init(_ tensor: Tensor, made: Site?, isWholeList: Bool = false) {
     type = tensor.type
     self.tensor = tensor
     value = nil
     trace = nil
     isNumber = false
+    self.isWholeList = isWholeList
     self.made = made
   }
 
-  init(_ value: GraphValue, in trace: Trace, concrete: Tensor?, isNumber: Bool, made: Site?) {
+  init(
+    _ value: GraphValue, in trace: Trace, concrete: Tensor?, isNumber: Bool, isWholeList: Bool = false,
+    made: Site?
+  ) {
     type = value.type
     tensor = concrete
     self.value = value
     self.trace = trace
     self.isNumber = isNumber
+    self.isWholeList = isWholeList
     self.made = made
   }
 

@@ -53,7 +53,7 @@ private struct SourceKey: Hashable {
 /// What a step took for granted of a value when it was traced. New tensors and numbers fit the old plan;
 /// anything else must be as it was.
 indirect enum Pattern {
-  case tensor(TensorType)
+  case tensor(TensorType, isWholeList: Bool)
   case int
   case double
   case none
@@ -71,8 +71,8 @@ indirect enum Pattern {
   /// Appends the leaves of `value` in order, or returns the reason why it does not fit.
   func match(_ value: Value, into leaves: inout [Value]) -> Bool {
     switch (self, value) {
-    case (.tensor(let type), .tensor(let tensor)):
-      guard tensor.type == type, !tensor.isTraced || tensor.tensor != nil else { return false }
+    case (.tensor(let type, let isWholeList), .tensor(let tensor)):
+      guard tensor.type == type, tensor.isWholeList == isWholeList, !tensor.isTraced || tensor.tensor != nil else { return false }
       leaves.append(value)
       return true
     case (.int, .int), (.double, .double):
@@ -107,7 +107,7 @@ indirect enum Pattern {
 
   var description: String {
     switch self {
-    case .tensor(let type): type.description
+    case .tensor(let type, _): type.description
     case .int: "int"
     case .double: "number"
     case .none: "none"
@@ -275,13 +275,16 @@ final class Trace {
   private func lift(_ value: Value, made: Site) -> (Pattern, Value) {
     switch value {
     case .tensor(let tensor):
-      if tensor.isTraced, tensor.trace === self { return (.tensor(tensor.type), value) }
+      if tensor.isTraced, tensor.trace === self { return (.tensor(tensor.type, isWholeList: tensor.isWholeList), value) }
       let input = builder.input(tensor.type)
       feeds.append(.leaf(leafCount))
       leafCount += 1
       return (
-        .tensor(tensor.type),
-        .tensor(TensorValue(input, in: self, concrete: nil, isNumber: false, made: tensor.made ?? made))
+        .tensor(tensor.type, isWholeList: tensor.isWholeList),
+        .tensor(
+          TensorValue(
+            input, in: self, concrete: nil, isNumber: false, isWholeList: tensor.isWholeList,
+            made: tensor.made ?? made))
       )
     case .int(let number): return (.int, number_(Double(number), .i64, made))
     case .double(let number): return (.double, number_(number, .f64, made))

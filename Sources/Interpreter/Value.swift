@@ -52,6 +52,17 @@ package final class ListValue {
     self.elementSites = elementSites
   }
 
+  /// Whether it holds whole numbers only, and lists of them.
+  var isWhole: Bool {
+    items.allSatisfy { item in
+      switch item {
+      case .int: true
+      case .list(let inner): inner.isWhole
+      default: false
+      }
+    }
+  }
+
   /// The places of the elements, as far as they lie within `site`; else `site` itself for each.
   func sites(within site: Site) -> [Site] {
     if elementSites.count == items.count, elementSites.allSatisfy(site.contains) { return elementSites }

@@ -167,9 +167,10 @@ struct DiagnosticRenderer {
     for span in spans where span.isPrimary {
       first.fill(span.start..<span.end, with: "^", .primary)
     }
-    var hanging = spans.filter { !$0.text.isEmpty }.sorted {
-      ($0.start, $0.end) < ($1.start, $1.end)
-    }
+    // Texts are taken from the end: the rightmost first, at one column in the order given.
+    var hanging = spans.filter { !$0.text.isEmpty }.enumerated().sorted {
+      ($0.element.start, $0.element.end, $1.offset) < ($1.element.start, $1.element.end, $0.offset)
+    }.map(\.element)
     if let last = hanging.last, spans.allSatisfy({ $0.end <= last.end && $0.start <= last.start }),
       hanging.dropLast().allSatisfy({ $0.start < last.start })
     {

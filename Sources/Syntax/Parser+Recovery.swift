@@ -25,6 +25,18 @@ extension Parser {
     index = next
   }
 
+  /// Notes the name that a failed statement would have bound.
+  mutating func noteAbandonedName(at first: Int) {
+    guard first + 1 < tokens.count else { return }
+    let (head, next) = (tokens[first], tokens[first + 1])
+    switch head.kind {
+    case .name where next.kind == .equal: abandonedNames.append(text(of: head))
+    case .fn, .step, .model, .optimizer, .input:
+      if next.kind == .name { abandonedNames.append(text(of: next)) }
+    default: break
+    }
+  }
+
   /// Looks for a bracket that was never closed as the true reason of a failure: one that is still open where
   /// a line begins no deeper than the statement did. Returns the token to go on at.
   private mutating func explainUnclosed(from first: Int, to failure: Int) -> Int? {

@@ -40,6 +40,8 @@ struct Parser {
   var hasReportedEnd = false
   /// Whether a statement has been given up. What follows may then stand where it does not belong.
   private(set) var hasAbandoned = false
+  /// Names that failed statements would have bound.
+  var abandonedNames: [String] = []
 
   /// What holds inside the construct being parsed, put back at its end.
   struct Context {
@@ -74,7 +76,7 @@ struct Parser {
       index += 1
     }
     diagnostics.sort { ($0.site?.start ?? 0) < ($1.site?.start ?? 0) }
-    return Program(file: file, statements: statements)
+    return Program(file: file, statements: statements, abandonedNames: abandonedNames)
   }
 
   // MARK: - Tokens
@@ -183,6 +185,7 @@ struct Parser {
       } catch {
         context = outer
         hasAbandoned = true
+        noteAbandonedName(at: first)
         skipStatement(from: first)
         // What has so many mistakes is no program, and nobody reads on.
         if diagnostics.count >= Self.mostDiagnostics { index = tokens.count - 1 }

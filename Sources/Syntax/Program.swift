@@ -4,10 +4,13 @@ import Support
 package struct Program: Sendable {
   package let file: SourceFile
   package var statements: [Statement]
+  /// Names that statements bind which did not parse: using them is no second mistake.
+  package let abandonedNames: [String]
 
-  package init(file: SourceFile, statements: [Statement]) {
+  package init(file: SourceFile, statements: [Statement], abandonedNames: [String] = []) {
     self.file = file
     self.statements = statements
+    self.abandonedNames = abandonedNames
   }
 }
 
