@@ -133,10 +133,6 @@ extension Explanation {
       wrong: "model Box() { part = none }\nbox = Box()\nbox.part = box",
       right: "model Box() { part = none }\nbox = Box()\nbox.part = Box()"),
     Explanation(
-      "circular-model",
-      "A field of a model was given the model itself, or one that holds it. A model's parts form a tree, so that each param has one path."
-    ),
-    Explanation(
       "circular-use",
       "A file takes in another that takes in the first. Move what both need to a third file, and `use` it in both."),
     Explanation(
@@ -256,9 +252,6 @@ extension Explanation {
     Explanation("too-many-arguments", "The call gives more arguments than the function takes.",
       wrong: "fn f(a) = a\nf(1, 2)", right: "fn f(a) = a\nf(1)"),
     Explanation("too-many-names", "A session holds some four million names; this one has used them up."),
-    Explanation(
-      "too-many-names",
-      "A session holds a bounded number of global names. Put what belongs together into records or lists."),
     Explanation(
       "torn-model",
       """

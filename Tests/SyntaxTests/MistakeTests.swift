@@ -223,7 +223,7 @@ import Testing
     (#"fn if(x) = x"#, #"syntax 1:4 `if` is a keyword and cannot be a name"#),
     (#"x = in"#, #"syntax 1:5 expected an expression, found `in`"#),
     (#"a = $b"#, #"bad-character 1:5 `$` means nothing here"#),
-    (#"x++"#, #"syntax 1:4 expected an expression, found the end of the text"#),
+    (#"x++"#, #"syntax 1:2 there is no operator `++`"#),
     (#"a => b"#, #"syntax 1:3 expected a new line or `;` before the next statement, found `=>`"#),
     (#"f(a; b)"#, #"syntax 1:4 expected `,` or `)` after the argument, found `;`"#),
     (#"x = [1, 2, 3"#, #"unclosed-bracket 1:13 `[` is not closed before the text ends"#),

@@ -347,7 +347,7 @@ def same_in_all_modes(gradus, home, script):
     session.prompt()
     session.close()
     # The paste begins with a line of its own, and is named after the session.
-    lines = lambda text: [re.sub(r"^( *)\d+ \|", r"\1N |", re.sub(r"(-->|:::|at) \S+:\d+", r"\1 PLACE", line))
+    lines = lambda text: [re.sub(r"^( *)\d+ \|", r"\1N |", re.sub(r"(-->|:::|at) (?:<[^>]+>(?::\d+)?|\S+):\d+", r"\1 PLACE", line))
                           for line in text.splitlines()]
     for got, wanted in zip(lines(pasted), lines(batch)):
         equal(got.replace(" ", ""), wanted.replace(" ", ""))

@@ -137,7 +137,7 @@ package struct Pad: TensorOp {
   package static let rejections: [OpSample.Rejected] = [
     .init(
       "axes missing", [TensorType(.f32, [2, 3])], [("before", .ints([1])), ("after", .ints([1]))],
-      message: "each of 2 axes are wanted, got [1] and [1]"),
+      message: "each axis of f32[2, 3] are wanted, got [1] and [1]"),
     .init(
       "negative", [TensorType(.f32, [2])], [("before", .ints([-1])), ("after", .ints([0]))],
       message: "padding cannot be negative, got -1"),
