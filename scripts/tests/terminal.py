@@ -35,13 +35,15 @@ class Failed(Exception):
 class Session:
     """A gradus on a terminal 100 columns wide."""
 
-    def __init__(self, gradus, home, arguments=()):
+    def __init__(self, gradus, home, arguments=(), folder=None):
         environment = {
             "HOME": home, "XDG_STATE_HOME": os.path.join(home, "state"), "TERM": "xterm",
             "PATH": os.environ.get("PATH", ""), "INPUTRC": "/dev/null", "LANG": "C.UTF-8",
         }
         self.child, self.terminal = pty.fork()
         if self.child == 0:
+            if folder:
+                os.chdir(folder)
             os.execve(gradus, [gradus, *arguments], environment)
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
         self.seen = ""
@@ -339,7 +341,8 @@ def same_in_all_modes(gradus, home, script):
     equal(outputs([], input=text), batch)
 
     # The marks are glued together by the program, so that the echo of what is typed does not hold them.
-    session = Session(gradus, home)
+    # Paths in a paste are relative to the folder that the terminal is in.
+    session = Session(gradus, home, folder=folder)
     session.prompt()
     session.send(PASTE_ON + f"print(\"<<<\" + \"begin>>>\")\n{text}\nprint(\"<<<\" + \"end>>>\")" + PASTE_OFF + "\r")
     session.expect(BEGIN + r"\n")
