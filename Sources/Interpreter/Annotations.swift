@@ -119,6 +119,11 @@ final class Annotations {
     _ value: Value, _ dtype: DType?, _ interpreter: Interpreter, at site: Site
   ) throws(Failure) -> Value {
     guard case .list = value else { return value }
+    // Fractions where whole numbers are asked for stay fractions, for the check to refuse.
+    if let dtype, dtype.isInteger {
+      let whole = try interpreter.tensorValue(value, meansIndex: true, at: site)
+      return whole.dtype.isInteger ? try interpreter.cast(value, to: dtype, at: site) : .tensor(whole)
+    }
     if let dtype { return try interpreter.cast(value, to: dtype, at: site) }
     return .tensor(try interpreter.tensorValue(value, at: site))
   }
