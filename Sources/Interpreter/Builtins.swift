@@ -318,6 +318,8 @@ private func mapTree(_ function: Callable, _ trees: [Value], _ call: BuiltinCall
     try call.interpreter.checkFits(elements: range.count, at: call.site)
     return try mapTree(
       function, [.list((range.start..<range.end).map { Value.int($0) })] + trees.dropFirst(), call)
+  // A place without a value: a layer without params among those that have some.
+  case .none where trees.allSatisfy({ if case .none = $0 { true } else { false } }): return .none
   default: return try call.interpreter.call(function, trees, at: call.site)
   }
 }

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Drives the REPL through a pseudo-terminal, as a person would.
 
-    scripts/tests/terminal.py PATH-TO-GRADUS [GOLDEN...]
+    scripts/tests/terminal.py PATH-TO-GRADUS
 
-Goldens are scripts: each is pasted into a session and must say what a batch run says. The last line counts.
+The last line counts.
 """
 
 import fcntl
@@ -324,52 +324,17 @@ TESTS = [
     script_interrupted, silent_when_piped,
 ]
 
-BEGIN, END = "<<<begin>>>", "<<<end>>>"
-
-
-def same_in_all_modes(gradus, home, script):
-    """A script says the same in a batch run, through a pipe, and pasted into a terminal."""
-    text = open(script).read()
-    folder, name = os.path.split(os.path.abspath(script))
-
-    def outputs(arguments, **more):
-        run = subprocess.run([gradus, *arguments], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                             cwd=folder, **more)
-        return run.stdout.replace("<stdin>:", f"{name}:")
-
-    batch = outputs([name])
-    equal(outputs([], input=text), batch)
-
-    # The marks are glued together by the program, so that the echo of what is typed does not hold them.
-    # Paths in a paste are relative to the folder that the terminal is in.
-    session = Session(gradus, home, folder=folder)
-    session.prompt()
-    session.send(PASTE_ON + f"print(\"<<<\" + \"begin>>>\")\n{text}\nprint(\"<<<\" + \"end>>>\")" + PASTE_OFF + "\r")
-    session.expect(BEGIN + r"\n")
-    pasted = session.expect(r"^" + END)[: -len(END)]
-    session.prompt()
-    session.close()
-    # The paste begins with a line of its own, and is named after the session.
-    lines = lambda text: [re.sub(r"^( *)\d+ \|", r"\1N |", re.sub(r"(-->|:::|at) (?:<[^>]+>(?::\d+)?|\S+):\d+", r"\1 PLACE", line))
-                          for line in text.splitlines()]
-    for got, wanted in zip(lines(pasted), lines(batch)):
-        equal(got.replace(" ", ""), wanted.replace(" ", ""))
-    equal(len(lines(pasted)), len(lines(batch)))
-
-
 def main():
-    gradus, scripts = os.path.abspath(sys.argv[1]), sys.argv[2:]
+    gradus = os.path.abspath(sys.argv[1])
     passed = failed = 0
-    cases = [(test.__name__.replace("_", " "), test, ()) for test in TESTS]
-    cases += [(f"{script} says the same in all modes", same_in_all_modes, (script,)) for script in scripts]
-    for name, test, arguments in cases:
+    for test in TESTS:
         try:
             with tempfile.TemporaryDirectory() as home:
-                test(gradus, home, *arguments)
+                test(gradus, home)
             passed += 1
         except Failed as failure:
             failed += 1
-            print(f"FAIL {name}: {failure}", flush=True)
+            print(f"FAIL {test.__name__.replace('_', ' ')}: {failure}", flush=True)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 
