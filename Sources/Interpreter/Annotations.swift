@@ -99,7 +99,7 @@ final class Annotations {
     for annotation in parameters {
       let index = annotation.parameter
       let site = index < arguments.items.count ? arguments.items[index].site : arguments.site
-      frame[index] = try coerced(frame[index], interpreter, at: site)
+      frame[index] = try coerced(frame[index], annotation.dtype, interpreter, at: site)
       try check(frame[index], annotation, &bindings, frame, interpreter, at: site)
     }
     return bindings
@@ -114,10 +114,13 @@ final class Annotations {
     try check(value, result, &bindings, frame, interpreter, at: site)
   }
 
-  /// A list of numbers given where a shape is asked for is a tensor.
-  private func coerced(_ value: Value, _ interpreter: Interpreter, at site: Site) throws(Failure) -> Value {
-    if case .list = value { return .tensor(try interpreter.tensorValue(value, at: site)) }
-    return value
+  /// A list of numbers given where a shape is asked for is a tensor, of the dtype that the annotation names.
+  private func coerced(
+    _ value: Value, _ dtype: DType?, _ interpreter: Interpreter, at site: Site
+  ) throws(Failure) -> Value {
+    guard case .list = value else { return value }
+    if let dtype { return try interpreter.cast(value, to: dtype, at: site) }
+    return .tensor(try interpreter.tensorValue(value, at: site))
   }
 
   private func check(

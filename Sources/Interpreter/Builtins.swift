@@ -555,7 +555,12 @@ private func whenTraining(_ call: BuiltinCall) throws(Failure) -> Value {
     return call[index]
   }
   switch interpreter.mode {
-  case .training: return try value(0)
+  case .training:
+    // Buffers move in steps that minimize; here training only shows what it would give.
+    let outer = interpreter.keepsBuffers
+    interpreter.keepsBuffers = true
+    defer { interpreter.keepsBuffers = outer }
+    return try value(0)
   case .evaluation: return try value(1)
   case .undecided:
     guard let trace = interpreter.trace, trace.isRecording else { return try value(1) }

@@ -48,6 +48,8 @@ package final class Interpreter {
   var traceSerial = 0
   /// How Dropout, BatchNorm and their kin act where no trace decides it.
   var mode: ModeOverride = .evaluation
+  /// Whether a model's assignments to its buffers are passed over: in training mode outside a step.
+  var keepsBuffers = false
 
   // Random numbers.
   package var seed = 0

@@ -252,6 +252,7 @@ extension Interpreter {
       try trace.write(value, to: parameter, owner: model, at: site)
       return
     }
+    if keepsBuffers, parameter.isBuffer { return }
     guard let tensor = value.tensor else { throw Trace.escaped(at: site) }
     guard tensor.dtype.isFloating || parameter.isBuffer else {
       throw Failure("bad-param", "a param needs a float tensor, got \(tensor.type)", at: site)
