@@ -39,7 +39,8 @@ enum Figure: Sendable {
   var list: [Figure] { if case .list(let list) = self { list } else { [] } }
   /// The fields by name, sorted.
   var fields: [(name: String, value: Figure)] {
-    if case .record(let fields) = self { fields.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } } else { [] }
+    guard case .record(let fields) = self else { return [] }
+    return fields.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
   }
   var number: Double {
     switch self {

@@ -34,7 +34,7 @@ import Testing
     case "layer_norm_two_axes":
       return Spelling(
         """
-        reshape(layer_norm(flatten(v.x, 1), flatten(v.weight), flatten(v.bias), eps: \(setting("eps"))), v.x.shape)
+        layer_norm(flatten(v.x, 1), flatten(v.weight), flatten(v.bias), eps: \(setting("eps"))) |> reshape(v.x.shape)
         """)
     case "batch_norm_eval":
       return Spelling(layer: "BatchNorm(4)", "(v.net with training: off)(v.x)")
@@ -67,18 +67,17 @@ import Testing
     case "embedding": return Spelling(layer: "Embedding(5, 3)", "v.net(tokens)")
     case "conv2d":
       let groups = settings["groups"].isMissing ? 1 : Int(settings["groups"].number)
+      let sizes = (0..<4).map { size("weight", $0) }
       return Spelling(
-        layer: """
-          Conv2d(\(size("weight", 1) * groups), \(size("weight", 0)), [\(size("weight", 2)), \(size("weight", 3))]\(arguments()))
-          """, "v.net(v.x)")
+        layer: "Conv2d(\(sizes[1] * groups), \(sizes[0]), [\(sizes[2]), \(sizes[3])]\(arguments()))",
+        "v.net(v.x)")
     case "conv1d":
       return Spelling(
-        """
-        conv2d(v.x[:, :, none], v.weight[:, :, none], stride: [1, 2], padding: [0, 1])[:, :, 0] + v.bias[:, none]
-        """)
+        "conv2d(v.x[:, :, none], v.weight[:, :, none], stride: [1, 2], padding: [0, 1])[:, :, 0]"
+          + " + v.bias[:, none]")
     case "max_pool2d", "avg_pool2d":
-      return Spelling(
-        "\(op.dropLast(2))(v.x, \(setting("kernel_size")), stride: \(setting("stride")), padding: \(setting("padding")))")
+      let rest = "stride: \(setting("stride")), padding: \(setting("padding"))"
+      return Spelling("\(op.dropLast(2))(v.x, \(setting("kernel_size")), \(rest))")
     case "gelu": return Spelling("gelu(v.x)")
     case "mse", "l1", "huber", "smooth_l1": return Spelling("\(op)(v.x, v.targets\(arguments()))")
     case "cross_entropy", "nll", "bce_with_logits", "kl_div":
@@ -107,7 +106,8 @@ import Testing
     let outputs = figure["outputs"].fields
     let single = outputs.count == 1
     lines.append("v = (\(fields.joined(separator: ", ")),)")
-    lines.append(spelling.call.hasPrefix("{") ? "fn apply(v) \(spelling.call)" : "fn apply(v) = \(spelling.call)")
+    let isBlock = spelling.call.hasPrefix("{")
+    lines.append("fn apply(v) \(isBlock ? "" : "= ")\(spelling.call)")
     for (name, tensor) in figure["upstream"].fields { lines.append("upstream_\(name) = \(tensor.source)") }
     let sum = outputs.map { "sum(\(single ? "out" : "out.\($0.name)") * upstream_\($0.name))" }
     lines.append("fn weighted(v) {\n  out = apply(v)\n  (\(sum.joined(separator: " + ")), out)\n}")

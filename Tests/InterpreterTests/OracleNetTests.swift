@@ -4,9 +4,21 @@ import Testing
 @Suite struct OracleNetTests {
   private static let figures = Figure(file: "losses.json")
 
-  static let nets: [(name: String, program: String)] = [
-    ("mlp", "net = MLP([8, 16, 4])"),
-    (
+  /// A net of `losses.json` and the program that makes it.
+  struct Net: Sendable, CustomTestStringConvertible {
+    let name: String
+    let program: String
+    var testDescription: String { name }
+
+    init(_ name: String, _ program: String) {
+      self.name = name
+      self.program = program
+    }
+  }
+
+  static let nets = [
+    Net("mlp", "net = MLP([8, 16, 4])"),
+    Net(
       "cnn",
       """
       model CNN() {
@@ -22,7 +34,7 @@ import Testing
       net = CNN()
       """
     ),
-    (
+    Net(
       "gpt",
       """
       model GPT(vocabulary, context, width, heads, depth) {
@@ -31,7 +43,7 @@ import Testing
         blocks = [TransformerBlock(width, heads) for i in 0..<depth]
         norm = LayerNorm(width)
         head = Linear(width, vocabulary, bias: false)
-        fn forward(indices: [b, t]) {
+        fn forward(indices: i64[b, t]) {
           x = tokens(indices) + positions.weight[:t]
           for block in blocks { x = block(x) }
           head(norm(x))
@@ -43,12 +55,12 @@ import Testing
   ]
   static let optimizers = [("adamw", "adamw(lr: 1e-3)"), ("sgd", "sgd(lr: 0.1)")]
 
-  private func session(_ name: String, _ program: String) throws -> ProgramSession {
+  private func session(_ net: Net) throws -> ProgramSession {
     let session = ProgramSession()
-    let figures = Self.figures["nets"][name]
+    let figures = Self.figures["nets"][net.name]
     let output = try session.run(
       """
-      \(program)
+      \(net.program)
       load("\(referencePath(figures["weights"].text))", net)
       data = load("\(referencePath(figures["data"].text))")
       x = data.inputs
@@ -59,18 +71,14 @@ import Testing
       }
       """)
     #expect(output == "")
-    #expect(try session.numbers(Self.count(session)) == [figures["parameters"].number])
+    try session.run("count = parameter_count(net)")
+    #expect(try session.numbers("count") == [figures["parameters"].number])
     return session
   }
 
-  private static func count(_ session: ProgramSession) throws -> String {
-    try session.run("count = parameter_count(net)")
-    return "count"
-  }
-
   @Test(arguments: nets, optimizers)
-  func losses(net: (name: String, program: String), optimizer: (name: String, program: String)) throws {
-    let session = try session(net.name, net.program)
+  func losses(net: Net, optimizer: (name: String, program: String)) throws {
+    let session = try session(net)
     let output = try session.run(
       """
       opt = \(optimizer.program)
@@ -93,9 +101,9 @@ import Testing
 
   /// Logits and gradients before any update.
   @Test(arguments: nets)
-  func firstStep(name: String, program: String) throws {
-    let session = try session(name, program)
-    let figures = Self.figures["nets"][name]
+  func firstStep(net: Net) throws {
+    let session = try session(net)
+    let figures = Self.figures["nets"][net.name]
     try session.run(
       """
       logits = net(x)

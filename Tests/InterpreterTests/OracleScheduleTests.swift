@@ -4,8 +4,10 @@ import Testing
 @Suite struct OracleScheduleTests {
   private static let figures = Figure(file: "schedules.json")
 
-  /// How the language spells each schedule of `schedules.json`. Of the three that warm up and then follow a cosine it
-  /// has the one that PyTorch's own schedulers give when chained; the others waste an update on rate 0.
+  /// How the language spells each schedule of `schedules.json`.
+  ///
+  /// Of the three that warm up and then follow a cosine it has the one that PyTorch's own schedulers give when
+  /// chained; the others waste an update on rate 0.
   static let programs: [(name: String, program: String)] = [
     ("cosine", "cosine(0.1, total: 50)"),
     ("cosine_floor", "cosine(0.1, total: 50, floor: 0.01)"),

@@ -12,8 +12,8 @@ import Testing
     var testDescription: String { place }
   }
 
-  /// Takes the examples out of a documentation text: `>>> ` begins an input, `... ` continues it, and what follows up
-  /// to an empty line is its output.
+  /// Takes the examples out of a documentation text: `>>> ` begins an input, `... ` continues it, and what follows
+  /// up to an empty line is its output.
   static func example(in text: [Substring], at place: String) -> Example? {
     var example = Example(place: place)
     var isOutput = false
@@ -32,12 +32,20 @@ import Testing
     return example.lines.isEmpty ? nil : example
   }
 
+  /// The standard library's files.
+  static let files: [(name: String, text: String)] = {
+    let files = UnsafeBufferPointer(start: gradus_embedded_files(), count: gradus_embedded_file_count())
+    return files.compactMap { file in
+      let name = String(cString: file.name)
+      guard name.hasSuffix(".nn") else { return nil }
+      let bytes = UnsafeBufferPointer(start: file.bytes, count: file.byte_count)
+      return (name, String(decoding: bytes, as: UTF8.self))
+    }
+  }()
+
   static let library: [Example] = {
     var examples: [Example] = []
-    for file in UnsafeBufferPointer(start: gradus_embedded_files(), count: gradus_embedded_file_count()) {
-      let name = String(cString: file.name)
-      guard name.hasSuffix(".nn") else { continue }
-      let text = String(decoding: UnsafeBufferPointer(start: file.bytes, count: file.byte_count), as: UTF8.self)
+    for (name, text) in files {
       var comment: [Substring] = []
       for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
         if line.hasPrefix("#") {
@@ -69,10 +77,7 @@ import Testing
   /// Functions, layers and optimizers without an example would go unnoticed otherwise.
   @Test func everythingHasAnExample() {
     var undocumented: [String] = []
-    for file in UnsafeBufferPointer(start: gradus_embedded_files(), count: gradus_embedded_file_count()) {
-      let name = String(cString: file.name)
-      guard name.hasSuffix(".nn") else { continue }
-      let text = String(decoding: UnsafeBufferPointer(start: file.bytes, count: file.byte_count), as: UTF8.self)
+    for (name, text) in Self.files {
       for line in text.split(separator: "\n")
       where ["fn ", "model ", "optimizer ", "step "].contains(where: line.hasPrefix) {
         let place = "\(name): \(line.prefix { $0 != "(" && $0 != "=" })"
