@@ -41,6 +41,9 @@ let package = Package(
       name: "CStdlib", exclude: ["digits.csv.gz", "digits.md"],
       cSettings: [.unsafeFlags(["-std=c2x"])]),
 
+    // Where the machine's stack ends.
+    .target(name: "CStack"),
+
     // The pipeline, each row importing only rows above it.
     .target(name: "Support"),
     .target(name: "Syntax", dependencies: ["Support"]),
@@ -54,7 +57,7 @@ let package = Package(
     .target(
       name: "Interpreter",
       dependencies: [
-        "Support", "Syntax", "Tensors", "Graphs", "Ops", "Passes", "Execution", "Formats", "CStdlib",
+        "Support", "Syntax", "Tensors", "Graphs", "Ops", "Passes", "Execution", "Formats", "CStdlib", "CStack",
       ], swiftSettings: interpreterFlags),
     .target(
       name: "Notebook", dependencies: ["Support", "Syntax", "Tensors", "Formats", "Interpreter"]),

@@ -114,18 +114,22 @@ final class Annotations {
     try check(value, result, &bindings, frame, interpreter, at: site)
   }
 
-  /// A list of numbers given where a shape is asked for is a tensor, of the dtype that the annotation names.
+  /// A list of numbers given where a shape is asked for is a tensor, of the dtype that the annotation names; only
+  /// whole numbers become integers.
   private func coerced(
     _ value: Value, _ dtype: DType?, _ interpreter: Interpreter, at site: Site
   ) throws(Failure) -> Value {
-    guard case .list = value else { return value }
-    // Fractions where whole numbers are asked for stay fractions, for the check to refuse.
-    if let dtype, dtype.isInteger {
-      let whole = try interpreter.tensorValue(value, meansIndex: true, at: site)
-      return whole.dtype.isInteger ? try interpreter.cast(value, to: dtype, at: site) : .tensor(whole)
+    switch value {
+    case .tensor(let tensor):
+      guard let dtype, dtype.isInteger, tensor.isWholeList else { return value }
+      return try interpreter.cast(value, to: dtype, at: site)
+    case .list:
+      let meansIndex = dtype?.isInteger == true
+      let tensor = try interpreter.tensorValue(value, meansIndex: meansIndex, at: site)
+      guard let dtype, !meansIndex || tensor.dtype.isInteger else { return .tensor(tensor) }
+      return try interpreter.cast(meansIndex ? .tensor(tensor) : value, to: dtype, at: site)
+    default: return value
     }
-    if let dtype { return try interpreter.cast(value, to: dtype, at: site) }
-    return .tensor(try interpreter.tensorValue(value, at: site))
   }
 
   private func check(

@@ -96,7 +96,8 @@ extension Compiler {
       return OwnMethodNode(selfSlot: selfSlot, method: name, site)
     case .global(let slot):
       // The standard library's own names never change: no look-up, no guard.
-      if module.ownSlot(of: name) == nil, case let value = interpreter.globals[slot] {
+      let isInLibrary = module.parent == nil
+      if isInLibrary || module.ownSlot(of: name) == nil, case let value = interpreter.globals[slot] {
         if case .unset = value {} else { return ConstantNode(value, site) }
       }
       return GlobalNode(slot, interpreter, site)

@@ -326,14 +326,25 @@ extension Interpreter {
   ) throws(Failure) -> TensorValue {
     // Which elements: index the tensor of positions the same way.
     let count = real.elementCount
-    let positions = TensorValue(
-      Tensor(integers: Array(0..<count), shape: real.shape), made: tensor.made)
     let outer = trace
     trace = nil
     defer { trace = outer }
-    guard case .tensor(let selected) = try index(positions, items, at: site, base: base),
-      let targets = selected.tensor
-    else { return tensor }
+    let positions: TensorValue
+    do {
+      let range = try OpTable.make(
+        "arange", [("start", .int(0)), ("stop", .int(count)), ("step", .int(1)), ("dtype", .dtype(.i64))], operands: [])
+      let flat = try evaluator.evaluate(range, [])[0]
+      positions = TensorValue(
+        Tensor(storage: flat.storage, dtype: .i64, layout: Layout(contiguous: real.shape)), made: tensor.made)
+    } catch { throw Failure.from(error, at: site) }
+    let selected: Value
+    do throws(Failure) {
+      selected = try index(positions, items, at: site, base: base)
+    } catch {
+      error.diagnostic.labels = [.init(site: base, text: describe(tensor, at: base))]
+      throw error
+    }
+    guard case .tensor(let selected) = selected, let targets = selected.tensor else { return tensor }
     let new = try tensorValue(value, at: site)
     guard let source = new.tensor else { throw Trace.escaped(at: site) }
     guard source.shape.broadcast(with: targets.shape) == targets.shape else {

@@ -1,4 +1,6 @@
+import CStack
 import Execution
+import Glibc
 import Graphs
 import Support
 import Synchronization
@@ -87,6 +89,7 @@ package final class Interpreter {
     stackEnd = stack + Interpreter.stackCapacity
     initializedTop = stack
     top = stack
+    stackLimit.initialize(to: 0)
     prelude = Module(name: "stdlib", parent: nil)
     main = Module(name: "main", parent: nil)
     defineBuiltins(in: prelude)
@@ -114,7 +117,10 @@ package final class Interpreter {
   private static let interruptFlag = Atomic<Bool>(false)
 
   /// Asks the running evaluation to stop. Safe in a signal handler once this was called before.
-  package static func interrupt() { interruptFlag.store(true, ordering: .relaxed) }
+  package static func interrupt() {
+    interruptFlag.store(true, ordering: .relaxed)
+    runningLimit?.pointee = .max
+  }
   package static func clearInterrupt() { interruptFlag.store(false, ordering: .relaxed) }
   @inline(__always)
   static var isInterrupted: Bool { interruptFlag.load(ordering: .relaxed) }
@@ -122,6 +128,28 @@ package final class Interpreter {
   @inline(__always)
   func checkInterrupt(at site: Site) throws(Failure) {
     if Interpreter.isInterrupted { throw Failure.interrupted(at: site) }
+  }
+
+  // MARK: The machine's stack
+
+  /// The lowest address to which calls may bring the machine's stack. An interrupt puts it above every address, so
+  /// that one comparison watches for both. Never freed: an interrupt may come late.
+  private let stackLimit = UnsafeMutablePointer<UInt>.allocate(capacity: 1)
+  /// That of the interpreter that runs.
+  nonisolated(unsafe) private static var runningLimit: UnsafeMutablePointer<UInt>?
+  /// The thread whose stack was measured last, and what came of it.
+  private var measured: (thread: pthread_t, limit: UInt)?
+
+  /// Measures the stack that a program is about to run on.
+  func prepareStack() {
+    let thread = pthread_self()
+    if measured?.thread != thread {
+      let stack = gradus_current_stack()
+      // Kernels, errors and what the runtime does need room below the last call.
+      measured = (thread, UInt(stack.base + min(stack.byte_count / 4, 1 << 20)))
+    }
+    stackLimit.pointee = Interpreter.isInterrupted ? .max : measured!.limit
+    Interpreter.runningLimit = stackLimit
   }
 
   // MARK: Globals
@@ -161,14 +189,19 @@ package final class Interpreter {
     let end = frame + count
     if end > initializedTop, !growStack(to: end) { return nil }
     if depth >= Interpreter.depthLimit { return nil }
+    var marker: UInt8 = 0
+    let here = withUnsafeMutablePointer(to: &marker) { UInt(bitPattern: $0) }
+    if here < stackLimit.pointee { return nil }
     top = end
     depth += 1
     return frame
   }
 
+  /// Why a call could not be made.
   func stackFailure(at site: Site) -> Failure {
-    Failure(
-      "recursion-too-deep", "calls are nested more than \(grouped(Interpreter.depthLimit)) deep", at: site,
+    if Interpreter.isInterrupted { return .interrupted(at: site) }
+    return Failure(
+      "recursion-too-deep", "calls are nested more than \(grouped(min(depth, Interpreter.depthLimit))) deep", at: site,
       help: "give the recursion a case that ends it, or use a loop")
   }
 

@@ -39,6 +39,7 @@ extension Interpreter {
 
   private func runInside(_ statement: CompiledStatement) throws(Failure) -> Value? {
     let site = statement.statement.site
+    if depth == 0 { prepareStack() }
     let outerDepth = depth
     let outerTop = top
     let frame = try push(statement.slotCount, at: site)

@@ -1,0 +1,10 @@
+#pragma once
+#include <stddef.h>
+
+/// The lowest address of the calling thread's stack and its size; 0 and 0 where the system does not tell.
+typedef struct {
+  size_t base;
+  size_t byte_count;
+} gradus_stack;
+
+gradus_stack gradus_current_stack(void);
