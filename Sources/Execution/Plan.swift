@@ -1,22 +1,30 @@
 import Graphs
+import Kernels
 import Ops
 import Support
 import Tensors
 
 /// Scratch memory that plans hold offsets into: one per session, as large as the largest plan that ran.
 package final class Arena {
-  private(set) var storage = Storage(byteCount: 0)
+  package private(set) var storage = Storage(byteCount: 0)
   package init() {}
 
   func reserve(_ byteCount: Int) {
-    if byteCount > storage.byteCount { storage = Storage(byteCount: byteCount) }
+    if byteCount > storage.byteCount {
+      // The old one goes first: both together might not fit.
+      storage = Storage(byteCount: 0)
+      storage = Storage(byteCount: byteCount)
+    }
   }
 }
 
-/// Stops a run between two steps.
+/// Stops a run between two steps, before anything was committed.
 package struct Interrupted: Error {
   package init() {}
 }
+
+/// A run was stopped behind its commit point: some inputs have new values, others old ones.
+package struct Torn: Error {}
 
 /// A failure with the place of the node that met it.
 package struct PlacedFault: Error {
@@ -30,11 +38,31 @@ package struct AssertionFault: Error {
   package let effect: Int
 }
 
-/// A graph made ready to run: kernels in order, each with its operands and results at fixed places.
+/// What an input of a graph stands for, for the ledger.
+package struct InputRole: Sendable {
+  package let category: MemoryCategory
+  package let name: String
+  package init(_ category: MemoryCategory, name: String) {
+    self.category = category
+    self.name = name
+  }
+}
+
+/// How urgently someone wants a run to stop.
+package enum StopRequest: Sendable {
+  case none
+  /// Before the commit point, or not at all.
+  case soon
+  /// At once, even if what the run writes is then neither old nor new.
+  case now
+}
+
+/// A scheduled graph made ready to run: kernels in order, each with its operands and results at fixed places.
 ///
-/// Values that are views take no memory. Intermediate values lie in the arena; two share bytes when their
-/// lifetimes do not meet. Nothing is written outside the arena before the run is over, so a run that
-/// fails leaves no trace.
+/// Views take no memory. Intermediate values lie in the arena; two share bytes when their lifetimes do not meet.
+/// Outputs lie in tensors of their own. New values of inputs are written in place where the schedule says so.
+/// The first such write is the commit point: what may refuse the step comes before it, so that a run
+/// that fails leaves no trace.
 package final class Plan {
   private struct Step {
     let op: any TensorOp
@@ -43,19 +71,12 @@ package final class Plan {
     let origin: Origin
   }
 
-  /// An operand that lies in an input: its address is known at each run.
-  private struct Patch {
-    let step: Int
-    let operand: Int
-    let input: Int
-    let byteOffset: Int
-  }
-
   /// Where a value lies.
   private enum Place {
     case input(Int)
     case constant(Tensor)
     case buffer(Int)
+    case output(Int)
   }
 
   private struct Location {
@@ -63,40 +84,92 @@ package final class Plan {
     let layout: Layout
   }
 
-  private struct Buffer {
-    let byteCount: Int
-    let first: Int
-    var last: Int
-    var offset = 0
+  /// A view to be pointed at memory that is known at each run only.
+  private struct Patch {
+    let step: Int
+    let position: Int
+    let isResult: Bool
+    /// The input or output, or 0 for the arena.
+    let index: Int
+    let byteOffset: Int
   }
 
   package let graph: Graph
-  /// Bytes of the arena that a run needs.
-  package private(set) var arenaByteCount = 0
+  package private(set) var ledger: Ledger
+  /// The first step that writes an input; the step count where none does.
+  package private(set) var commitStep: Int
   private var steps: [Step] = []
-  private var patches: [Patch] = []
-  /// Operands and results that lie in the arena, to be moved when the arena does.
-  private var arenaOperands: [(step: Int, operand: Int, offset: Int)] = []
-  private var arenaResults: [(step: Int, result: Int, offset: Int)] = []
+  private var inputPatches: [Patch] = []
+  private var outputPatches: [Patch] = []
+  private var arenaPatches: [Patch] = []
   private var arenaBase: UnsafeMutableRawPointer?
-  private var locations: [Int: Location] = [:]
-  private var buffers: [Buffer] = []
+  private var locations: [Location?]
+  private var buffers: [ArenaBuffer] = []
+  /// The graph's outputs that a step writes where they will stay; the others are copied.
+  private var directOutputs: [Int?]
+  private var assertions: [Int] = []
+  /// The category of each step's results.
+  private var resultCategories: [[MemoryCategory]] = []
 
-  /// - Throws: `OpRejection` with code `out-of-memory` where the machine cannot hold the step.
-  package init(_ graph: Graph) throws {
+  /// - Parameter graph: a scheduled graph; its order is kept.
+  /// - Throws: `OpRejection` with code `out-of-memory` where a value has more bytes than the machine could ever hold.
+  package init(_ graph: Graph, inputs roles: [InputRole] = []) throws {
     self.graph = graph
-    try schedule()
-    assignOffsets()
-    for type in graph.values.map(\.type) { try EagerEvaluator.checkFits(type) }
-    if arenaByteCount > Machine.memoryLimit {
-      throw OpRejection(
-        "the step needs \(arenaByteCount) bytes, more than this machine has", code: "out-of-memory")
+    for value in graph.values { try EagerEvaluator.checkFits(value.type) }
+    locations = Array(repeating: nil, count: graph.values.count)
+    directOutputs = Array(repeating: nil, count: graph.outputs.count)
+    commitStep = 0
+    ledger = Ledger(entries: [], steps: [], arenaByteCount: 0, arenaLowerBound: 0, scratchByteCount: 0)
+    var lives = Lifetimes(graph)
+    try placeValues(&lives)
+    let (byteCount, lowerBound) = packArena(&buffers)
+    arenaPatches = arenaPatches.map {
+      Patch(
+        step: $0.step, position: $0.position, isResult: $0.isResult, index: 0,
+        byteOffset: buffers[$0.index].offset + $0.byteOffset)
     }
+    for (index, effect) in graph.effects.enumerated() {
+      if case .assertion = effect.kind { assertions.append(index) }
+    }
+    ledger = Ledger(
+      entries: entries(lives, roles), steps: ledgerSteps(), arenaByteCount: byteCount,
+      arenaLowerBound: lowerBound,
+      scratchByteCount: steps.map { $0.op.scratchByteCount($0.operands, $0.results) }.max() ?? 0)
   }
 
   // MARK: Planning
 
-  private func schedule() throws {
+  /// When values are made and last read, by the value that is looked at through views, in steps with kernels.
+  private struct Lifetimes {
+    let base: [Int]
+    var first: [Int]
+    var last: [Int]
+    /// Whether bytes were handed on to a result of the last reader.
+    var isTakenOver: [Bool]
+    let stepCount: Int
+
+    init(_ graph: Graph) {
+      base = graph.viewBases()
+      first = Array(repeating: -1, count: graph.values.count)
+      last = Array(repeating: -1, count: graph.values.count)
+      isTakenOver = Array(repeating: false, count: graph.values.count)
+      var step = 0
+      for node in graph.nodes where !node.isView {
+        for operand in node.operands { last[base[operand.id]] = step }
+        for result in node.results {
+          first[result.id] = step
+          last[result.id] = step
+        }
+        step += 1
+      }
+      stepCount = step
+      // What leaves is read, or copied, by one more step behind all others; inputs that change stay to the end.
+      for value in graph.leavingValues { last[base[value.id]] = step }
+      for write in graph.writes { last[graph.inputs[write.input].id] = step }
+    }
+  }
+
+  private func placeValues(_ lives: inout Lifetimes) throws {
     for (id, value) in graph.values.enumerated() {
       switch value.definition {
       case .input(let index):
@@ -106,269 +179,340 @@ package final class Plan {
       case .result: break
       }
     }
-    // The last node that reads each value, views counted with what they look at.
-    let lastUse = lastUses()
-    for (index, node) in graph.nodes.enumerated() {
-      let traits = type(of: node.op).traits
-      if traits.cost == .view, let view = node.op as? any ViewOp {
-        try scheduleView(view, node)
+    var inputOf: [Int: Int] = [:]
+    for write in graph.writes where write.isInPlace { inputOf[write.value.id] = write.input }
+    var outputOf: [Int: Int] = [:]
+    for (index, output) in graph.outputs.enumerated() where outputOf[output.id] == nil {
+      outputOf[output.id] = index
+    }
+    var commit: Int?
+    for node in graph.nodes {
+      if let view = node.op as? any ViewOp {
+        let operand = locations[node.operands[0].id]!
+        guard let layout = view.layout(of: operand.layout) else {
+          throw InternalError("plan", "\(type(of: view).name) finds no layout for its operand")
+        }
+        locations[node.results[0].id] = Location(place: operand.place, layout: layout)
         continue
       }
-      var operands: [Location] = []
-      for operand in node.operands {
-        var location = locations[operand.id]!
-        if traits.operands == .contiguous, !location.layout.isContiguous {
-          location = copy(location, operand.type, node.origin)
-        }
-        operands.append(location)
-      }
-      var results: [Location] = []
-      for (position, result) in node.results.enumerated() {
-        if traits.inPlace, position == 0,
-          let reused = reusable(node, operands, result.type, at: index, lastUse)
-        {
-          results.append(Location(place: .buffer(reused), layout: Layout(contiguous: result.shape)))
+      let step = steps.count
+      let overwritable = node.overwritableOperands(lives.base)
+      var taken = Set<Int>()
+      for result in node.results {
+        let place: Place
+        if let input = inputOf[result.id] {
+          place = .input(input)
+          commit = commit ?? step
+        } else if let output = outputOf[result.id] {
+          place = .output(output)
+          directOutputs[output] = result.id
+        } else if let operand = overwritable.first(where: { operand in
+          guard case .buffer? = locations[operand]?.place else { return false }
+          return lives.last[operand] == step && !taken.contains(operand)
+            && graph.values[operand].type.byteCount == result.type.byteCount
+        }), case .buffer(let buffer)? = locations[operand]?.place {
+          taken.insert(operand)
+          lives.isTakenOver[operand] = true
+          place = .buffer(buffer)
         } else {
-          results.append(fresh(result.type))
+          buffers.append(ArenaBuffer(byteCount: result.type.byteCount, first: step, last: step))
+          place = .buffer(buffers.count - 1)
         }
-        locations[result.id] = results[position]
+        if case .buffer(let buffer) = place {
+          buffers[buffer].last = max(buffers[buffer].last, lives.last[result.id])
+        }
+        locations[result.id] = Location(place: place, layout: Layout(contiguous: result.shape))
       }
-      append(
+      steps.append(
         Step(
-          op: node.op, operands: zip(node.operands, operands).map { view($1, $0.dtype) },
-          results: zip(node.results, results).map { view($1, $0.dtype) }, origin: node.origin),
-        operands, zip(node.results, results).map { ($1, $0.dtype) },
-        operandTypes: node.operands.map(\.dtype))
+          op: node.op,
+          operands: node.operands.enumerated().map { view($1, step, $0, isResult: false) },
+          results: node.results.enumerated().map { view($1, step, $0, isResult: true) },
+          origin: node.origin))
     }
-    // What leaves the run lives to its end.
-    var leaving = graph.outputs + graph.writes.map(\.value)
-    for effect in graph.effects {
-      switch effect.kind {
-      case .assertion(let value): leaving.append(value)
-      case .report(let values, _): leaving += values
-      }
-    }
-    for value in leaving {
-      if case .buffer(let buffer)? = locations[value.id]?.place { buffers[buffer].last = steps.count }
-    }
+    commitStep = commit ?? steps.count
   }
 
-  /// For each value, the last node that reads it, directly or through views; past the end for what leaves.
-  private func lastUses() -> [Int] {
-    var last = [Int](repeating: -1, count: graph.values.count)
-    var base = Array(0..<graph.values.count)
-    for (index, node) in graph.nodes.enumerated() {
-      let isView = type(of: node.op).traits.cost == .view
-      for operand in node.operands { last[base[operand.id]] = index }
-      if isView { base[node.results[0].id] = base[node.operands[0].id] }
+  /// A view of a value; a patch gives it its address where that is not known yet.
+  private func view(_ value: GraphValue, _ step: Int, _ position: Int, isResult: Bool) -> TensorView {
+    let location = locations[value.id]!
+    let byteOffset = location.layout.offset * value.dtype.byteCount
+    func patch(_ index: Int) -> Patch {
+      Patch(step: step, position: position, isResult: isResult, index: index, byteOffset: byteOffset)
     }
-    let end = graph.nodes.count
-    for value in graph.outputs + graph.writes.map(\.value) { last[base[value.id]] = end }
-    for effect in graph.effects {
-      switch effect.kind {
-      case .assertion(let value): last[base[value.id]] = end
-      case .report(let values, _): for value in values { last[base[value.id]] = end }
-      }
-    }
-    for id in last.indices { last[id] = last[base[id]] }
-    return last
-  }
-
-  private func scheduleView(_ view: any ViewOp, _ node: Graph.Node) throws {
-    let location = locations[node.operands[0].id]!
-    if let layout = view.layout(of: location.layout) {
-      locations[node.results[0].id] = Location(place: location.place, layout: layout)
-      return
-    }
-    let copied = copy(location, node.operands[0].type, node.origin)
-    guard let layout = view.layout(of: copied.layout) else {
-      throw InternalError(
-        "plan", "\(type(of: node.op).name) has no layout for a contiguous operand")
-    }
-    locations[node.results[0].id] = Location(place: copied.place, layout: layout)
-  }
-
-  /// A dying operand whose bytes the result may take over.
-  private func reusable(
-    _ node: Graph.Node, _ operands: [Location], _ type: TensorType, at index: Int, _ lastUse: [Int]
-  ) -> Int? {
-    for (value, location) in zip(node.operands, operands) {
-      guard case .buffer(let buffer) = location.place, value.type == type,
-        lastUse[value.id] == index, location.layout.isContiguous, location.layout.offset == 0,
-        buffers[buffer].byteCount == type.byteCount,
-        // Another operand may look at the same bytes in another order.
-        !zip(node.operands, operands).contains(where: { other, place in
-          if case .buffer(buffer) = place.place { place.layout != location.layout } else { false }
-        })
-      else { continue }
-      return buffer
-    }
-    return nil
-  }
-
-  private func fresh(_ type: TensorType) -> Location {
-    buffers.append(Buffer(byteCount: type.byteCount, first: steps.count, last: steps.count))
-    return Location(place: .buffer(buffers.count - 1), layout: Layout(contiguous: type.shape))
-  }
-
-  private func copy(_ location: Location, _ type: TensorType, _ origin: Origin) -> Location {
-    let result = fresh(type)
-    append(
-      Step(
-        op: ContiguousCopy(), operands: [view(location, type.dtype)],
-        results: [view(result, type.dtype)], origin: origin), [location], [(result, type.dtype)],
-      operandTypes: [type.dtype])
-    return result
-  }
-
-  private func append(
-    _ step: Step, _ operands: [Location], _ results: [(Location, DType)], operandTypes: [DType]
-  ) {
-    let index = steps.count
-    steps.append(step)
-    for (position, location) in operands.enumerated() {
-      let byteOffset = location.layout.offset * operandTypes[position].byteCount
-      switch location.place {
-      case .input(let input):
-        patches.append(Patch(step: index, operand: position, input: input, byteOffset: byteOffset))
-      case .constant: break
-      case .buffer(let buffer):
-        buffers[buffer].last = index
-        arenaOperands.append((index, position, buffer))
-      }
-    }
-    for (position, (location, _)) in results.enumerated() {
-      if case .buffer(let buffer) = location.place {
-        buffers[buffer].last = max(buffers[buffer].last, index)
-        arenaResults.append((index, position, buffer))
-      }
-    }
-  }
-
-  /// A view whose base is an offset for now; constants have their address already.
-  private func view(_ location: Location, _ dtype: DType) -> TensorView {
-    let base: UnsafeMutableRawPointer
-    if case .constant(let tensor) = location.place {
-      base = tensor.storage.base + location.layout.offset * dtype.byteCount
-    } else {
-      base = UnsafeMutableRawPointer(bitPattern: 64 + location.layout.offset * dtype.byteCount)!
+    var base = UnsafeMutableRawPointer(bitPattern: Storage.alignment)!
+    switch location.place {
+    case .constant(let tensor): base = tensor.storage.base + byteOffset
+    case .input(let index): inputPatches.append(patch(index))
+    case .output(let index): outputPatches.append(patch(index))
+    case .buffer(let index): arenaPatches.append(patch(index))
     }
     return TensorView(
-      base: base, dtype: dtype, shape: location.layout.shape.sizes, strides: location.layout.strides)
+      base: base, dtype: value.dtype, shape: location.layout.shape.sizes, strides: location.layout.strides)
   }
 
-  /// Places buffers, largest first, each at the lowest offset free throughout its life.
-  private func assignOffsets() {
-    let order = buffers.indices.sorted {
-      (buffers[$0].byteCount, $1) > (buffers[$1].byteCount, $0)
-    }
-    var placed: [Int] = []
-    for index in order {
-      let size = aligned(buffers[index].byteCount)
-      var offset = 0
-      // `placed` is kept in order of offsets, so one pass finds the first gap.
-      for other in placed
-      where buffers[other].first <= buffers[index].last && buffers[index].first <= buffers[other].last {
-        if offset + size <= buffers[other].offset { break }
-        offset = max(offset, buffers[other].offset + aligned(buffers[other].byteCount))
+  // MARK: The ledger
+
+  private func ledgerSteps() -> [Ledger.Step] {
+    steps.map { step in
+      Ledger.Step(
+        op: (step.op as? any FusedOp)?.summary ?? type(of: step.op).name, origin: step.origin)
+    } + [Ledger.Step(op: "results", origin: steps.last?.origin ?? Origin(site: nil))]
+  }
+
+  private func entries(_ lives: Lifetimes, _ roles: [InputRole]) -> [Ledger.Entry] {
+    let end = steps.count
+    var entries: [Ledger.Entry] = []
+    for (id, value) in graph.values.enumerated() where lives.last[id] >= 0 {
+      let role: InputRole
+      switch value.definition {
+      case .input(let index):
+        role = index < roles.count ? roles[index] : InputRole(.inputs, name: "input \(index)")
+      case .constant: role = InputRole(.captured, name: "constant")
+      case .result: continue
       }
-      buffers[index].offset = offset
-      arenaByteCount = max(arenaByteCount, offset + size)
-      let position = placed.firstIndex { buffers[$0].offset > offset } ?? placed.count
-      placed.insert(index, at: position)
+      entries.append(
+        Ledger.Entry(
+          name: role.name, category: role.category, type: value.type, phase: .forward, site: nil, first: 0,
+          last: end))
     }
-    // From buffers to byte offsets, the view's own offset included.
-    arenaOperands = arenaOperands.map { entry in
-      let own = Int(bitPattern: steps[entry.step].operands[entry.operand].base) - 64
-      return (entry.step, entry.operand, buffers[entry.offset].offset + own)
+
+    // Who reads a value, by phase.
+    var readLater = [Bool](repeating: false, count: graph.values.count)
+    for node in graph.nodes where !node.isView && node.origin.phase != .forward {
+      for operand in node.operands { readLater[lives.base[operand.id]] = true }
     }
-    arenaResults = arenaResults.map { ($0.step, $0.result, buffers[$0.offset].offset) }
+    var gradientPaths: [Int: String] = [:]
+    for gradient in graph.gradients { gradientPaths[lives.base[gradient.value.id]] = gradient.path }
+    let written = Set(graph.writes.filter(\.isInPlace).map(\.value.id))
+    for node in graph.nodes where !node.isView {
+      var categories: [MemoryCategory] = []
+      for (position, result) in node.results.enumerated() {
+        let origin = (node.op as? any FusedOp)?.origin(ofResult: position) ?? node.origin
+        let category: MemoryCategory
+        if case .output? = locations[result.id]?.place {
+          category = .outputs
+        } else if gradientPaths[result.id] != nil {
+          category = .gradients
+        } else if origin.phase == .forward && readLater[result.id] {
+          category = .activations
+        } else {
+          category = .temporaries
+        }
+        categories.append(category)
+        if written.contains(result.id) { continue }
+        let path = gradientPaths[result.id] ?? origin.path
+        entries.append(
+          Ledger.Entry(
+            name: path.isEmpty ? name(of: node, position) : path, category: category, type: result.type,
+            phase: origin.phase, site: origin.site, first: lives.first[result.id],
+            last: lives.isTakenOver[result.id] ? lives.last[result.id] - 1 : isOutput(result) ? end : lives.last[result.id]))
+      }
+      resultCategories.append(categories)
+    }
+    // What is copied out when all kernels have run.
+    for (index, output) in graph.outputs.enumerated() where directOutputs[index] == nil {
+      entries.append(
+        Ledger.Entry(
+          name: "output", category: .outputs, type: output.type, phase: .forward, site: nil, first: end,
+          last: end))
+    }
+    for case .report(let values, _) in graph.effects.map(\.kind) {
+      for value in values {
+        entries.append(
+          Ledger.Entry(
+            name: "print", category: .outputs, type: value.type, phase: .forward, site: nil, first: end,
+            last: end))
+      }
+    }
+    return entries
   }
 
-  private func aligned(_ byteCount: Int) -> Int {
-    (max(byteCount, 1) + Storage.alignment - 1) / Storage.alignment * Storage.alignment
+  private func isOutput(_ value: GraphValue) -> Bool {
+    if case .output? = locations[value.id]?.place { return true }
+    return false
   }
+
+  private func name(of node: Graph.Node, _ result: Int) -> String {
+    (node.op as? any FusedOp)?.name(ofResult: result) ?? type(of: node.op).name
+  }
+
+  /// Bytes of scratch on all threads.
+  package var workspaceByteCount: Int { ledger.scratchByteCount * ThreadPool.threadCount }
+
+  /// Bytes that a run needs besides what is there already: the arena, outputs and scratch.
+  package var newByteCount: Int { ledger.arenaByteCount + ledger.outputByteCount + workspaceByteCount }
+
+  /// Bytes of all that a run uses: what is there already, and what it needs besides.
+  package var totalByteCount: Int { ledger.residentByteCount + newByteCount }
 
   // MARK: Running
 
-  /// What a run leaves behind, read from the arena before the next one.
-  package struct Results {
-    package let outputs: [Tensor]
-    package let writes: [Tensor]
-  }
-
-  /// Computes everything, then hands out outputs and new values of persistent inputs.
+  /// Computes outputs, and gives inputs that are written their new values.
   ///
-  /// - Parameter inputs: contiguous tensors of the graph's input types.
-  /// - Parameter report: called for prints of the program, in order.
-  /// - Throws: `PlacedFault`, `AssertionFault`, `Interrupted`.
+  /// - Parameters:
+  ///   - inputs: the first element of each input, contiguous and of the graph's types. What is written in place must
+  ///     be nobody else's.
+  ///   - request: asked between kernels.
+  ///   - report: called for prints of the program, in order, when all has run.
+  /// - Throws: `PlacedFault`, `AssertionFault`, `Interrupted`: nothing was written; `Torn`.
   package func run(
-    _ inputs: [Tensor], in arena: Arena, isInterrupted: () -> Bool,
-    report: (Int, [Tensor]) -> Void
-  ) throws -> Results {
-    arena.reserve(arenaByteCount)
+    _ inputs: UnsafePointer<UnsafeMutableRawPointer>, in arena: Arena, observer: (any RunObserver)? = nil,
+    request: () -> StopRequest = { .none }, report: (Int, [Tensor]) -> Void = { _, _ in }
+  ) throws -> [Tensor] {
+    arena.reserve(ledger.arenaByteCount)
+    Scratch.reserve(bytesPerThread: ledger.scratchByteCount)
     let base = arena.storage.base
     if arenaBase != base {
-      for entry in arenaOperands { steps[entry.step].operands[entry.operand].base = base + entry.offset }
-      for entry in arenaResults { steps[entry.step].results[entry.result].base = base + entry.offset }
+      for patch in arenaPatches { point(patch, at: base) }
       arenaBase = base
     }
-    for patch in patches {
-      let input = inputs[patch.input]
-      steps[patch.step].operands[patch.operand].base =
-        input.storage.base + (input.layout.offset * input.dtype.byteCount + patch.byteOffset)
+    for patch in inputPatches { point(patch, at: inputs[patch.index]) }
+    var outputs: [Tensor?] = Array(repeating: nil, count: graph.outputs.count)
+    for (index, value) in directOutputs.enumerated() where value != nil {
+      outputs[index] = Tensor(uninitialized: graph.outputs[index].type)
     }
+    for patch in outputPatches { point(patch, at: outputs[patch.index]!.storage.base) }
+
     for index in steps.indices {
-      if isInterrupted() { throw Interrupted() }
+      if index == commitStep { try checkAssertions(inputs, outputs, arena) }
+      switch request() {
+      case .none: break
+      case .soon: if index <= commitStep { throw Interrupted() }
+      case .now: if index <= commitStep { throw Interrupted() } else { throw Torn() }
+      }
+      observer?.willRun(step: index, reads: steps[index].operands, writes: steps[index].results)
       do {
         try steps[index].op.run(steps[index].operands, into: steps[index].results)
       } catch {
-        throw PlacedFault(error: error, origin: steps[index].origin)
+        let origin =
+          (steps[index].op as? any FusedOp).map { $0.origin(of: error) } ?? steps[index].origin
+        throw PlacedFault(error: error, origin: origin)
       }
+      observer?.didRun(step: index)
     }
-    for (index, effect) in graph.effects.enumerated() {
-      switch effect.kind {
-      case .assertion(let value):
-        if tensor(value, inputs, arena).doubles().contains(0) { throw AssertionFault(effect: index) }
-      case .report(let values, let slot):
-        report(slot, values.map { tensor($0, inputs, arena).copied() })
-      }
-    }
-    let results = Results(
-      outputs: graph.outputs.map { tensor($0, inputs, arena).copied() },
-      writes: graph.writes.map { tensor($0.value, inputs, arena) })
-    withExtendedLifetime(inputs) {}
-    return results
+    if commitStep == steps.count { try checkAssertions(inputs, outputs, arena) }
+    return finish(inputs, outputs, arena, observer, report)
   }
 
-  /// A value after a run; in the arena it is valid until the next one.
-  private func tensor(_ value: GraphValue, _ inputs: [Tensor], _ arena: Arena) -> Tensor {
+  @inline(__always)
+  private func point(_ patch: Patch, at base: UnsafeMutableRawPointer) {
+    if patch.isResult {
+      steps[patch.step].results[patch.position].base = base + patch.byteOffset
+    } else {
+      steps[patch.step].operands[patch.position].base = base + patch.byteOffset
+    }
+  }
+
+  private func checkAssertions(
+    _ inputs: UnsafePointer<UnsafeMutableRawPointer>, _ outputs: [Tensor?], _ arena: Arena
+  ) throws {
+    for index in assertions {
+      guard case .assertion(let value) = graph.effects[index].kind else { continue }
+      if copy(of: view(of: value, inputs, outputs, arena)).doubles().contains(0) {
+        throw AssertionFault(effect: index)
+      }
+    }
+  }
+
+  /// What happens when all kernels have run: copies of what lies elsewhere, and prints.
+  private func finish(
+    _ inputs: UnsafePointer<UnsafeMutableRawPointer>, _ direct: [Tensor?], _ arena: Arena,
+    _ observer: (any RunObserver)?, _ report: (Int, [Tensor]) -> Void
+  ) -> [Tensor] {
+    var outputs = direct
+    var reads: [TensorView] = []
+    var writes: [TensorView] = []
+    for (index, value) in graph.outputs.enumerated() {
+      if outputs[index] != nil {
+        reads.append(outputs[index]!.view)
+        continue
+      }
+      let source = view(of: value, inputs, direct, arena)
+      let tensor = copy(of: source)
+      outputs[index] = tensor
+      reads.append(source)
+      writes.append(tensor.view)
+    }
+    for effect in graph.effects {
+      switch effect.kind {
+      case .assertion(let value): reads.append(view(of: value, inputs, direct, arena))
+      case .report(let values, let slot):
+        let tensors = values.map { value in
+          let source = view(of: value, inputs, direct, arena)
+          reads.append(source)
+          return copy(of: source)
+        }
+        writes += tensors.map(\.view)
+        report(slot, tensors)
+      }
+    }
+    for write in graph.writes where !write.isInPlace {
+      let source = view(of: write.value, inputs, direct, arena)
+      let target = contiguousView(write.value.type, at: inputs[write.input])
+      copyRegion(source, into: target)
+      reads.append(source)
+    }
+    for write in graph.writes where write.isInPlace {
+      reads.append(contiguousView(write.value.type, at: inputs[write.input]))
+    }
+    observer?.willRun(step: steps.count, reads: reads, writes: writes)
+    observer?.didRun(step: steps.count)
+    return outputs.map { $0! }
+  }
+
+  private func contiguousView(_ type: TensorType, at base: UnsafeMutableRawPointer) -> TensorView {
+    TensorView(
+      base: base, dtype: type.dtype, shape: type.shape.sizes, strides: type.shape.contiguousStrides)
+  }
+
+  private func view(
+    of value: GraphValue, _ inputs: UnsafePointer<UnsafeMutableRawPointer>, _ outputs: [Tensor?], _ arena: Arena
+  ) -> TensorView {
     let location = locations[value.id]!
+    let base: UnsafeMutableRawPointer
     switch location.place {
-    case .input(let index):
-      let input = inputs[index]
-      var layout = location.layout
-      layout.offset += input.layout.offset
-      return Tensor(storage: input.storage, dtype: value.dtype, layout: layout)
-    case .constant(let tensor):
-      return Tensor(storage: tensor.storage, dtype: value.dtype, layout: location.layout)
-    case .buffer(let buffer):
-      var layout = location.layout
-      layout.offset += buffers[buffer].offset / value.dtype.byteCount
-      return Tensor(storage: arena.storage, dtype: value.dtype, layout: layout)
+    case .input(let index): base = inputs[index]
+    case .constant(let tensor): base = tensor.storage.base
+    case .buffer(let index): base = arena.storage.base + buffers[index].offset
+    case .output(let index): base = outputs[index]!.storage.base
+    }
+    return TensorView(
+      base: base + location.layout.offset * value.dtype.byteCount, dtype: value.dtype,
+      shape: location.layout.shape.sizes, strides: location.layout.strides)
+  }
+
+  private func copy(of view: TensorView) -> Tensor {
+    let result = Tensor(uninitialized: TensorType(view.dtype, Shape(view.shape)))
+    copyRegion(view, into: result.view)
+    return result
+  }
+
+  // MARK: Measuring
+
+  /// What a run held, from the addresses that kernels touched. Its lifetimes are found without the plan's; only what
+  /// a result is called comes from here.
+  package func usage(
+    measuredBy recorder: TouchRecorder, inputs: UnsafePointer<UnsafeMutableRawPointer>, roles: [InputRole]
+  ) -> MemoryUsage {
+    var residents: [(start: UInt, byteCount: Int, category: MemoryCategory)] = []
+    for (index, input) in graph.inputs.enumerated() where input.type.byteCount > 0 {
+      residents.append(
+        (
+          UInt(bitPattern: inputs[index]), input.type.byteCount,
+          index < roles.count ? roles[index].category : .inputs
+        ))
+    }
+    for value in graph.values {
+      if case .constant(let tensor) = value.definition, value.type.byteCount > 0 {
+        let start = UInt(bitPattern: tensor.storage.base + tensor.layout.offset * tensor.dtype.byteCount)
+        residents.append((start, value.type.byteCount, .captured))
+      }
+    }
+    return recorder.usage(residents: residents) { step, result in
+      step < resultCategories.count ? resultCategories[step][result] : .outputs
     }
   }
 
   package var stepCount: Int { steps.count }
-}
-
-extension Tensor {
-  /// The same elements on storage of their own.
-  func copied() -> Tensor {
-    let result = Tensor(uninitialized: type)
-    let source = contiguous()
-    result.storage.base.copyMemory(
-      from: source.storage.base + source.layout.offset * dtype.byteCount, byteCount: type.byteCount)
-    return result
-  }
 }

@@ -58,6 +58,9 @@ package struct Graph: Sendable {
       self.results = results
       self.origin = origin
     }
+
+    /// Whether the node only looks at its first operand another way, and so has no kernel.
+    package var isView: Bool { op is any ViewOp }
   }
 
   /// Something that a run does besides computing, in program order.
@@ -80,6 +83,9 @@ package struct Graph: Sendable {
   package struct Write: Sendable {
     package let input: Int
     package var value: GraphValue
+    /// Whether the node that makes the value writes it over the input's old one: set by scheduling, where all
+    /// other readers of the old value come first.
+    package var isInPlace = false
     package init(input: Int, value: GraphValue) {
       self.input = input
       self.value = value
@@ -92,10 +98,40 @@ package struct Graph: Sendable {
   package var outputs: [GraphValue] = []
   package var effects: [Effect] = []
   package var writes: [Write] = []
+  /// The gradients that optimizers take, with the paths of their parameters.
+  package var gradients: [(value: GraphValue, path: String)] = []
 
   package init() {}
 
   package func definition(of value: GraphValue) -> Definition { values[value.id].definition }
+
+  /// What is read when all nodes have run: outputs, new values of inputs, assertions and reports.
+  package var leavingValues: [GraphValue] {
+    var values = outputs + writes.map(\.value)
+    for effect in effects {
+      switch effect.kind {
+      case .assertion(let value): values.append(value)
+      case .report(let reported, _): values += reported
+      }
+    }
+    return values
+  }
+
+  /// Lets values know their producers again after nodes have moved.
+  package mutating func renumber() {
+    for (index, node) in nodes.enumerated() {
+      for (position, result) in node.results.enumerated() {
+        values[result.id].definition = .result(node: index, index: position)
+      }
+    }
+  }
+
+  /// For each value, by id, the one that it looks at through views.
+  package func viewBases() -> [Int] {
+    var base = Array(0..<values.count)
+    for node in nodes where node.isView { base[node.results[0].id] = base[node.operands[0].id] }
+    return base
+  }
 
   /// The node that makes `value`, if one does.
   package func producer(of value: GraphValue) -> Int? {

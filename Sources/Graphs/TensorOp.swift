@@ -87,7 +87,9 @@ package struct Pullback {
 package struct OpTraits: Sendable {
   /// What mixed precision does with the op's operands.
   package enum Precision: Sendable { case low, f32, widest, asIs }
-  package enum Cost: Sendable { case view, memoryBound, computeBound }
+  /// What limits a kernel: nothing, for a view has none; memory that it streams through, so that running it again
+  /// costs no more than keeping its result; memory it walks otherwise; arithmetic.
+  package enum Cost: Sendable { case view, streaming, memoryBound, computeBound }
   package enum Fusion: Sendable { case elementwise, reduction, alone }
   package enum Effect: Sendable { case pure, random }
   /// How the interpreter brings operands to dtypes: all promoted to one; the same and integers made f32;
@@ -162,8 +164,30 @@ package struct OpRejection: Error, Sendable {
 package struct KernelFault: Error, Sendable {
   package let code: String
   package let message: String
+  /// Which of the nodes that run as one met it.
+  package var member = 0
+
   package init(_ message: String, code: String = "index-out-of-range") {
     self.code = code
     self.message = message
+  }
+}
+
+/// An op that refuses indices out of range, and nothing else. Two ops that check the same indices in the same way
+/// refuse together, so that the second need not be waited for before something is committed.
+package protocol IndexCheckingOp: TensorOp {
+  /// Which operand holds indices, and what they must be; nil where the op may refuse for another reason too.
+  func indexCheck(_ operands: [TensorType]) -> (operand: Int, allowed: AllowedIndices)?
+}
+
+/// The whole numbers that an op takes as indices.
+package struct AllowedIndices: Hashable, Sendable {
+  package let range: Range<Int>
+  /// One number that is allowed besides.
+  package let ignored: Int?
+
+  package init(_ range: Range<Int>, ignored: Int? = nil) {
+    self.range = range
+    self.ignored = ignored
   }
 }

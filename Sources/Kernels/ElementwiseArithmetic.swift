@@ -88,6 +88,12 @@ extension TileFunction {
     double: unaryTile { (x: Double) in x > 0 ? 1 : (x < 0 ? -1 : x) },
     integer: unaryTile { (x: Int64) in (x > 0 ? 1 : 0) &- (x < 0 ? 1 : 0) })
 
+  /// x above 0, else 0; NaN is itself.
+  package static let relu = TileFunction(
+    single: unaryTile { (x: Float) in x <= 0 ? 0 : x },
+    double: unaryTile { (x: Double) in x <= 0 ? 0 : x },
+    integer: unaryTile { (x: Int64) in x <= 0 ? 0 : x })
+
   package static let floor = TileFunction(
     single: unaryTile { (x: Float) in x.rounded(.down) },
     double: unaryTile { (x: Double) in x.rounded(.down) },

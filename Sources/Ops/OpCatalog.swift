@@ -37,6 +37,7 @@ package enum OpCatalog {
     NotEqual.self,
     Power.self,
     Reciprocal.self,
+    Relu.self,
     Round.self,
     Rsqrt.self,
     Select.self,

@@ -3,23 +3,38 @@ import Graphs
 /// A step of the way from a traced graph to the graph that is planned.
 package struct Pass: Sendable {
   package let name: String
-  package let run: @Sendable (inout Graph) -> Void
+  package let run: @Sendable (inout Graph) throws -> Void
+
+  package init(name: String, run: @escaping @Sendable (inout Graph) throws -> Void) {
+    self.name = name
+    self.run = run
+  }
 }
 
 /// The passes over a traced step, in order: the page to read first.
 ///
 /// Autodiff is not in the list: `minimize` and `grad` append derivatives while the step is traced, because
-/// what follows them in the program may use the gradients.
+/// what follows them in the program may use the gradients. From `rebuild` on no pass merges nodes, or what is
+/// computed twice on purpose would melt together again.
 package enum Pipeline {
-  package static let step: [Pass] = [
+  package static let simplification: [Pass] = [
+    Pass(name: "identities", run: removeIdentities),
     Pass(name: "common subexpressions", run: mergeCommonSubexpressions),
     Pass(name: "dead code", run: removeDeadCode),
   ]
+  package static let rebuild = Pass(name: "rebuild", run: rebuildCheapValues)
+  package static let materialize = Pass(name: "materialize", run: Passes.materialize)
+  package static let fusion = Pass(name: "fusion", run: fuse)
+  package static let schedule = Pass(name: "schedule", run: Passes.schedule)
+
+  package static let step = simplification + [rebuild, materialize, fusion, schedule]
+  /// The same without joining nodes: the measure of what fusion must not change.
+  package static let unfusedStep = simplification + [rebuild, materialize, schedule]
 
   /// Runs the passes; each leaves a legal graph, which `verify` checks.
   package static func run(_ passes: [Pass], on graph: inout Graph) throws {
     for pass in passes {
-      pass.run(&graph)
+      try pass.run(&graph)
       try verify(graph, after: pass.name)
     }
   }

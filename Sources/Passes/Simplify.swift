@@ -13,6 +13,7 @@ extension Graph {
     }
     outputs = outputs.map(replaced)
     for index in writes.indices { writes[index].value = replaced(writes[index].value) }
+    for index in gradients.indices { gradients[index].value = replaced(gradients[index].value) }
     for index in effects.indices {
       switch effects[index].kind {
       case .assertion(let value): effects[index].kind = .assertion(replaced(value))
@@ -20,6 +21,21 @@ extension Graph {
       }
     }
   }
+}
+
+/// Removes views that show their operand as it is: what is left of functions with derivatives of their own and of
+/// `stop_gradient` once all derivatives are taken.
+package func removeIdentities(_ graph: inout Graph) {
+  var replacement: [Int: GraphValue] = [:]
+  graph.nodes.removeAll { node in
+    guard let view = node.op as? any ViewOp, node.operands[0].type == node.results[0].type else { return false }
+    let layout = Layout(contiguous: node.operands[0].shape)
+    guard view.layout(of: layout) == layout else { return false }
+    replacement[node.results[0].id] = replacement[node.operands[0].id] ?? node.operands[0]
+    return true
+  }
+  graph.replaceUses(replacement)
+  graph.renumber()
 }
 
 /// Merges nodes that compute the same thing: equal ops on the same operands. Random ops carry their place
@@ -65,23 +81,12 @@ package func mergeCommonSubexpressions(_ graph: inout Graph) {
 /// Removes nodes that nothing leaving the graph depends on.
 package func removeDeadCode(_ graph: inout Graph) {
   var needed = [Bool](repeating: false, count: graph.values.count)
-  for value in graph.outputs + graph.writes.map(\.value) { needed[value.id] = true }
-  for effect in graph.effects {
-    switch effect.kind {
-    case .assertion(let value): needed[value.id] = true
-    case .report(let values, _): for value in values { needed[value.id] = true }
-    }
-  }
+  for value in graph.leavingValues { needed[value.id] = true }
   var kept: [Graph.Node] = []
   for node in graph.nodes.reversed() where node.results.contains(where: { needed[$0.id] }) {
     for operand in node.operands { needed[operand.id] = true }
     kept.append(node)
   }
   graph.nodes = kept.reversed()
-  // Nodes moved, so values learn their producers anew.
-  for (index, node) in graph.nodes.enumerated() {
-    for (position, result) in node.results.enumerated() {
-      graph.values[result.id].definition = .result(node: index, index: position)
-    }
-  }
+  graph.renumber()
 }

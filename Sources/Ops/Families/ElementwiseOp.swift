@@ -16,31 +16,24 @@ extension ElementwiseOp {
     do {
       try runTiles(tile(for: operands.map(\.dtype)), operands, into: results[0])
     } catch {
-      throw Self.explain(error, operands, results[0])
+      let index = Shape(results[0].shape).index(at: error.position)
+      throw Self.explain(
+        error.fault, operands.map { $0.element(at: index) }, results[0].dtype, at: index)
     }
   }
 
   /// Says which numbers could not be computed, and where they stand.
-  private static func explain(
-    _ failure: ElementFault, _ operands: [TensorView], _ result: TensorView
+  static func explain(
+    _ fault: ArithmeticFault, _ operands: [Tensor], _ dtype: DType, at index: [Int]
   ) -> KernelFault {
-    var index: [Int] = []
-    var rest = failure.position
-    for size in result.shape.reversed() {
-      index.insert(rest % size, at: 0)
-      rest /= size
-    }
-    let numbers = operands.map { operand in
-      let offset = zip(index, operand.strides).reduce(0) { $0 + $1.0 * $1.1 }
-      return operand.dtype.isFloating
-        ? "\(operand.dtype.load(at: operand.base, index: offset))"
-        : "\(operand.dtype.loadInteger(at: operand.base, index: offset))"
+    let numbers = operands.map {
+      $0.dtype.isFloating ? "\($0.scalar)" : "\($0.integerScalar)"
     }
     let call = "\(name)(\(numbers.joined(separator: ", ")))"
     let place = index.isEmpty ? "" : ", at index \(Shape(index))"
-    switch failure.fault {
+    switch fault {
     case .overflow:
-      return KernelFault("\(call) does not fit \(result.dtype)\(place)", code: "integer-overflow")
+      return KernelFault("\(call) does not fit \(dtype)\(place)", code: "integer-overflow")
     case .divisionByZero:
       return KernelFault("\(call) divides by zero\(place)", code: "division-by-zero")
     case .negativeExponent:
@@ -50,11 +43,34 @@ extension ElementwiseOp {
   }
 }
 
+extension Shape {
+  /// The index of the element at a row-major position.
+  func index(at position: Int) -> [Int] {
+    var index: [Int] = []
+    var rest = position
+    for size in sizes.reversed() {
+      index.insert(rest % size, at: 0)
+      rest /= size
+    }
+    return index
+  }
+}
+
+extension TensorView {
+  /// A copy of one element.
+  func element(at index: [Int]) -> Tensor {
+    let result = Tensor(uninitialized: TensorType(dtype, .scalar))
+    let offset = zip(index, strides).reduce(0) { $0 + $1.0 * $1.1 }
+    result.storage.base.copyMemory(from: base + offset * dtype.byteCount, byteCount: dtype.byteCount)
+    return result
+  }
+}
+
 extension OpTraits {
   /// The traits of elementwise ops, which differ only in what precision they like and how operands are promoted.
   static func elementwise(_ precision: Precision, _ promotion: Promotion) -> OpTraits {
     OpTraits(
-      precision: precision, cost: .memoryBound, fusion: .elementwise, effect: .pure,
+      precision: precision, cost: .streaming, fusion: .elementwise, effect: .pure,
       promotion: promotion, operands: .strided, broadcasts: true, inPlace: true)
   }
 }

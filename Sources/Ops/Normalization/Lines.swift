@@ -41,7 +41,7 @@ extension ReferenceTensor {
 extension OpTraits {
   /// Traits of ops on whole lines: computed in f32 or wider, by a kernel that wants contiguous operands.
   static let lines = OpTraits(
-    precision: .f32, cost: .memoryBound, fusion: .alone, effect: .pure, promotion: .unifyFloating,
+    precision: .f32, cost: .streaming, fusion: .alone, effect: .pure, promotion: .unifyFloating,
     operands: .contiguous, broadcasts: false, inPlace: false)
 }
 

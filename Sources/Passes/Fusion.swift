@@ -1,0 +1,246 @@
+import Graphs
+import Ops
+import Tensors
+
+// Fusion
+//
+// Before: `a = x * y  b = a + z  c = relu(b)`. After: one node that reads x, y, z and writes c, tile by tile.
+//
+// A chain takes in elementwise nodes of one shape. All of it runs where its last member stood, so a node may join
+// only if nobody else reads a member before that place. A matrix product whose result only one chain reads
+// becomes its first link: the chain runs on each block of the product while that is in cache. So a bias and an
+// activation, or a whole optimizer, cost no pass over memory, and a weight's gradient never exists as a whole.
+//
+// Limits: a view between two members ends a chain; a chain has at most one product.
+
+/// Joins elementwise nodes into chains, and matrix products with the chains that read them.
+package func fuse(_ graph: inout Graph) {
+  var fusion = Fusion(graph)
+  fusion.groupElementwise()
+  fusion.attachProducts()
+  graph = fusion.rewritten()
+}
+
+private struct Fusion {
+  /// More members would only lengthen tables; no optimizer comes near.
+  static let memberLimit = 64
+  static let operandLimit = 24
+
+  let graph: Graph
+  /// The value that each value looks at, through views.
+  private var base: [Int]
+  /// The nodes with kernels that read a value, directly or through views, by the value's id.
+  private var readers: [[Int]]
+  /// Values that leave the graph.
+  private var leaves: [Bool]
+  private var producer: [Int]
+
+  /// The chain of each node; -1 for nodes in none.
+  private var chainOf: [Int]
+  private var chains: [[Int]] = []
+  /// The product at the head of each chain; -1 where there is none.
+  private var productOf: [Int] = []
+
+  init(_ graph: Graph) {
+    self.graph = graph
+    let count = graph.values.count
+    base = Array(0..<count)
+    readers = Array(repeating: [], count: count)
+    leaves = Array(repeating: false, count: count)
+    producer = Array(repeating: -1, count: count)
+    chainOf = Array(repeating: -1, count: graph.nodes.count)
+    for (index, node) in graph.nodes.enumerated() {
+      for result in node.results { producer[result.id] = index }
+      if node.isView {
+        base[node.results[0].id] = base[node.operands[0].id]
+        continue
+      }
+      for operand in node.operands where readers[base[operand.id]].last != index {
+        readers[base[operand.id]].append(index)
+      }
+    }
+    for value in graph.leavingValues { leaves[base[value.id]] = true }
+  }
+
+  // MARK: Chains
+
+  private func isElementwise(_ index: Int) -> Bool { graph.nodes[index].op is any ElementwiseOp }
+
+  private func shape(_ index: Int) -> Shape { graph.nodes[index].results[0].shape }
+
+  mutating func groupElementwise() {
+    for index in graph.nodes.indices where isElementwise(index) {
+      var members = Set([index])
+      for operand in graph.nodes[index].operands {
+        let source = producer[operand.id]
+        // An operand behind a view is read from memory.
+        if source >= 0, isElementwise(source), shape(source) == shape(index), !members.contains(source) {
+          join(source, &members, at: index)
+        }
+      }
+      let chain = members.sorted()
+      for old in Set(chain.map { chainOf[$0] }) where old >= 0 { chains[old] = [] }
+      for member in chain { chainOf[member] = chains.count }
+      chains.append(chain)
+    }
+    productOf = Array(repeating: -1, count: chains.count)
+  }
+
+  /// Takes the chain of `source` into `members`, with all chains that must then come along.
+  private func join(_ source: Int, _ members: inout Set<Int>, at place: Int) {
+    var joined = members
+    var waiting = [source]
+    while let next = waiting.popLast() {
+      if joined.contains(next) { continue }
+      let chain = chainOf[next] < 0 ? [next] : chains[chainOf[next]]
+      joined.formUnion(chain)
+      if joined.count > Fusion.memberLimit { return }
+      for member in chain {
+        for reader in readers[graph.nodes[member].results[0].id] where reader < place {
+          if joined.contains(reader) { continue }
+          guard isElementwise(reader), shape(reader) == shape(place) else { return }
+          waiting.append(reader)
+        }
+      }
+    }
+    if operandCount(joined) > Fusion.operandLimit || joined.contains(where: { looksBack($0, into: joined) }) {
+      return
+    }
+    members = joined
+  }
+
+  /// Whether a node sees another member through a view: all of that member would have to be there first.
+  private func looksBack(_ index: Int, into members: Set<Int>) -> Bool {
+    graph.nodes[index].operands.contains {
+      base[$0.id] != $0.id && producer[base[$0.id]] >= 0 && members.contains(producer[base[$0.id]])
+    }
+  }
+
+  private func operandCount(_ members: Set<Int>) -> Int {
+    var seen = Set<Int>()
+    for member in members {
+      for operand in graph.nodes[member].operands where !members.contains(producer[operand.id]) {
+        seen.insert(operand.id)
+      }
+    }
+    return seen.count
+  }
+
+  // MARK: Products
+
+  mutating func attachProducts() {
+    for index in graph.nodes.indices.reversed() {
+      let node = graph.nodes[index]
+      guard let product = node.op as? MatMul, product.takesChain(node.operands.map(\.type)),
+        !leaves[node.results[0].id]
+      else { continue }
+      let result = node.results[0]
+      let chain = readers[result.id].first.map { chainOf[$0] } ?? -1
+      guard chain >= 0, productOf[chain] < 0,
+        readers[result.id].allSatisfy({ chainOf[$0] == chain }),
+        shape(chains[chain][0]) == result.shape,
+        // Read as it is, never through a view.
+        chains[chain].allSatisfy({ member in
+          graph.nodes[member].operands.allSatisfy { base[$0.id] != result.id || $0.id == result.id }
+        })
+      else { continue }
+      productOf[chain] = index
+    }
+  }
+
+  // MARK: Rewriting
+
+  func rewritten() -> Graph {
+    var result = graph
+    // Nodes keep their order; a chain stands where its last member stood.
+    var nodes: [(place: Int, node: Graph.Node)] = []
+    let heads = Set(productOf.filter { $0 >= 0 })
+    for index in graph.nodes.indices where chainOf[index] < 0 && !heads.contains(index) {
+      nodes.append((index, graph.nodes[index]))
+    }
+    for (number, chain) in chains.enumerated() where !chain.isEmpty {
+      nodes.append((chain.last!, node(of: chain, product: productOf[number])))
+    }
+    nodes.sort { $0.place < $1.place }
+    result.nodes = inOrder(nodes.map(\.node))
+    result.renumber()
+    return result
+  }
+
+  /// Views of a chain's results may stand before it: they move behind.
+  private func inOrder(_ nodes: [Graph.Node]) -> [Graph.Node] {
+    var known = [Bool](repeating: false, count: graph.values.count)
+    for (id, value) in graph.values.enumerated() {
+      if case .result = value.definition { continue }
+      known[id] = true
+    }
+    var result: [Graph.Node] = []
+    result.reserveCapacity(nodes.count)
+    // By the value that they wait for.
+    var waiting: [Int: [Graph.Node]] = [:]
+    func place(_ node: Graph.Node) {
+      var ready = [node]
+      while let next = ready.popLast() {
+        if let missing = next.operands.first(where: { !known[$0.id] }) {
+          waiting[missing.id, default: []].append(next)
+          continue
+        }
+        result.append(next)
+        for value in next.results {
+          known[value.id] = true
+          if let freed = waiting.removeValue(forKey: value.id) { ready += freed.reversed() }
+        }
+      }
+    }
+    for node in nodes { place(node) }
+    return result
+  }
+
+  private func node(of chain: [Int], product: Int) -> Graph.Node {
+    let last = graph.nodes[chain.last!]
+    if chain.count == 1 && product < 0 { return last }
+    var operands: [GraphValue] = []
+    var places: [Int: Int] = [:]
+    var members: [ElementwiseChain.Member] = []
+    var memberOf: [Int: Int] = [:]
+    func operand(_ value: GraphValue) -> Int {
+      if let place = places[value.id] { return place }
+      places[value.id] = operands.count
+      operands.append(value)
+      return operands.count - 1
+    }
+    // A product is the chain's operand 0.
+    if product >= 0 { _ = operand(graph.nodes[product].results[0]) }
+    for index in chain {
+      let node = graph.nodes[index]
+      memberOf[node.results[0].id] = members.count
+      members.append(
+        ElementwiseChain.Member(
+          op: node.op as! any ElementwiseOp,
+          sources: node.operands.map { value in
+            memberOf[value.id].map { .instruction($0) } ?? .operand(operand(value))
+          },
+          type: node.results[0].type, origin: node.origin))
+    }
+    let inside = Set(chain)
+    var results: [GraphValue] = []
+    var resultMembers: [Int] = []
+    for (member, index) in chain.enumerated() {
+      let value = graph.nodes[index].results[0]
+      if leaves[value.id] || readers[value.id].contains(where: { !inside.contains($0) }) {
+        results.append(value)
+        resultMembers.append(member)
+      }
+    }
+    let made = ElementwiseChain(
+      operandTypes: operands.map(\.type), members: members, results: resultMembers)
+    if product < 0 {
+      return Graph.Node(
+        op: FusedElementwise(made), operands: operands, results: results, origin: last.origin)
+    }
+    let head = graph.nodes[product]
+    return Graph.Node(
+      op: FusedProduct(head.op as! MatMul, made, origin: head.origin),
+      operands: head.operands + operands.dropFirst(), results: results, origin: last.origin)
+  }
+}

@@ -1,0 +1,59 @@
+import Graphs
+import Ops
+import Support
+import Tensors
+
+// Copies made explicit
+//
+// Before: `t = transpose(x)  y = softmax(t)`, whose kernel wants its rows one after the other. After:
+// `t = transpose(x)  c = contiguous_copy(t)  y = softmax(c)`. So passes behind this one, and the ledger, see all
+// memory that a step takes.
+//
+// A view that no layout of its operand expresses gets a copy of the operand to look at. One copy serves all
+// readers of a phase; the next phase makes its own rather than keeping it.
+
+/// Inserts copies where a kernel or a view needs contiguous elements and does not have them.
+package func materialize(_ graph: inout Graph) throws {
+  struct Key: Hashable {
+    let value: Int
+    let phase: Phase
+  }
+  var layouts = graph.values.map { value in
+    if case .constant(let tensor) = value.definition { return tensor.layout }
+    return Layout(contiguous: value.type.shape)
+  }
+  var copies: [Key: GraphValue] = [:]
+  var nodes: [Graph.Node] = []
+  nodes.reserveCapacity(graph.nodes.count)
+
+  func contiguous(_ value: GraphValue, _ origin: Origin) -> GraphValue {
+    if layouts[value.id].isContiguous { return value }
+    let key = Key(value: value.id, phase: origin.phase)
+    if let copy = copies[key] { return copy }
+    let copy = GraphValue(id: graph.values.count, type: value.type)
+    graph.values.append((type: value.type, definition: .result(node: nodes.count, index: 0)))
+    layouts.append(Layout(contiguous: value.shape))
+    nodes.append(Graph.Node(op: ContiguousCopy(), operands: [value], results: [copy], origin: origin))
+    copies[key] = copy
+    return copy
+  }
+
+  for var node in graph.nodes {
+    if let view = node.op as? any ViewOp {
+      if view.layout(of: layouts[node.operands[0].id]) == nil {
+        node.operands[0] = contiguous(node.operands[0], node.origin)
+      }
+      guard let layout = view.layout(of: layouts[node.operands[0].id]) else {
+        throw InternalError("materialize", "\(type(of: view).name) has no layout for a contiguous operand")
+      }
+      layouts[node.results[0].id] = layout
+    } else if type(of: node.op).traits.operands == .contiguous {
+      for position in node.operands.indices {
+        node.operands[position] = contiguous(node.operands[position], node.origin)
+      }
+    }
+    nodes.append(node)
+  }
+  graph.nodes = nodes
+  graph.renumber()
+}

@@ -1,0 +1,308 @@
+import Graphs
+import Ops
+import Tensors
+
+// Scheduling
+//
+// Before: nodes in the order of the trace, all updates last. After: an order with a lower peak of live bytes, in
+// which each update stands as early as it may, and writes its parameter in place.
+//
+// A node that makes the new value of an input may write it over the old one if
+// - all other readers of the old value come before it, and nothing needs the old value at the end;
+// - all nodes that can still refuse the step come before it: then the step is committed and runs to its end.
+// Both are edges of the order here. Where they close a circle, the write gives way: its value is computed
+// elsewhere and copied when the run is over.
+//
+// The order is found by list scheduling: of all nodes whose operands are there, the next is the first in the trace
+// that frees at least as many bytes as it takes, or else the first in the trace. Two other rules are tried as
+// well, and the order with the lowest peak is taken.
+
+/// Orders nodes for a low peak, and decides which writes happen in place.
+package func schedule(_ graph: inout Graph) {
+  let dependences = Dependences(graph)
+  var best: ScheduledOrder?
+  for rule in SchedulingRule.allCases {
+    var scheduler = ListScheduler(dependences, rule)
+    let order = scheduler.order()
+    if best.map({ order.peak < $0.peak }) ?? true { best = order }
+  }
+  guard let best else { return }
+  for (index, write) in dependences.writes.enumerated() where write.kernel >= 0 {
+    graph.writes[index].isInPlace = !best.givenUp.contains(index)
+  }
+  graph.nodes = dependences.withViews(best.kernels)
+  graph.renumber()
+}
+
+private enum SchedulingRule: CaseIterable {
+  /// The first in the trace that does not add to what is alive, else the first in the trace.
+  case releaseFirst
+  /// The one that adds least, the first of several.
+  case smallestGrowth
+  case asTraced
+}
+
+private struct ScheduledOrder {
+  let kernels: [Int]
+  let peak: Int
+  /// Writes that cannot happen in place.
+  let givenUp: Set<Int>
+}
+
+/// What must come before what: nodes with kernels, and the values that they share memory through.
+private struct Dependences {
+  struct Kernel {
+    /// Nodes that read what this one makes, and those that must wait for it for another reason.
+    var followers: [Int] = []
+    var waitsFor = 0
+    /// Values that it reads and makes, seen through views.
+    var reads: [Int] = []
+    var makes: [Int] = []
+    /// Whether it can refuse the step.
+    var refuses = false
+    /// Operands that results may lie on.
+    var overwritable: [Int] = []
+  }
+
+  struct Write {
+    /// The node that makes the value; -1 where it cannot lie in the input.
+    var kernel = -1
+    /// Readers of the old value, which must come first.
+    var readers: [Int] = []
+  }
+
+  let graph: Graph
+  let base: [Int]
+  private(set) var kernels: [Kernel]
+  private(set) var writes: [Write]
+  /// Values that may lie in an input, with the nodes that make them.
+  private(set) var writtenValues: [Int: Int] = [:]
+  /// Bytes in the arena by value; 0 for inputs, constants and views.
+  private(set) var bytes: [Int]
+  private(set) var leaves: [Bool]
+  private(set) var readerCount: [Int]
+
+  init(_ graph: Graph) {
+    self.graph = graph
+    base = graph.viewBases()
+    kernels = Array(repeating: Kernel(), count: graph.nodes.count)
+    bytes = Array(repeating: 0, count: graph.values.count)
+    leaves = Array(repeating: false, count: graph.values.count)
+    readerCount = Array(repeating: 0, count: graph.values.count)
+    writes = Array(repeating: Write(), count: graph.writes.count)
+    var producer = [Int](repeating: -1, count: graph.values.count)
+    var readers = [[Int]](repeating: [], count: graph.values.count)
+    for value in graph.leavingValues { leaves[base[value.id]] = true }
+    var checked = Set<Check>()
+    for (index, node) in graph.nodes.enumerated() where !node.isView {
+      for result in node.results {
+        producer[result.id] = index
+        bytes[result.id] = result.type.byteCount
+        kernels[index].makes.append(result.id)
+      }
+      for operand in node.operands {
+        let id = base[operand.id]
+        if readers[id].last == index { continue }
+        readers[id].append(index)
+        readerCount[id] += 1
+        kernels[index].reads.append(id)
+        if producer[id] >= 0 {
+          kernels[producer[id]].followers.append(index)
+          kernels[index].waitsFor += 1
+        }
+      }
+      kernels[index].overwritable = node.overwritableOperands(base)
+      kernels[index].refuses = refuses(node, &checked)
+    }
+    // What an assertion looks at must be there before the step is committed.
+    for case .assertion(let value) in graph.effects.map(\.kind) where producer[base[value.id]] >= 0 {
+      kernels[producer[base[value.id]]].refuses = true
+    }
+    var taken = Set<Int>()
+    for (index, write) in graph.writes.enumerated() {
+      let input = graph.inputs[write.input].id
+      let kernel = base[write.value.id] == write.value.id ? producer[write.value.id] : -1
+      guard kernel >= 0, !leaves[input], !kernels[kernel].refuses,
+        taken.insert(write.value.id).inserted,
+        !kernels[kernel].reads.contains(input) || kernels[kernel].overwritable.contains(input)
+      else { continue }
+      writes[index] = Write(kernel: kernel, readers: readers[input].filter { $0 != kernel })
+      writtenValues[write.value.id] = kernel
+    }
+  }
+
+  private struct Check: Hashable {
+    let value: Int
+    let allowed: AllowedIndices
+  }
+
+  /// Whether a node can refuse the step for a reason that no node before it has looked at.
+  private func refuses(_ node: Graph.Node, _ checked: inout Set<Check>) -> Bool {
+    let types = node.operands.map(\.type)
+    guard node.op.mayRefuse(types) else { return false }
+    guard let check = (node.op as? any IndexCheckingOp)?.indexCheck(types) else { return true }
+    return checked.insert(Check(value: node.operands[check.operand].id, allowed: check.allowed)).inserted
+  }
+
+  /// Nodes in the order of `kernels`, each view before its first reader.
+  func withViews(_ order: [Int]) -> [Graph.Node] {
+    var viewOf: [Int: Int] = [:]
+    for (index, node) in graph.nodes.enumerated() where node.isView { viewOf[node.results[0].id] = index }
+    var nodes: [Graph.Node] = []
+    nodes.reserveCapacity(graph.nodes.count)
+    var placed = Set<Int>()
+    func placeViews(_ value: GraphValue) {
+      var chain: [Int] = []
+      var next = value
+      while let view = viewOf[next.id], placed.insert(view).inserted {
+        chain.append(view)
+        // Only the first operand is looked at; the others are there for derivatives.
+        next = graph.nodes[view].operands[0]
+      }
+      for view in chain.reversed() { nodes.append(graph.nodes[view]) }
+    }
+    for index in order {
+      for operand in graph.nodes[index].operands { placeViews(operand) }
+      nodes.append(graph.nodes[index])
+    }
+    for value in graph.leavingValues { placeViews(value) }
+    return nodes
+  }
+}
+
+private struct ListScheduler {
+  private let dependences: Dependences
+  private let rule: SchedulingRule
+  private var waitsFor: [Int]
+  private var readersLeft: [Int]
+  private var readyKernels: [Int] = []
+  private var live = 0
+  private var peak = 0
+  private var refusersLeft: Int
+  /// For a node that writes in place: how many readers of the old value are still to come.
+  private var oldReadersLeft: [Int]
+  /// The writes that wait for a reader, by the reader.
+  private var writesAfter: [[Int]]
+  private var givenUp = Set<Int>()
+  /// Nodes that make new values of inputs, while those are to be written in place.
+  private var writesInPlace: [Bool]
+
+  init(_ dependences: Dependences, _ rule: SchedulingRule) {
+    self.dependences = dependences
+    self.rule = rule
+    let count = dependences.kernels.count
+    waitsFor = dependences.kernels.map(\.waitsFor)
+    readersLeft = dependences.readerCount
+    refusersLeft = dependences.kernels.count { $0.refuses }
+    oldReadersLeft = Array(repeating: 0, count: count)
+    writesAfter = Array(repeating: [], count: count)
+    writesInPlace = Array(repeating: false, count: count)
+    for (index, write) in dependences.writes.enumerated() where write.kernel >= 0 {
+      // A node that makes several new values waits for the readers of all of them.
+      writesInPlace[write.kernel] = true
+      oldReadersLeft[write.kernel] += write.readers.count
+      for reader in write.readers { writesAfter[reader].append(index) }
+    }
+    for (index, node) in dependences.graph.nodes.enumerated() where !node.isView && waitsFor[index] == 0 {
+      readyKernels.append(index)
+    }
+  }
+
+  mutating func order() -> ScheduledOrder {
+    var order: [Int] = []
+    while !readyKernels.isEmpty {
+      guard let place = next() else {
+        giveUp()
+        continue
+      }
+      let kernel = readyKernels.remove(at: place)
+      run(kernel)
+      order.append(kernel)
+    }
+    return ScheduledOrder(kernels: order, peak: peak, givenUp: givenUp)
+  }
+
+  /// Whether nothing but its operands holds a node back.
+  private func mayRun(_ kernel: Int) -> Bool {
+    !writesInPlace[kernel] || (oldReadersLeft[kernel] == 0 && refusersLeft == 0)
+  }
+
+  /// The place in `readyKernels`, which is in the order of the trace, of the node to run.
+  private func next() -> Int? {
+    var best: Int?
+    var bestGrowth = Int.max
+    for (place, kernel) in readyKernels.enumerated() where mayRun(kernel) {
+      switch rule {
+      case .asTraced: return place
+      case .releaseFirst:
+        if growth(kernel) <= 0 { return place }
+        if best == nil { best = place }
+      case .smallestGrowth:
+        let growth = growth(kernel)
+        if growth < bestGrowth { (best, bestGrowth) = (place, growth) }
+      }
+    }
+    return best
+  }
+
+  /// Nothing can run: the first write that waits gives up its place.
+  private mutating func giveUp() {
+    guard let kernel = readyKernels.first(where: { writesInPlace[$0] }) else {
+      readyKernels = []
+      return
+    }
+    for (index, write) in dependences.writes.enumerated() where write.kernel == kernel { givenUp.insert(index) }
+    writesInPlace[kernel] = false
+  }
+
+  private func isWrittenInPlace(_ value: Int, by kernel: Int) -> Bool {
+    writesInPlace[kernel] && dependences.writtenValues[value] != nil
+  }
+
+  /// Bytes that a node takes for its results, and those that its operands give back.
+  private func change(_ kernel: Int) -> (taken: Int, freed: Int) {
+    let node = dependences.kernels[kernel]
+    var dying = node.reads.filter { readersLeft[$0] == 1 && !dependences.leaves[$0] && dependences.bytes[$0] > 0 }
+    var freed = dying.reduce(0) { $0 + dependences.bytes[$1] }
+    var taken = 0
+    for value in node.makes where !isWrittenInPlace(value, by: kernel) {
+      let bytes = dependences.bytes[value]
+      if let place = dying.firstIndex(where: {
+        dependences.bytes[$0] == bytes && node.overwritable.contains($0)
+      }) {
+        dying.remove(at: place)
+        freed -= bytes
+      } else {
+        taken += bytes
+      }
+    }
+    return (taken, freed)
+  }
+
+  private func growth(_ kernel: Int) -> Int {
+    let change = change(kernel)
+    return change.taken - change.freed
+  }
+
+  private mutating func run(_ kernel: Int) {
+    let change = change(kernel)
+    peak = max(peak, live + change.taken)
+    live += change.taken - change.freed
+    let node = dependences.kernels[kernel]
+    for value in node.reads { readersLeft[value] -= 1 }
+    // Results that nobody reads are gone at once.
+    for value in node.makes
+    where readersLeft[value] == 0 && !dependences.leaves[value] && !isWrittenInPlace(value, by: kernel) {
+      live -= dependences.bytes[value]
+    }
+    if node.refuses { refusersLeft -= 1 }
+    for write in writesAfter[kernel] { oldReadersLeft[dependences.writes[write].kernel] -= 1 }
+    for follower in node.followers {
+      waitsFor[follower] -= 1
+      if waitsFor[follower] == 0 {
+        let place = readyKernels.firstIndex { $0 > follower } ?? readyKernels.count
+        readyKernels.insert(follower, at: place)
+      }
+    }
+  }
+}
