@@ -24,6 +24,9 @@ class Node {
   func test(_ frame: Frame) throws(Failure) -> Bool {
     try truth(of: eval(frame), at: site)
   }
+
+  /// The whole number that it is whenever it runs.
+  var wholeConstant: Int? { nil }
 }
 
 /// How a statement ended.
@@ -79,6 +82,10 @@ final class ConstantNode: Node {
     super.init(site)
   }
   override func eval(_ frame: Frame) throws(Failure) -> Value { value }
+  override var wholeConstant: Int? {
+    if case .int(let value) = value { return value }
+    return nil
+  }
 }
 
 /// A mistake found while compiling, thrown where the program reaches it.
@@ -100,6 +107,8 @@ final class LocalNode: Node {
     super.init(site)
   }
   override func eval(_ frame: Frame) throws(Failure) -> Value {
+    // Numbers are copied without a look at the other kinds of value.
+    if case .int(let number) = frame[slot] { return .int(number) }
     let value = frame[slot]
     if case .unset = value { throw unset(name, at: site) }
     return value
@@ -138,6 +147,7 @@ final class GlobalNode: Node {
     super.init(site)
   }
   override func eval(_ frame: Frame) throws(Failure) -> Value {
+    if case .int(let number) = globals[slot], !interpreter.isCapturing { return .int(number) }
     let value = globals[slot]
     if case .unset = value { throw unset(interpreter.globalNames[slot], at: site) }
     if interpreter.isCapturing {
@@ -230,22 +240,40 @@ enum Modulo: Arithmetic {
   }
 }
 
-final class ArithmeticNode<Operator: Arithmetic>: Node {
+/// A number operator. What its operands are is noted when it is compiled: whole numbers in local variables and whole
+/// constants are read in place, without a virtual call and without a copy.
+///
+/// Each operator has a class of its own, not generic: the methods of a generic class are compiled once for all
+/// operators, and reach each by tables.
+class ArithmeticNode: Node {
   let left: Node
   let right: Node
   let operatorSite: Site
   let interpreter: Interpreter
+  /// The slot of the local variable on the left, else -1.
+  private let slot: Int
+  /// The whole constant on the right.
+  private let constant: Int
+  private let hasConstant: Bool
 
   init(_ left: Node, _ right: Node, operatorSite: Site, _ interpreter: Interpreter, _ site: Site) {
     self.left = left
     self.right = right
     self.operatorSite = operatorSite
     self.interpreter = interpreter
+    slot = (left as? LocalNode)?.slot ?? -1
+    let value = right.wholeConstant
+    constant = value ?? 0
+    hasConstant = value != nil
     super.init(site)
   }
 
-  override func eval(_ frame: Frame) throws(Failure) -> Value {
-    let a = try left.eval(frame)
+  /// What `eval` does in the class of `Operator`.
+  @inline(__always)
+  final func evaluate<Operator: Arithmetic>(_: Operator.Type, _ frame: Frame) throws(Failure) -> Value {
+    let a: Value
+    if slot >= 0, case .int(let number) = frame[slot] { a = .int(number) } else { a = try left.eval(frame) }
+    if hasConstant, case .int(let a) = a, let result = Operator.integers(a, constant) { return result }
     let b = try right.eval(frame)
     switch (a, b) {
     case (.int(let a), .int(let b)):
@@ -255,49 +283,34 @@ final class ArithmeticNode<Operator: Arithmetic>: Node {
     case (.double(let a), .int(let b)): return .double(Operator.doubles(a, Double(b)))
     default: break
     }
-    return try slow(a, b)
+    return try slow(a, b, op: Operator.op, symbol: Operator.symbol)
   }
 
-  private func slow(_ a: Value, _ b: Value) throws(Failure) -> Value {
-    if case .int(let x) = a, case .int(let y) = b {
-      throw integerFailure(x, Operator.symbol, y, at: operatorSite)
-    }
+  @inline(never)
+  private final func slow(_ a: Value, _ b: Value, op: String, symbol: String) throws(Failure) -> Value {
+    if case .int(let x) = a, case .int(let y) = b { throw integerFailure(x, symbol, y, at: operatorSite) }
     return try interpreter.binary(
-      Operator.op, a, b, BinarySites(whole: site, operator: operatorSite, left: left.site, right: right.site))
+      op, a, b, BinarySites(whole: site, operator: operatorSite, left: left.site, right: right.site))
   }
 }
 
-/// Arithmetic with a whole constant on the right: loops over integers are made of these.
-final class ArithmeticConstantNode<Operator: Arithmetic>: Node {
-  let left: Node
-  let constant: Int
-  let right: Site
-  let operatorSite: Site
-  let interpreter: Interpreter
-
-  init(
-    _ left: Node, _ constant: Int, right: Site, operatorSite: Site, _ interpreter: Interpreter,
-    _ site: Site
-  ) {
-    self.left = left
-    self.constant = constant
-    self.right = right
-    self.operatorSite = operatorSite
-    self.interpreter = interpreter
-    super.init(site)
-  }
-
-  override func eval(_ frame: Frame) throws(Failure) -> Value {
-    let a = try left.eval(frame)
-    if case .int(let a) = a, let result = Operator.integers(a, constant) { return result }
-    if case .double(let a) = a { return .double(Operator.doubles(a, Double(constant))) }
-    if case .int(let a) = a {
-      throw integerFailure(a, Operator.symbol, constant, at: operatorSite)
-    }
-    return try interpreter.binary(
-      Operator.op, a, .int(constant),
-      BinarySites(whole: site, operator: operatorSite, left: left.site, right: right))
-  }
+final class AdditionNode: ArithmeticNode {
+  override func eval(_ frame: Frame) throws(Failure) -> Value { try evaluate(Addition.self, frame) }
+}
+final class SubtractionNode: ArithmeticNode {
+  override func eval(_ frame: Frame) throws(Failure) -> Value { try evaluate(Subtraction.self, frame) }
+}
+final class MultiplicationNode: ArithmeticNode {
+  override func eval(_ frame: Frame) throws(Failure) -> Value { try evaluate(Multiplication.self, frame) }
+}
+final class DivisionNode: ArithmeticNode {
+  override func eval(_ frame: Frame) throws(Failure) -> Value { try evaluate(Division.self, frame) }
+}
+final class FloorDivisionNode: ArithmeticNode {
+  override func eval(_ frame: Frame) throws(Failure) -> Value { try evaluate(FloorDivision.self, frame) }
+}
+final class ModuloNode: ArithmeticNode {
+  override func eval(_ frame: Frame) throws(Failure) -> Value { try evaluate(Modulo.self, frame) }
 }
 
 func integerFailure(_ a: Int, _ symbol: String, _ b: Int, at site: Site) -> Failure {
@@ -419,53 +432,95 @@ enum NotEqual: Comparing {
   @inline(__always) static func doubles(_ a: Double, _ b: Double) -> Bool { a != b }
 }
 
-/// A comparison of two values, whatever the operator.
+/// A comparison of two values. Operands and classes are as in `ArithmeticNode`.
 class ComparisonNode: Node {
   let left: Node
   let right: Node
   let operatorSite: Site
   let interpreter: Interpreter
+  /// The slot of the local variable on the left, else -1.
+  private let slot: Int
+  /// The whole constant on the right.
+  private let constant: Int
+  private let hasConstant: Bool
 
   init(_ left: Node, _ right: Node, operatorSite: Site, _ interpreter: Interpreter, _ site: Site) {
     self.left = left
     self.right = right
     self.operatorSite = operatorSite
     self.interpreter = interpreter
+    slot = (left as? LocalNode)?.slot ?? -1
+    let value = right.wholeConstant
+    constant = value ?? 0
+    hasConstant = value != nil
     super.init(site)
+  }
+
+  final override func eval(_ frame: Frame) throws(Failure) -> Value {
+    let a = try left.eval(frame)
+    return try compare(a, right.eval(frame))
   }
 
   /// Compares two values that were evaluated already.
   func compare(_ a: Value, _ b: Value) throws(Failure) -> Value { .none }
 
-  final var sites: BinarySites {
-    BinarySites(whole: site, operator: operatorSite, left: left.site, right: right.site)
-  }
-}
-
-final class OrderNode<Operator: Comparing>: ComparisonNode {
-  override func eval(_ frame: Frame) throws(Failure) -> Value {
-    let a = try left.eval(frame)
-    let b = try right.eval(frame)
-    if case .int(let a) = a, case .int(let b) = b { return .bool(Operator.integers(a, b)) }
-    return try compare(a, b)
-  }
-
-  override func test(_ frame: Frame) throws(Failure) -> Bool {
-    let a = try left.eval(frame)
+  /// What `test` does in the class of `Operator`.
+  @inline(__always)
+  final func evaluate<Operator: Comparing>(_: Operator.Type, _ frame: Frame) throws(Failure) -> Bool {
+    let a: Value
+    if slot >= 0, case .int(let number) = frame[slot] { a = .int(number) } else { a = try left.eval(frame) }
+    if hasConstant, case .int(let a) = a { return Operator.integers(a, constant) }
     let b = try right.eval(frame)
     if case .int(let a) = a, case .int(let b) = b { return Operator.integers(a, b) }
-    return try truth(of: compare(a, b), at: site)
+    return try slow(a, b)
   }
 
-  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value {
+  @inline(never)
+  private final func slow(_ a: Value, _ b: Value) throws(Failure) -> Bool {
+    try truth(of: compare(a, b), at: site)
+  }
+
+  /// What `compare` does in the class of `Operator`.
+  @inline(__always)
+  final func compare<Operator: Comparing>(
+    _: Operator.Type, _ a: Value, _ b: Value
+  ) throws(Failure) -> Value {
     switch (a, b) {
     case (.int(let a), .int(let b)): return .bool(Operator.integers(a, b))
     case (.double(let a), .double(let b)): return .bool(Operator.doubles(a, b))
     case (.int(let a), .double(let b)): return .bool(Operator.doubles(Double(a), b))
     case (.double(let a), .int(let b)): return .bool(Operator.doubles(a, Double(b)))
-    default: return try interpreter.compare(Operator.op, Operator.symbol, a, b, sites)
+    default:
+      return try interpreter.compare(
+        Operator.op, Operator.symbol, a, b,
+        BinarySites(whole: site, operator: operatorSite, left: left.site, right: right.site))
     }
   }
+}
+
+final class LessNode: ComparisonNode {
+  override func test(_ frame: Frame) throws(Failure) -> Bool { try evaluate(Less.self, frame) }
+  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value { try compare(Less.self, a, b) }
+}
+final class LessOrEqualNode: ComparisonNode {
+  override func test(_ frame: Frame) throws(Failure) -> Bool { try evaluate(LessOrEqual.self, frame) }
+  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value { try compare(LessOrEqual.self, a, b) }
+}
+final class GreaterNode: ComparisonNode {
+  override func test(_ frame: Frame) throws(Failure) -> Bool { try evaluate(Greater.self, frame) }
+  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value { try compare(Greater.self, a, b) }
+}
+final class GreaterOrEqualNode: ComparisonNode {
+  override func test(_ frame: Frame) throws(Failure) -> Bool { try evaluate(GreaterOrEqual.self, frame) }
+  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value { try compare(GreaterOrEqual.self, a, b) }
+}
+final class EqualNode: ComparisonNode {
+  override func test(_ frame: Frame) throws(Failure) -> Bool { try evaluate(Equal.self, frame) }
+  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value { try compare(Equal.self, a, b) }
+}
+final class NotEqualNode: ComparisonNode {
+  override func test(_ frame: Frame) throws(Failure) -> Bool { try evaluate(NotEqual.self, frame) }
+  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value { try compare(NotEqual.self, a, b) }
 }
 
 /// `a < b <= c`: each pair compared, middle operands evaluated once.
