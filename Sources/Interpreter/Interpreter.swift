@@ -216,6 +216,7 @@ package final class Interpreter {
     depth -= 1
   }
 
+  @inline(never)
   private func growStack(to end: UnsafeMutablePointer<Value>) -> Bool {
     guard end <= stackEnd else { return false }
     let target = min(end + 1024, stackEnd)

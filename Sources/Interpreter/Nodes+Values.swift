@@ -217,14 +217,19 @@ final class CallNode: Node {
 
   override func eval(_ frame: Frame) throws(Failure) -> Value {
     // A step's trace must see which globals it reads.
-    if let global, case .callable(let callable) = global.pointee,
-      Unmanaged.passUnretained(callable).toOpaque() == knownAddress, !interpreter.isCapturing
-    {
+    if isKnown, !interpreter.isCapturing {
       return try knownCode.unsafelyUnwrapped.withGuaranteed { (code) throws(Failure) in
         try callDirectly(code, frame)
       }
     }
     return try callAny(frame)
+  }
+
+  /// Whether the callee is the known function. Apart from its use, so that the callee is not kept through the call.
+  @inline(__always)
+  private var isKnown: Bool {
+    guard let global, case .callable(let callable) = global.pointee else { return false }
+    return Unmanaged.passUnretained(callable).toOpaque() == knownAddress
   }
 
   @inline(never)
