@@ -24,9 +24,6 @@ class Node {
   func test(_ frame: Frame) throws(Failure) -> Bool {
     try truth(of: eval(frame), at: site)
   }
-
-  /// The whole number that it is whenever it runs.
-  var wholeConstant: Int? { nil }
 }
 
 /// How a statement ended.
@@ -82,10 +79,6 @@ final class ConstantNode: Node {
     super.init(site)
   }
   override func eval(_ frame: Frame) throws(Failure) -> Value { value }
-  override var wholeConstant: Int? {
-    if case .int(let value) = value { return value }
-    return nil
-  }
 }
 
 /// A mistake found while compiling, thrown where the program reaches it.
@@ -240,12 +233,11 @@ enum Modulo: Arithmetic {
   }
 }
 
-/// A number operator. What its operands are is noted when it is compiled: whole numbers in local variables and whole
-/// constants are read in place, without a virtual call and without a copy.
+/// An operator with two operands.
 ///
-/// Each operator has a class of its own, not generic: the methods of a generic class are compiled once for all
-/// operators, and reach each by tables.
-class ArithmeticNode: Node {
+/// What they are is noted when it is compiled: whole numbers in local variables and whole constants are read in
+/// place, without a virtual call and without a copy.
+class OperatorNode: Node {
   let left: Node
   let right: Node
   let operatorSite: Site
@@ -253,8 +245,8 @@ class ArithmeticNode: Node {
   /// The slot of the local variable on the left, else -1.
   private let slot: Int
   /// The whole constant on the right.
-  private let constant: Int
-  private let hasConstant: Bool
+  fileprivate let constant: Int
+  fileprivate let hasConstant: Bool
 
   init(_ left: Node, _ right: Node, operatorSite: Site, _ interpreter: Interpreter, _ site: Site) {
     self.left = left
@@ -262,17 +254,36 @@ class ArithmeticNode: Node {
     self.operatorSite = operatorSite
     self.interpreter = interpreter
     slot = (left as? LocalNode)?.slot ?? -1
-    let value = right.wholeConstant
-    constant = value ?? 0
-    hasConstant = value != nil
+    if let node = right as? ConstantNode, case .int(let value) = node.value {
+      constant = value
+      hasConstant = true
+    } else {
+      constant = 0
+      hasConstant = false
+    }
     super.init(site)
   }
 
+  @inline(__always)
+  fileprivate final func evaluateLeft(_ frame: Frame) throws(Failure) -> Value {
+    if slot >= 0, case .int(let number) = frame[slot] { return .int(number) }
+    return try left.eval(frame)
+  }
+
+  final var sites: BinarySites {
+    BinarySites(whole: site, operator: operatorSite, left: left.site, right: right.site)
+  }
+}
+
+/// An operator on numbers.
+///
+/// Each has a class of its own, not generic: the methods of a generic class are compiled once for all operators,
+/// and reach each by tables.
+class ArithmeticNode: OperatorNode {
   /// What `eval` does in the class of `Operator`.
   @inline(__always)
   final func evaluate<Operator: Arithmetic>(_: Operator.Type, _ frame: Frame) throws(Failure) -> Value {
-    let a: Value
-    if slot >= 0, case .int(let number) = frame[slot] { a = .int(number) } else { a = try left.eval(frame) }
+    let a = try evaluateLeft(frame)
     if hasConstant, case .int(let a) = a, let result = Operator.integers(a, constant) { return result }
     let b = try right.eval(frame)
     switch (a, b) {
@@ -289,8 +300,7 @@ class ArithmeticNode: Node {
   @inline(never)
   private final func slow(_ a: Value, _ b: Value, op: String, symbol: String) throws(Failure) -> Value {
     if case .int(let x) = a, case .int(let y) = b { throw integerFailure(x, symbol, y, at: operatorSite) }
-    return try interpreter.binary(
-      op, a, b, BinarySites(whole: site, operator: operatorSite, left: left.site, right: right.site))
+    return try interpreter.binary(op, a, b, sites)
   }
 }
 
@@ -322,45 +332,19 @@ func integerFailure(_ a: Int, _ symbol: String, _ b: Int, at site: Site) -> Fail
     help: "make one of them a float: `\(a).0`")
 }
 
-final class PowerNode: Node {
-  let left: Node
-  let right: Node
-  let operatorSite: Site
-  let interpreter: Interpreter
-  init(_ left: Node, _ right: Node, operatorSite: Site, _ interpreter: Interpreter, _ site: Site) {
-    self.left = left
-    self.right = right
-    self.operatorSite = operatorSite
-    self.interpreter = interpreter
-    super.init(site)
-  }
+final class PowerNode: OperatorNode {
   override func eval(_ frame: Frame) throws(Failure) -> Value {
     let a = try left.eval(frame)
     let b = try right.eval(frame)
-    return try interpreter.power(
-      a, b,
-      BinarySites(whole: site, operator: operatorSite, left: left.site, right: right.site))
+    return try interpreter.power(a, b, sites)
   }
 }
 
-final class MatmulNode: Node {
-  let left: Node
-  let right: Node
-  let operatorSite: Site
-  let interpreter: Interpreter
-  init(_ left: Node, _ right: Node, operatorSite: Site, _ interpreter: Interpreter, _ site: Site) {
-    self.left = left
-    self.right = right
-    self.operatorSite = operatorSite
-    self.interpreter = interpreter
-    super.init(site)
-  }
+final class MatmulNode: OperatorNode {
   override func eval(_ frame: Frame) throws(Failure) -> Value {
     let a = try left.eval(frame)
     let b = try right.eval(frame)
-    return try interpreter.matmul(
-      a, b,
-      BinarySites(whole: site, operator: operatorSite, left: left.site, right: right.site))
+    return try interpreter.matmul(a, b, sites)
   }
 }
 
@@ -432,30 +416,8 @@ enum NotEqual: Comparing {
   @inline(__always) static func doubles(_ a: Double, _ b: Double) -> Bool { a != b }
 }
 
-/// A comparison of two values. Operands and classes are as in `ArithmeticNode`.
-class ComparisonNode: Node {
-  let left: Node
-  let right: Node
-  let operatorSite: Site
-  let interpreter: Interpreter
-  /// The slot of the local variable on the left, else -1.
-  private let slot: Int
-  /// The whole constant on the right.
-  private let constant: Int
-  private let hasConstant: Bool
-
-  init(_ left: Node, _ right: Node, operatorSite: Site, _ interpreter: Interpreter, _ site: Site) {
-    self.left = left
-    self.right = right
-    self.operatorSite = operatorSite
-    self.interpreter = interpreter
-    slot = (left as? LocalNode)?.slot ?? -1
-    let value = right.wholeConstant
-    constant = value ?? 0
-    hasConstant = value != nil
-    super.init(site)
-  }
-
+/// A comparison of two values; a class for each operator, as in arithmetic.
+class ComparisonNode: OperatorNode {
   final override func eval(_ frame: Frame) throws(Failure) -> Value {
     let a = try left.eval(frame)
     return try compare(a, right.eval(frame))
@@ -467,8 +429,7 @@ class ComparisonNode: Node {
   /// What `test` does in the class of `Operator`.
   @inline(__always)
   final func evaluate<Operator: Comparing>(_: Operator.Type, _ frame: Frame) throws(Failure) -> Bool {
-    let a: Value
-    if slot >= 0, case .int(let number) = frame[slot] { a = .int(number) } else { a = try left.eval(frame) }
+    let a = try evaluateLeft(frame)
     if hasConstant, case .int(let a) = a { return Operator.integers(a, constant) }
     let b = try right.eval(frame)
     if case .int(let a) = a, case .int(let b) = b { return Operator.integers(a, b) }
@@ -491,36 +452,46 @@ class ComparisonNode: Node {
     case (.int(let a), .double(let b)): return .bool(Operator.doubles(Double(a), b))
     case (.double(let a), .int(let b)): return .bool(Operator.doubles(a, Double(b)))
     default:
-      return try interpreter.compare(
-        Operator.op, Operator.symbol, a, b,
-        BinarySites(whole: site, operator: operatorSite, left: left.site, right: right.site))
+      return try interpreter.compare(Operator.op, Operator.symbol, a, b, sites)
     }
   }
 }
 
 final class LessNode: ComparisonNode {
   override func test(_ frame: Frame) throws(Failure) -> Bool { try evaluate(Less.self, frame) }
-  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value { try compare(Less.self, a, b) }
+  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value {
+    try compare(Less.self, a, b)
+  }
 }
 final class LessOrEqualNode: ComparisonNode {
   override func test(_ frame: Frame) throws(Failure) -> Bool { try evaluate(LessOrEqual.self, frame) }
-  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value { try compare(LessOrEqual.self, a, b) }
+  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value {
+    try compare(LessOrEqual.self, a, b)
+  }
 }
 final class GreaterNode: ComparisonNode {
   override func test(_ frame: Frame) throws(Failure) -> Bool { try evaluate(Greater.self, frame) }
-  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value { try compare(Greater.self, a, b) }
+  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value {
+    try compare(Greater.self, a, b)
+  }
 }
 final class GreaterOrEqualNode: ComparisonNode {
   override func test(_ frame: Frame) throws(Failure) -> Bool { try evaluate(GreaterOrEqual.self, frame) }
-  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value { try compare(GreaterOrEqual.self, a, b) }
+  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value {
+    try compare(GreaterOrEqual.self, a, b)
+  }
 }
 final class EqualNode: ComparisonNode {
   override func test(_ frame: Frame) throws(Failure) -> Bool { try evaluate(Equal.self, frame) }
-  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value { try compare(Equal.self, a, b) }
+  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value {
+    try compare(Equal.self, a, b)
+  }
 }
 final class NotEqualNode: ComparisonNode {
   override func test(_ frame: Frame) throws(Failure) -> Bool { try evaluate(NotEqual.self, frame) }
-  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value { try compare(NotEqual.self, a, b) }
+  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value {
+    try compare(NotEqual.self, a, b)
+  }
 }
 
 /// `a < b <= c`: each pair compared, middle operands evaluated once.

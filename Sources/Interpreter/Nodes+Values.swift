@@ -193,8 +193,8 @@ final class CallNode: Node {
   let interpreter: Interpreter
   /// Where the callee stands if it is a global.
   private let global: UnsafeMutablePointer<Value>?
-  /// The first plain function that the global was seen to hold. It is never let go, so that no other can come to
-  /// have its address, and its code can be run without counting references.
+  /// The first plain function that the global was seen to hold. It is never let go, so that no other can come
+  /// to have its address, and its code can be run without counting references.
   private var known: FunctionValue?
   private var knownAddress: UnsafeMutableRawPointer?
   private var knownCode: Unmanaged<FunctionTemplate.Code>?
@@ -225,7 +225,8 @@ final class CallNode: Node {
     return try callAny(frame)
   }
 
-  /// Whether the callee is the known function. Apart from its use, so that the callee is not kept through the call.
+  /// Whether the callee is the known function. Apart from its use, so that the callee is not kept through
+  /// the call.
   @inline(__always)
   private var isKnown: Bool {
     guard let global, case .callable(let callable) = global.pointee else { return false }
