@@ -235,8 +235,8 @@ enum Modulo: Arithmetic {
 
 /// An operator with two operands.
 ///
-/// What they are is noted when it is compiled: whole numbers in local variables and whole constants are read in
-/// place, without a virtual call and without a copy.
+/// What they are is noted when it is compiled: whole numbers in local variables and whole constants are read
+/// in place, without a virtual call and without a copy.
 class OperatorNode: Node {
   let left: Node
   let right: Node
@@ -277,8 +277,8 @@ class OperatorNode: Node {
 
 /// An operator on numbers.
 ///
-/// Each has a class of its own, not generic: the methods of a generic class are compiled once for all operators,
-/// and reach each by tables.
+/// Each has a class of its own, not generic: the methods of a generic class are compiled once for all
+/// operators, and reach each by tables.
 class ArithmeticNode: OperatorNode {
   /// What `eval` does in the class of `Operator`.
   @inline(__always)
