@@ -115,26 +115,15 @@ extension Compiler {
     _ op: BinaryOperator, _ left: Node, _ right: Node, operatorSite: Site, _ site: Site
   ) -> Node {
     switch op {
-    case .add: arithmetic(Addition.self, left, right, operatorSite, site)
-    case .subtract: arithmetic(Subtraction.self, left, right, operatorSite, site)
-    case .multiply: arithmetic(Multiplication.self, left, right, operatorSite, site)
-    case .divide: arithmetic(Division.self, left, right, operatorSite, site)
-    case .floorDivide: arithmetic(FloorDivision.self, left, right, operatorSite, site)
-    case .modulo: arithmetic(Modulo.self, left, right, operatorSite, site)
+    case .add: AdditionNode(left, right, operatorSite: operatorSite, interpreter, site)
+    case .subtract: SubtractionNode(left, right, operatorSite: operatorSite, interpreter, site)
+    case .multiply: MultiplicationNode(left, right, operatorSite: operatorSite, interpreter, site)
+    case .divide: DivisionNode(left, right, operatorSite: operatorSite, interpreter, site)
+    case .floorDivide: FloorDivisionNode(left, right, operatorSite: operatorSite, interpreter, site)
+    case .modulo: ModuloNode(left, right, operatorSite: operatorSite, interpreter, site)
     case .power: PowerNode(left, right, operatorSite: operatorSite, interpreter, site)
     case .matmul: MatmulNode(left, right, operatorSite: operatorSite, interpreter, site)
     }
-  }
-
-  private func arithmetic<Operator: Arithmetic>(
-    _ type: Operator.Type, _ left: Node, _ right: Node, _ operatorSite: Site, _ site: Site
-  ) -> Node {
-    if let constant = right as? ConstantNode, case .int(let value) = constant.value {
-      return ArithmeticConstantNode<Operator>(
-        left, value, right: right.site, operatorSite: operatorSite, interpreter, site)
-    }
-    return ArithmeticNode<Operator>(
-      left, right, operatorSite: operatorSite, interpreter, site)
   }
 
   private func comparison(
@@ -151,12 +140,12 @@ extension Compiler {
       let pair = left.site.joined(with: right.site)
       let node: ComparisonNode? =
         switch op {
-        case .equal: order(Equal.self, left, right, operatorSite, pair)
-        case .notEqual: order(NotEqual.self, left, right, operatorSite, pair)
-        case .less: order(Less.self, left, right, operatorSite, pair)
-        case .lessOrEqual: order(LessOrEqual.self, left, right, operatorSite, pair)
-        case .greater: order(Greater.self, left, right, operatorSite, pair)
-        case .greaterOrEqual: order(GreaterOrEqual.self, left, right, operatorSite, pair)
+        case .equal: EqualNode(left, right, operatorSite: operatorSite, interpreter, pair)
+        case .notEqual: NotEqualNode(left, right, operatorSite: operatorSite, interpreter, pair)
+        case .less: LessNode(left, right, operatorSite: operatorSite, interpreter, pair)
+        case .lessOrEqual: LessOrEqualNode(left, right, operatorSite: operatorSite, interpreter, pair)
+        case .greater: GreaterNode(left, right, operatorSite: operatorSite, interpreter, pair)
+        case .greaterOrEqual: GreaterOrEqualNode(left, right, operatorSite: operatorSite, interpreter, pair)
         case .contained: nil
         }
       guard let node else {
@@ -166,12 +155,6 @@ extension Compiler {
       left = right
     }
     return comparisons.count == 1 ? comparisons[0] : ChainNode(comparisons, site)
-  }
-
-  private func order<Operator: Comparing>(
-    _ type: Operator.Type, _ left: Node, _ right: Node, _ operatorSite: Site, _ site: Site
-  ) -> ComparisonNode {
-    OrderNode<Operator>(left, right, operatorSite: operatorSite, interpreter, site)
   }
 
   // MARK: Strings and comprehensions

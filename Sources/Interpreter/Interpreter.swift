@@ -189,9 +189,7 @@ package final class Interpreter {
     let end = frame + count
     if end > initializedTop, !growStack(to: end) { return nil }
     if depth >= Interpreter.depthLimit { return nil }
-    var marker: UInt8 = 0
-    let here = withUnsafeMutablePointer(to: &marker) { UInt(bitPattern: $0) }
-    if here < stackLimit.pointee { return nil }
+    if gradus_stack_position() < stackLimit.pointee { return nil }
     top = end
     depth += 1
     return frame
@@ -207,11 +205,18 @@ package final class Interpreter {
 
   @inline(__always)
   func pop(_ frame: Frame, _ count: Int) {
-    for index in 0..<count { frame[index] = .unset }
+    for slot in frame..<(frame + count) {
+      switch slot.pointee {
+      // Numbers have nothing to release.
+      case .int, .double, .bool: slot.initialize(to: .unset)
+      default: slot.pointee = .unset
+      }
+    }
     top = frame
     depth -= 1
   }
 
+  @inline(never)
   private func growStack(to end: UnsafeMutablePointer<Value>) -> Bool {
     guard end <= stackEnd else { return false }
     let target = min(end + 1024, stackEnd)

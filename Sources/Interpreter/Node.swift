@@ -100,6 +100,8 @@ final class LocalNode: Node {
     super.init(site)
   }
   override func eval(_ frame: Frame) throws(Failure) -> Value {
+    // Numbers are copied without a look at the other kinds of value.
+    if case .int(let number) = frame[slot] { return .int(number) }
     let value = frame[slot]
     if case .unset = value { throw unset(name, at: site) }
     return value
@@ -138,6 +140,7 @@ final class GlobalNode: Node {
     super.init(site)
   }
   override func eval(_ frame: Frame) throws(Failure) -> Value {
+    if case .int(let number) = globals[slot], !interpreter.isCapturing { return .int(number) }
     let value = globals[slot]
     if case .unset = value { throw unset(interpreter.globalNames[slot], at: site) }
     if interpreter.isCapturing {
@@ -230,22 +233,58 @@ enum Modulo: Arithmetic {
   }
 }
 
-final class ArithmeticNode<Operator: Arithmetic>: Node {
+/// An operator with two operands.
+///
+/// What they are is noted when it is compiled: whole numbers in local variables and whole constants are read
+/// in place, without a virtual call and without a copy.
+class OperatorNode: Node {
   let left: Node
   let right: Node
   let operatorSite: Site
   let interpreter: Interpreter
+  /// The slot of the local variable on the left, else -1.
+  private let slot: Int
+  /// The whole constant on the right.
+  fileprivate let constant: Int
+  fileprivate let hasConstant: Bool
 
   init(_ left: Node, _ right: Node, operatorSite: Site, _ interpreter: Interpreter, _ site: Site) {
     self.left = left
     self.right = right
     self.operatorSite = operatorSite
     self.interpreter = interpreter
+    slot = (left as? LocalNode)?.slot ?? -1
+    if let node = right as? ConstantNode, case .int(let value) = node.value {
+      constant = value
+      hasConstant = true
+    } else {
+      constant = 0
+      hasConstant = false
+    }
     super.init(site)
   }
 
-  override func eval(_ frame: Frame) throws(Failure) -> Value {
-    let a = try left.eval(frame)
+  @inline(__always)
+  fileprivate final func evaluateLeft(_ frame: Frame) throws(Failure) -> Value {
+    if slot >= 0, case .int(let number) = frame[slot] { return .int(number) }
+    return try left.eval(frame)
+  }
+
+  final var sites: BinarySites {
+    BinarySites(whole: site, operator: operatorSite, left: left.site, right: right.site)
+  }
+}
+
+/// An operator on numbers.
+///
+/// Each has a class of its own, not generic: the methods of a generic class are compiled once for all
+/// operators, and reach each by tables.
+class ArithmeticNode: OperatorNode {
+  /// What `eval` does in the class of `Operator`.
+  @inline(__always)
+  final func evaluate<Operator: Arithmetic>(_: Operator.Type, _ frame: Frame) throws(Failure) -> Value {
+    let a = try evaluateLeft(frame)
+    if hasConstant, case .int(let a) = a, let result = Operator.integers(a, constant) { return result }
     let b = try right.eval(frame)
     switch (a, b) {
     case (.int(let a), .int(let b)):
@@ -255,49 +294,33 @@ final class ArithmeticNode<Operator: Arithmetic>: Node {
     case (.double(let a), .int(let b)): return .double(Operator.doubles(a, Double(b)))
     default: break
     }
-    return try slow(a, b)
+    return try slow(a, b, op: Operator.op, symbol: Operator.symbol)
   }
 
-  private func slow(_ a: Value, _ b: Value) throws(Failure) -> Value {
-    if case .int(let x) = a, case .int(let y) = b {
-      throw integerFailure(x, Operator.symbol, y, at: operatorSite)
-    }
-    return try interpreter.binary(
-      Operator.op, a, b, BinarySites(whole: site, operator: operatorSite, left: left.site, right: right.site))
+  @inline(never)
+  private final func slow(_ a: Value, _ b: Value, op: String, symbol: String) throws(Failure) -> Value {
+    if case .int(let x) = a, case .int(let y) = b { throw integerFailure(x, symbol, y, at: operatorSite) }
+    return try interpreter.binary(op, a, b, sites)
   }
 }
 
-/// Arithmetic with a whole constant on the right: loops over integers are made of these.
-final class ArithmeticConstantNode<Operator: Arithmetic>: Node {
-  let left: Node
-  let constant: Int
-  let right: Site
-  let operatorSite: Site
-  let interpreter: Interpreter
-
-  init(
-    _ left: Node, _ constant: Int, right: Site, operatorSite: Site, _ interpreter: Interpreter,
-    _ site: Site
-  ) {
-    self.left = left
-    self.constant = constant
-    self.right = right
-    self.operatorSite = operatorSite
-    self.interpreter = interpreter
-    super.init(site)
-  }
-
-  override func eval(_ frame: Frame) throws(Failure) -> Value {
-    let a = try left.eval(frame)
-    if case .int(let a) = a, let result = Operator.integers(a, constant) { return result }
-    if case .double(let a) = a { return .double(Operator.doubles(a, Double(constant))) }
-    if case .int(let a) = a {
-      throw integerFailure(a, Operator.symbol, constant, at: operatorSite)
-    }
-    return try interpreter.binary(
-      Operator.op, a, .int(constant),
-      BinarySites(whole: site, operator: operatorSite, left: left.site, right: right))
-  }
+final class AdditionNode: ArithmeticNode {
+  override func eval(_ frame: Frame) throws(Failure) -> Value { try evaluate(Addition.self, frame) }
+}
+final class SubtractionNode: ArithmeticNode {
+  override func eval(_ frame: Frame) throws(Failure) -> Value { try evaluate(Subtraction.self, frame) }
+}
+final class MultiplicationNode: ArithmeticNode {
+  override func eval(_ frame: Frame) throws(Failure) -> Value { try evaluate(Multiplication.self, frame) }
+}
+final class DivisionNode: ArithmeticNode {
+  override func eval(_ frame: Frame) throws(Failure) -> Value { try evaluate(Division.self, frame) }
+}
+final class FloorDivisionNode: ArithmeticNode {
+  override func eval(_ frame: Frame) throws(Failure) -> Value { try evaluate(FloorDivision.self, frame) }
+}
+final class ModuloNode: ArithmeticNode {
+  override func eval(_ frame: Frame) throws(Failure) -> Value { try evaluate(Modulo.self, frame) }
 }
 
 func integerFailure(_ a: Int, _ symbol: String, _ b: Int, at site: Site) -> Failure {
@@ -309,45 +332,19 @@ func integerFailure(_ a: Int, _ symbol: String, _ b: Int, at site: Site) -> Fail
     help: "make one of them a float: `\(a).0`")
 }
 
-final class PowerNode: Node {
-  let left: Node
-  let right: Node
-  let operatorSite: Site
-  let interpreter: Interpreter
-  init(_ left: Node, _ right: Node, operatorSite: Site, _ interpreter: Interpreter, _ site: Site) {
-    self.left = left
-    self.right = right
-    self.operatorSite = operatorSite
-    self.interpreter = interpreter
-    super.init(site)
-  }
+final class PowerNode: OperatorNode {
   override func eval(_ frame: Frame) throws(Failure) -> Value {
     let a = try left.eval(frame)
     let b = try right.eval(frame)
-    return try interpreter.power(
-      a, b,
-      BinarySites(whole: site, operator: operatorSite, left: left.site, right: right.site))
+    return try interpreter.power(a, b, sites)
   }
 }
 
-final class MatmulNode: Node {
-  let left: Node
-  let right: Node
-  let operatorSite: Site
-  let interpreter: Interpreter
-  init(_ left: Node, _ right: Node, operatorSite: Site, _ interpreter: Interpreter, _ site: Site) {
-    self.left = left
-    self.right = right
-    self.operatorSite = operatorSite
-    self.interpreter = interpreter
-    super.init(site)
-  }
+final class MatmulNode: OperatorNode {
   override func eval(_ frame: Frame) throws(Failure) -> Value {
     let a = try left.eval(frame)
     let b = try right.eval(frame)
-    return try interpreter.matmul(
-      a, b,
-      BinarySites(whole: site, operator: operatorSite, left: left.site, right: right.site))
+    return try interpreter.matmul(a, b, sites)
   }
 }
 
@@ -419,52 +416,81 @@ enum NotEqual: Comparing {
   @inline(__always) static func doubles(_ a: Double, _ b: Double) -> Bool { a != b }
 }
 
-/// A comparison of two values, whatever the operator.
-class ComparisonNode: Node {
-  let left: Node
-  let right: Node
-  let operatorSite: Site
-  let interpreter: Interpreter
-
-  init(_ left: Node, _ right: Node, operatorSite: Site, _ interpreter: Interpreter, _ site: Site) {
-    self.left = left
-    self.right = right
-    self.operatorSite = operatorSite
-    self.interpreter = interpreter
-    super.init(site)
+/// A comparison of two values; a class for each operator, as in arithmetic.
+class ComparisonNode: OperatorNode {
+  final override func eval(_ frame: Frame) throws(Failure) -> Value {
+    let a = try left.eval(frame)
+    return try compare(a, right.eval(frame))
   }
 
   /// Compares two values that were evaluated already.
   func compare(_ a: Value, _ b: Value) throws(Failure) -> Value { .none }
 
-  final var sites: BinarySites {
-    BinarySites(whole: site, operator: operatorSite, left: left.site, right: right.site)
-  }
-}
-
-final class OrderNode<Operator: Comparing>: ComparisonNode {
-  override func eval(_ frame: Frame) throws(Failure) -> Value {
-    let a = try left.eval(frame)
-    let b = try right.eval(frame)
-    if case .int(let a) = a, case .int(let b) = b { return .bool(Operator.integers(a, b)) }
-    return try compare(a, b)
-  }
-
-  override func test(_ frame: Frame) throws(Failure) -> Bool {
-    let a = try left.eval(frame)
+  /// What `test` does in the class of `Operator`.
+  @inline(__always)
+  final func evaluate<Operator: Comparing>(_: Operator.Type, _ frame: Frame) throws(Failure) -> Bool {
+    let a = try evaluateLeft(frame)
+    if hasConstant, case .int(let a) = a { return Operator.integers(a, constant) }
     let b = try right.eval(frame)
     if case .int(let a) = a, case .int(let b) = b { return Operator.integers(a, b) }
-    return try truth(of: compare(a, b), at: site)
+    return try slow(a, b)
   }
 
-  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value {
+  @inline(never)
+  private final func slow(_ a: Value, _ b: Value) throws(Failure) -> Bool {
+    try truth(of: compare(a, b), at: site)
+  }
+
+  /// What `compare` does in the class of `Operator`.
+  @inline(__always)
+  final func compare<Operator: Comparing>(
+    _: Operator.Type, _ a: Value, _ b: Value
+  ) throws(Failure) -> Value {
     switch (a, b) {
     case (.int(let a), .int(let b)): return .bool(Operator.integers(a, b))
     case (.double(let a), .double(let b)): return .bool(Operator.doubles(a, b))
     case (.int(let a), .double(let b)): return .bool(Operator.doubles(Double(a), b))
     case (.double(let a), .int(let b)): return .bool(Operator.doubles(a, Double(b)))
-    default: return try interpreter.compare(Operator.op, Operator.symbol, a, b, sites)
+    default:
+      return try interpreter.compare(Operator.op, Operator.symbol, a, b, sites)
     }
+  }
+}
+
+final class LessNode: ComparisonNode {
+  override func test(_ frame: Frame) throws(Failure) -> Bool { try evaluate(Less.self, frame) }
+  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value {
+    try compare(Less.self, a, b)
+  }
+}
+final class LessOrEqualNode: ComparisonNode {
+  override func test(_ frame: Frame) throws(Failure) -> Bool { try evaluate(LessOrEqual.self, frame) }
+  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value {
+    try compare(LessOrEqual.self, a, b)
+  }
+}
+final class GreaterNode: ComparisonNode {
+  override func test(_ frame: Frame) throws(Failure) -> Bool { try evaluate(Greater.self, frame) }
+  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value {
+    try compare(Greater.self, a, b)
+  }
+}
+final class GreaterOrEqualNode: ComparisonNode {
+  override func test(_ frame: Frame) throws(Failure) -> Bool { try evaluate(GreaterOrEqual.self, frame) }
+  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value {
+    try compare(GreaterOrEqual.self, a, b)
+  }
+}
+final class EqualNode: ComparisonNode {
+  override func test(_ frame: Frame) throws(Failure) -> Bool { try evaluate(Equal.self, frame) }
+  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value {
+    try compare(Equal.self, a, b)
+  }
+}
+final class NotEqualNode: ComparisonNode {
+  override func test(_ frame: Frame) throws(Failure) -> Bool { try evaluate(NotEqual.self, frame) }
+  override func compare(_ a: Value, _ b: Value) throws(Failure) -> Value {
+    try compare(NotEqual.self, a, b)
   }
 }
 

@@ -191,6 +191,13 @@ final class CallNode: Node {
   private let second: Node
   private let count: Int
   let interpreter: Interpreter
+  /// Where the callee stands if it is a global.
+  private let global: UnsafeMutablePointer<Value>?
+  /// The first plain function that the global was seen to hold. It is never let go, so that no other can come
+  /// to have its address, and its code can be run without counting references.
+  private var known: FunctionValue?
+  private var knownAddress: UnsafeMutableRawPointer?
+  private var knownCode: Unmanaged<FunctionTemplate.Code>?
 
   init(
     _ callee: Node, _ arguments: [Node], labels: [String?], _ interpreter: Interpreter, _ site: Site
@@ -204,16 +211,41 @@ final class CallNode: Node {
     hasLabels = labels.contains { $0 != nil }
     isUserCode = !site.file.isLibrary
     self.interpreter = interpreter
+    global = (callee as? GlobalNode).map { interpreter.globals + $0.slot }
     super.init(site)
   }
 
   override func eval(_ frame: Frame) throws(Failure) -> Value {
+    // A step's trace must see which globals it reads.
+    if isKnown, !interpreter.isCapturing {
+      return try knownCode.unsafelyUnwrapped.withGuaranteed { (code) throws(Failure) in
+        try callDirectly(code, frame)
+      }
+    }
+    return try callAny(frame)
+  }
+
+  /// Whether the callee is the known function. Apart from its use, so that the callee is not kept through
+  /// the call.
+  @inline(__always)
+  private var isKnown: Bool {
+    guard let global, case .callable(let callable) = global.pointee else { return false }
+    return Unmanaged.passUnretained(callable).toOpaque() == knownAddress
+  }
+
+  @inline(never)
+  private func callAny(_ frame: Frame) throws(Failure) -> Value {
     let target = try callee.eval(frame)
-    if !hasLabels, case .callable(let callable) = target, callable.isFunction,
-      let code = unsafeDowncast(callable, to: FunctionValue.self).template.simpleCode,
-      code.parameterCount == count
-    {
-      return try callDirectly(code, frame)
+    if !hasLabels, case .callable(let callable) = target, callable.isFunction {
+      let function = unsafeDowncast(callable, to: FunctionValue.self)
+      if let code = function.template.simpleCode, code.parameterCount == count {
+        if global != nil, known == nil {
+          known = function
+          knownAddress = Unmanaged.passUnretained(function).toOpaque()
+          knownCode = .passUnretained(code)
+        }
+        return try callDirectly(code, frame)
+      }
     }
     var items: [Arguments.Argument] = []
     items.reserveCapacity(arguments.count)
@@ -232,29 +264,51 @@ final class CallNode: Node {
   }
 
   /// The path of most calls: positional arguments straight into the callee's slots.
+  @inline(__always)
   private func callDirectly(_ code: FunctionTemplate.Code, _ frame: Frame) throws(Failure) -> Value {
-    let slotCount = code.slotCount
-    guard let slots = interpreter.push(slotCount) else { throw interpreter.stackFailure(at: site) }
+    guard let slots = interpreter.push(code.slotCount) else { throw interpreter.stackFailure(at: site) }
     do throws(Failure) {
-      if count > 0 { slots[0] = try first.eval(frame) }
-      if count > 1 { slots[1] = try second.eval(frame) }
+      // The slots are `.unset`: there is nothing to release in them.
+      if count > 0 { slots.initialize(to: try first.eval(frame)) }
+      if count > 1 { (slots + 1).initialize(to: try second.eval(frame)) }
       if count > 2 {
-        for index in 2..<count { slots[index] = try arguments[index].eval(frame) }
+        for index in 2..<count { (slots + index).initialize(to: try arguments[index].eval(frame)) }
       }
       noteUserCall()
       let result = try code.run(slots, interpreter)
-      interpreter.pop(slots, slotCount)
+      interpreter.pop(slots, code.slotCount)
       return result
     } catch {
-      if isUserCode, error.diagnostic.site?.file.isLibrary == true {
-        let given = arguments.indices.map { (slots[$0], arguments[$0].site) }
-        error.leaveLibrary(call: code.name, at: callee.site, arguments: interpreter.labels(given))
-      } else {
-        error.add(call: code.name, at: site)
-      }
-      interpreter.pop(slots, slotCount)
+      leave(code, slots, error)
       throw error
     }
+  }
+
+  /// Notes the call in an error that it ended in, and takes its frame away.
+  @inline(never)
+  private func leave(_ code: FunctionTemplate.Code, _ slots: Frame, _ error: Failure) {
+    if isUserCode, error.diagnostic.site?.file.isLibrary == true {
+      let given = arguments.indices.map { (slots[$0], arguments[$0].site) }
+      error.leaveLibrary(call: code.name, at: callee.site, arguments: interpreter.labels(given))
+    } else {
+      error.add(call: code.name, at: site)
+    }
+    interpreter.pop(slots, code.slotCount)
+  }
+}
+
+extension Unmanaged {
+  /// Lends the object to `body` without counting a reference.
+  ///
+  /// - Requires: something else keeps it until `body` is done.
+  @inline(__always)
+  fileprivate func withGuaranteed<Result>(
+    _ body: (Instance) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    // The standard library's version has no typed errors.
+    try _withUnsafeGuaranteedRef { (instance) -> Swift.Result<Result, Failure> in
+      do throws(Failure) { return .success(try body(instance)) } catch { return .failure(error) }
+    }.get()
   }
 }
 

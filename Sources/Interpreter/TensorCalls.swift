@@ -119,15 +119,12 @@ extension Interpreter {
     let right = ConstantNode(b, sites.right)
     let node: Node =
       switch op {
-      case Addition.op: ArithmeticNode<Addition>(left, right, operatorSite: sites.operator, self, sites.whole)
-      case Subtraction.op:
-        ArithmeticNode<Subtraction>(left, right, operatorSite: sites.operator, self, sites.whole)
-      case Multiplication.op:
-        ArithmeticNode<Multiplication>(left, right, operatorSite: sites.operator, self, sites.whole)
-      case Division.op: ArithmeticNode<Division>(left, right, operatorSite: sites.operator, self, sites.whole)
-      case FloorDivision.op:
-        ArithmeticNode<FloorDivision>(left, right, operatorSite: sites.operator, self, sites.whole)
-      case Modulo.op: ArithmeticNode<Modulo>(left, right, operatorSite: sites.operator, self, sites.whole)
+      case Addition.op: AdditionNode(left, right, operatorSite: sites.operator, self, sites.whole)
+      case Subtraction.op: SubtractionNode(left, right, operatorSite: sites.operator, self, sites.whole)
+      case Multiplication.op: MultiplicationNode(left, right, operatorSite: sites.operator, self, sites.whole)
+      case Division.op: DivisionNode(left, right, operatorSite: sites.operator, self, sites.whole)
+      case FloorDivision.op: FloorDivisionNode(left, right, operatorSite: sites.operator, self, sites.whole)
+      case Modulo.op: ModuloNode(left, right, operatorSite: sites.operator, self, sites.whole)
       default: PowerNode(left, right, operatorSite: sites.operator, self, sites.whole)
       }
     return try node.eval(top)
