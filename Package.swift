@@ -44,11 +44,14 @@ let package = Package(
     // Where the machine's stack ends.
     .target(name: "CStack"),
 
+    // What the thread pool needs of C: lending closures, the processors at hand.
+    .target(name: "CThreads"),
+
     // The pipeline, each row importing only rows above it.
     .target(name: "Support"),
     .target(name: "Syntax", dependencies: ["Support"]),
     .target(name: "Tensors", dependencies: ["Support"]),
-    .target(name: "Kernels", dependencies: ["Tensors", "CBLAS"], swiftSettings: kernelFlags),
+    .target(name: "Kernels", dependencies: ["Tensors", "CBLAS", "CThreads"], swiftSettings: kernelFlags),
     .target(name: "Graphs", dependencies: ["Support", "Tensors"]),
     .target(name: "Ops", dependencies: ["Support", "Tensors", "Kernels", "Graphs"]),
     .target(name: "Passes", dependencies: ["Support", "Tensors", "Graphs", "Ops"]),

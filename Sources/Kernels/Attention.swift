@@ -54,9 +54,9 @@ package func attend(
 ) {
   if y.dtype == .f64 {
     attend(
-      q.of(Double.self), k.of(Double.self), v.of(Double.self), mask, y.of(Double.self), sizes)
+      q.pointer(Double.self), k.pointer(Double.self), v.pointer(Double.self), mask, y.pointer(Double.self), sizes)
   } else {
-    attend(q.of(Float.self), k.of(Float.self), v.of(Float.self), mask, y.of(Float.self), sizes)
+    attend(q.pointer(Float.self), k.pointer(Float.self), v.pointer(Float.self), mask, y.pointer(Float.self), sizes)
   }
 }
 
@@ -67,12 +67,12 @@ package func attendGradient(
 ) {
   if dq.dtype == .f64 {
     attendGradient(
-      q.of(Double.self), k.of(Double.self), v.of(Double.self), dy.of(Double.self), mask,
-      dq.of(Double.self), dk.of(Double.self), dv.of(Double.self), sizes)
+      q.pointer(Double.self), k.pointer(Double.self), v.pointer(Double.self), dy.pointer(Double.self), mask,
+      dq.pointer(Double.self), dk.pointer(Double.self), dv.pointer(Double.self), sizes)
   } else {
     attendGradient(
-      q.of(Float.self), k.of(Float.self), v.of(Float.self), dy.of(Float.self), mask,
-      dq.of(Float.self), dk.of(Float.self), dv.of(Float.self), sizes)
+      q.pointer(Float.self), k.pointer(Float.self), v.pointer(Float.self), dy.pointer(Float.self), mask,
+      dq.pointer(Float.self), dk.pointer(Float.self), dv.pointer(Float.self), sizes)
   }
 }
 
@@ -214,5 +214,5 @@ private func maskRow(
     offset &+= rest % sizes.batch[axis] &* stride(axis)
     rest /= sizes.batch[axis]
   }
-  return (UnsafePointer(mask.of(UInt8.self) + offset), stride(sizes.batch.count + 1))
+  return (UnsafePointer(mask.pointer(UInt8.self) + offset), stride(sizes.batch.count + 1))
 }

@@ -48,9 +48,9 @@ package func convolve(
   _ x: TensorView, _ weight: TensorView, into y: TensorView, _ sizes: ConvolutionSizes
 ) {
   if y.dtype == .f64 {
-    convolve(x.of(Double.self), weight.of(Double.self), y.of(Double.self), sizes)
+    convolve(x.pointer(Double.self), weight.pointer(Double.self), y.pointer(Double.self), sizes)
   } else {
-    convolve(x.of(Float.self), weight.of(Float.self), y.of(Float.self), sizes)
+    convolve(x.pointer(Float.self), weight.pointer(Float.self), y.pointer(Float.self), sizes)
   }
 }
 
@@ -59,9 +59,9 @@ package func convolveInputGradient(
   _ dy: TensorView, _ weight: TensorView, into dx: TensorView, _ sizes: ConvolutionSizes
 ) {
   if dx.dtype == .f64 {
-    inputGradient(dy.of(Double.self), weight.of(Double.self), dx.of(Double.self), sizes)
+    inputGradient(dy.pointer(Double.self), weight.pointer(Double.self), dx.pointer(Double.self), sizes)
   } else {
-    inputGradient(dy.of(Float.self), weight.of(Float.self), dx.of(Float.self), sizes)
+    inputGradient(dy.pointer(Float.self), weight.pointer(Float.self), dx.pointer(Float.self), sizes)
   }
 }
 
@@ -70,9 +70,9 @@ package func convolveWeightGradient(
   _ x: TensorView, _ dy: TensorView, into dw: TensorView, _ sizes: ConvolutionSizes
 ) {
   if dw.dtype == .f64 {
-    weightGradient(x.of(Double.self), dy.of(Double.self), dw.of(Double.self), sizes)
+    weightGradient(x.pointer(Double.self), dy.pointer(Double.self), dw.pointer(Double.self), sizes)
   } else {
-    weightGradient(x.of(Float.self), dy.of(Float.self), dw.of(Float.self), sizes)
+    weightGradient(x.pointer(Float.self), dy.pointer(Float.self), dw.pointer(Float.self), sizes)
   }
 }
 

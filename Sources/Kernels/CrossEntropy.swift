@@ -52,9 +52,9 @@ package func crossEntropy(
   _ logits: TensorView, _ targets: TensorView, into loss: TensorView, _ sizes: CrossEntropySizes
 ) {
   if loss.dtype == .f64 {
-    crossEntropy(logits.of(Double.self), targets, loss.of(Double.self), sizes)
+    crossEntropy(logits.pointer(Double.self), targets, loss.pointer(Double.self), sizes)
   } else {
-    crossEntropy(logits.of(Float.self), targets, loss.of(Float.self), sizes)
+    crossEntropy(logits.pointer(Float.self), targets, loss.pointer(Float.self), sizes)
   }
 }
 
@@ -66,10 +66,10 @@ package func crossEntropyGradient(
 ) {
   if dlogits.dtype == .f64 {
     crossEntropyGradient(
-      logits.of(Double.self), targets, dy.of(Double.self), dlogits.of(Double.self), sizes)
+      logits.pointer(Double.self), targets, dy.pointer(Double.self), dlogits.pointer(Double.self), sizes)
   } else {
     crossEntropyGradient(
-      logits.of(Float.self), targets, dy.of(Float.self), dlogits.of(Float.self), sizes)
+      logits.pointer(Float.self), targets, dy.pointer(Float.self), dlogits.pointer(Float.self), sizes)
   }
 }
 
@@ -142,9 +142,9 @@ extension TensorView {
   @inline(__always)
   fileprivate func target(_ row: Int) -> Int {
     switch dtype {
-    case .i32: Int(of(Int32.self)[row])
-    case .u8: Int(of(UInt8.self)[row])
-    default: of(Int.self)[row]
+    case .i32: Int(pointer(Int32.self)[row])
+    case .u8: Int(pointer(UInt8.self)[row])
+    default: pointer(Int.self)[row]
     }
   }
 }

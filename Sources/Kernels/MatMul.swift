@@ -1,12 +1,18 @@
-import CBLAS
 import Tensors
 
 // Note [Layouts of matrix products]
 //
 // BLAS reads a matrix whose rows, or whose columns, are contiguous. Transposed and sliced views are such
-// and are passed as they are; a matrix with gaps both ways, or broadcast along an axis, is packed first.
-// A batch whose rows lie at equal distances throughout is one tall matrix: with one right operand
-// for all of it the whole product is a single call.
+// and are passed as they are; a matrix with gaps both ways, or broadcast along an axis, is packed first, a
+// panel at a time. A batch whose rows lie at equal distances throughout is one tall matrix: with one right
+// operand for all of it the whole product is a single one.
+
+// Note [Blocks of matrix products]
+//
+// A product is cut into blocks of rows and columns of the result, large enough that packing them, which
+// BLAS does for each call, costs little. A batch of small products is cut between products. Where the
+// result is small and the inner axis long, as for gradients of weights, the inner axis is cut too: partial
+// products are added up in halves. See Note [Threads and bits].
 
 /// Multiplies matrices of floats: `left [..., m, k] @ right [..., k, n]` with equal batch axes, or
 /// `right [k, n]`.
@@ -32,71 +38,45 @@ package func multiplyWholeMatrices(
   }
 }
 
+/// The scratch that products of `left` and `right` take.
+package func productScratchByteCount(_ left: TensorView, _ right: TensorView) -> Int {
+  switch left.dtype {
+  case .f64: MatrixProduct(left, right).scratchByteCount(of: Double.self)
+  case .f32: MatrixProduct(left, right).scratchByteCount(of: Float.self)
+  default: exactScratchByteCount(left, right)
+  }
+}
+
 /// How BLAS can read a matrix.
 private struct MatrixLayout {
-  /// Whether the columns are contiguous rather than the rows.
-  let isTransposed: Bool
+  let order: MatrixOrder
   /// The distance between rows, or between columns of a transposed one.
-  let leadingStride: Int32
+  let leadingStride: Int
 
   /// nil where neither rows nor columns are contiguous.
   init?(rows: Int, columns: Int, rowStride: Int, columnStride: Int) {
     // The stride of an axis of size 1 says nothing.
     if columnStride == 1 || columns == 1 {
       let stride = rows == 1 ? columns : rowStride
-      if stride >= columns, let stride = Int32(exactly: stride) {
-        isTransposed = false
-        leadingStride = stride
+      if stride >= columns && stride <= Int(Int32.max) {
+        (order, leadingStride) = (.asIs, stride)
         return
       }
     }
     if rowStride == 1 || rows == 1 {
       let stride = columns == 1 ? rows : columnStride
-      if stride >= rows, let stride = Int32(exactly: stride) {
-        isTransposed = true
-        leadingStride = stride
+      if stride >= rows && stride <= Int(Int32.max) {
+        (order, leadingStride) = (.transposed, stride)
         return
       }
     }
     return nil
   }
 
-  var operation: CBLAS_TRANSPOSE { isTransposed ? CblasTrans : CblasNoTrans }
-}
-
-private protocol BLASNumber: BinaryFloatingPoint {
-  /// `c [m, n] = a [m, k] @ b [k, n]`; c is contiguous.
-  static func multiply(
-    _ a: UnsafePointer<Self>, _ aLayout: MatrixLayout, _ b: UnsafePointer<Self>, _ bLayout: MatrixLayout,
-    into c: UnsafeMutablePointer<Self>, m: Int, n: Int, k: Int)
-}
-
-extension Float: BLASNumber {
-  @inline(__always)
-  fileprivate static func multiply(
-    _ a: UnsafePointer<Float>, _ aLayout: MatrixLayout, _ b: UnsafePointer<Float>, _ bLayout: MatrixLayout,
-    into c: UnsafeMutablePointer<Float>, m: Int, n: Int, k: Int
-  ) {
-    cblas_sgemm(
-      CblasRowMajor, aLayout.operation, bLayout.operation, Int32(m), Int32(n), Int32(k), 1, a,
-      aLayout.leadingStride, b, bLayout.leadingStride, 0, c, Int32(n))
+  func offset(row: Int, column: Int) -> Int {
+    order == .asIs ? row &* leadingStride &+ column : column &* leadingStride &+ row
   }
 }
-
-extension Double: BLASNumber {
-  @inline(__always)
-  fileprivate static func multiply(
-    _ a: UnsafePointer<Double>, _ aLayout: MatrixLayout, _ b: UnsafePointer<Double>, _ bLayout: MatrixLayout,
-    into c: UnsafeMutablePointer<Double>, m: Int, n: Int, k: Int
-  ) {
-    cblas_dgemm(
-      CblasRowMajor, aLayout.operation, bLayout.operation, Int32(m), Int32(n), Int32(k), 1, a,
-      aLayout.leadingStride, b, bLayout.leadingStride, 0, c, Int32(n))
-  }
-}
-
-/// The threads of the pool own the cores; each calls BLAS as a serial leaf.
-private let serialBLAS: Void = openblas_set_num_threads(1)
 
 /// The sizes of a batch of products.
 private struct ProductSizes {
@@ -129,61 +109,229 @@ private func commonRowStride(_ x: TensorView) -> Int? {
   return stride ?? x.shape[x.shape.count - 1]
 }
 
-private func multiply<Value: BLASNumber>(
+// MARK: - Cuts
+
+/// Multiplications worth a part of their own, some 40 microseconds; a block is worth more, for it is packed
+/// anew.
+private let productGrain = 1 &<< 21
+private let blockGrain = 1 &<< 25
+/// Blocks are not cut to sides below this.
+private let blockSide = 96
+/// More blocks than this bring nothing but packing.
+private let mostBlocks = 16
+/// Elements of the inner axis that a cut leaves together, and results for which it is cut.
+private let innerSide = 512
+private let innerResults = 1 &<< 16
+/// How often it is cut at most.
+private let mostInnerCuts = 8
+
+/// A batch of products and its cuts.
+/// See Note [Blocks of matrix products].
+private struct MatrixProduct {
+  let sizes: ProductSizes
+  let leftRank: Int
+  let rightRank: Int
+  let leftStrides: (row: Int, column: Int)
+  let rightStrides: (row: Int, column: Int)
+  let leftLayout: MatrixLayout?
+  let rightLayout: MatrixLayout?
+
+  /// Products of the batch that a part does.
+  let batch: Cut
+  /// Blocks of one product.
+  private(set) var rowBlocks = 1
+  private(set) var columnBlocks = 1
+  private(set) var innerBlocks = 1
+
+  init(_ left: TensorView, _ right: TensorView) {
+    leftRank = left.shape.count
+    rightRank = right.shape.count
+    var sizes = ProductSizes(left, right)
+    innerBlocks = MatrixProduct.innerBlocks(sizes, isShared: rightRank == 2)
+    var rowStride = left.strides[leftRank - 2]
+    if rightRank == 2, let stride = commonRowStride(left), sizes.batch &* sizes.m <= Int(Int32.max) {
+      rowStride = stride
+      sizes.m &*= sizes.batch
+      sizes.batch = 1
+    }
+    self.sizes = sizes
+    leftStrides = (rowStride, left.strides[leftRank - 1])
+    rightStrides = (right.strides[rightRank - 2], right.strides[rightRank - 1])
+    leftLayout = MatrixLayout(
+      rows: sizes.m, columns: sizes.k, rowStride: leftStrides.row, columnStride: leftStrides.column)
+    rightLayout = MatrixLayout(
+      rows: sizes.k, columns: sizes.n, rowStride: rightStrides.row, columnStride: rightStrides.column)
+    let work = sizes.m &* sizes.n &* sizes.k
+    batch = Cut(sizes.batch, cost: work / (productGrain / partGrain), most: 64)
+    let wanted = min(mostBlocks, work / blockGrain)
+    if batch.length == 1 {
+      while rowBlocks &* columnBlocks &* sizes.batch < wanted {
+        let (height, width) = (sizes.m / rowBlocks, sizes.n / columnBlocks)
+        if max(height, width) < 2 &* blockSide { break }
+        if height >= width { rowBlocks &*= 2 } else { columnBlocks &*= 2 }
+      }
+    }
+  }
+
+  /// By sizes alone, as it decides in what order products are added.
+  private static func innerBlocks(_ sizes: ProductSizes, isShared: Bool) -> Int {
+    let results = isShared ? sizes.resultCount : sizes.m &* sizes.n
+    let work = results &* sizes.k
+    if results > innerResults { return 1 }
+    var blocks = 1
+    while blocks < mostInnerCuts && work / (2 &* blocks) >= productGrain
+      && sizes.k / (2 &* blocks) >= innerSide
+    {
+      blocks &*= 2
+    }
+    return blocks
+  }
+
+  var partCount: Int { batch.parts &* rowBlocks &* columnBlocks &* innerBlocks }
+
+  // Blocks are equal but for the last.
+  var rowLength: Int { (sizes.m &+ rowBlocks &- 1) / rowBlocks }
+  var columnLength: Int { (sizes.n &+ columnBlocks &- 1) / columnBlocks }
+  var innerLength: Int { (sizes.k &+ innerBlocks &- 1) / innerBlocks }
+
+  // MARK: Scratch
+
+  /// The sides of a packed panel at most.
+  private static let panelSide = 256
+
+  /// What one call of BLAS does of a block: all where nothing is packed.
+  var panelRows: Int { leftLayout == nil ? min(rowLength, MatrixProduct.panelSide) : rowLength }
+  var panelColumns: Int { rightLayout == nil ? min(columnLength, MatrixProduct.panelSide) : columnLength }
+  var panelDepth: Int {
+    leftLayout == nil || rightLayout == nil ? min(innerLength, MatrixProduct.panelSide) : innerLength
+  }
+  var leftPackCount: Int { leftLayout == nil ? panelRows &* panelDepth : 0 }
+  var rightPackCount: Int { rightLayout == nil ? panelDepth &* panelColumns : 0 }
+  /// Partial products but for the first, which is made where the result goes.
+  var partialCount: Int { (innerBlocks &- 1) &* sizes.resultCount }
+
+  func scratchByteCount<Value>(of _: Value.Type) -> Int {
+    if sizes.resultCount == 0 || sizes.k == 0 { return 0 }
+    return Kernels.scratchByteCount(of: Value.self, count: partialCount)
+      &+ Kernels.scratchByteCount(of: WalkAxis.self, count: leftRank &+ rightRank)
+      &+ Kernels.scratchByteCount(of: Value.self, count: leftPackCount)
+      &+ Kernels.scratchByteCount(of: Value.self, count: rightPackCount)
+  }
+}
+
+// MARK: - Floats
+
+private func multiply<Value: BLASScalar>(
   _ left: TensorView, _ right: TensorView, into result: UnsafeMutablePointer<Value>
 ) {
-  _ = serialBLAS
-  var sizes = ProductSizes(left, right)
+  let product = MatrixProduct(left, right)
+  let sizes = product.sizes
   if sizes.resultCount == 0 { return }
   if sizes.k == 0 {
     result.update(repeating: 0, count: sizes.resultCount)
     return
   }
-  let leftRank = left.shape.count
-  let rightRank = right.shape.count
-  var rowStride = left.strides[leftRank - 2]
-  if rightRank == 2, let stride = commonRowStride(left), sizes.batch &* sizes.m <= Int(Int32.max) {
-    rowStride = stride
-    sizes.m &*= sizes.batch
-    sizes.batch = 1
-  }
-  let (m, n, k) = (sizes.m, sizes.n, sizes.k)
-  let columnStride = left.strides[leftRank - 1]
-  let leftLayout = MatrixLayout(rows: m, columns: k, rowStride: rowStride, columnStride: columnStride)
-  let rightLayout = MatrixLayout(
-    rows: k, columns: n, rowStride: right.strides[rightRank - 2], columnStride: right.strides[rightRank - 1])
-
-  withScratch(of: WalkAxis.self, count: leftRank + rightRank) { scratch in
-    var leftWalk = StridedWalk(scratch: scratch)
-    var rightWalk = StridedWalk(scratch: scratch + leftRank)
-    if sizes.batch > 1 {
-      for axis in 0..<(leftRank - 2) {
-        leftWalk.append(count: left.shape[axis], stride: left.strides[axis])
-      }
-      for axis in 0..<(rightRank - 2) {
-        rightWalk.append(count: right.shape[axis], stride: right.strides[axis])
-      }
+  withScratch(of: Value.self, count: product.partialCount) { partials in
+    inParallel(parts: product.partCount) { part in
+      var rest = part
+      let inner = rest % product.innerBlocks
+      rest /= product.innerBlocks
+      let column = rest % product.columnBlocks &* product.columnLength
+      rest /= product.columnBlocks
+      let row = rest % product.rowBlocks &* product.rowLength
+      let batch = rest / product.rowBlocks
+      multiply(
+        left, right, product,
+        into: inner == 0 ? result : partials + (inner &- 1) &* sizes.resultCount,
+        batch: product.batch.start(batch)..<product.batch.end(batch),
+        rows: row..<min(row &+ product.rowLength, sizes.m),
+        columns: column..<min(column &+ product.columnLength, sizes.n),
+        inner: inner &* product.innerLength..<min((inner &+ 1) &* product.innerLength, sizes.k))
     }
-    withScratch(of: Value.self, count: leftLayout == nil ? m &* k : 0) { leftPack in
-      withScratch(of: Value.self, count: rightLayout == nil ? k &* n : 0) { rightPack in
+    if product.innerBlocks > 1 {
+      addHalves(partials, blocks: product.innerBlocks, count: sizes.resultCount, onto: result)
+    }
+  }
+}
+
+/// Adds `blocks - 1` partial results of `count` elements to a first one, each to the one that lies half the
+/// rest further down.
+func addHalves<Value: BinaryFloatingPoint>(
+  _ partials: UnsafeMutablePointer<Value>, blocks: Int, count: Int, onto first: UnsafeMutablePointer<Value>
+) {
+  inParallel(count, cost: blocks) { from, to in
+    func block(_ index: Int) -> UnsafeMutablePointer<Value> {
+      index == 0 ? first : partials + (index &- 1) &* count
+    }
+    var left = blocks
+    while left > 1 {
+      let half = (left &+ 1) / 2
+      for index in 0..<(left &- half) {
+        let (a, b) = (block(index), block(half &+ index))
+        for i in from..<to { a[i] += b[i] }
+      }
+      left = half
+    }
+  }
+}
+
+/// One block of some products of a batch.
+private func multiply<Value: BLASScalar>(
+  _ left: TensorView, _ right: TensorView, _ product: MatrixProduct,
+  into result: UnsafeMutablePointer<Value>, batch: Range<Int>, rows: Range<Int>, columns: Range<Int>,
+  inner: Range<Int>
+) {
+  if rows.isEmpty || columns.isEmpty { return }
+  withScratch(of: WalkAxis.self, count: product.leftRank &+ product.rightRank) { scratch in
+    var leftWalk = StridedWalk(scratch: scratch)
+    var rightWalk = StridedWalk(scratch: scratch + product.leftRank)
+    if product.sizes.batch > 1 {
+      leftWalk.appendBatch(left)
+      rightWalk.appendBatch(right)
+      leftWalk.seek(batch.lowerBound)
+      rightWalk.seek(batch.lowerBound)
+    }
+    withScratch(of: Value.self, count: product.leftPackCount) { leftPack in
+      withScratch(of: Value.self, count: product.rightPackCount) { rightPack in
         var leftMatrix = PackedMatrix(
-          base: UnsafePointer(left.pointer(Value.self)), layout: leftLayout, rows: m, columns: k,
-          rowStride: rowStride, columnStride: columnStride,
-          pack: leftPack)
+          base: UnsafePointer(left.pointer(Value.self)), layout: product.leftLayout,
+          strides: product.leftStrides, pack: leftPack)
         var rightMatrix = PackedMatrix(
-          base: UnsafePointer(right.pointer(Value.self)), layout: rightLayout, rows: k, columns: n,
-          rowStride: right.strides[rightRank - 2], columnStride: right.strides[rightRank - 1],
-          pack: rightPack)
-        var target = result
-        for _ in 0..<sizes.batch {
-          let (a, aLayout) = leftMatrix.matrix(at: leftWalk.offset)
-          let (b, bLayout) = rightMatrix.matrix(at: rightWalk.offset)
-          Value.multiply(a, aLayout, b, bLayout, into: target, m: m, n: n, k: k)
+          base: UnsafePointer(right.pointer(Value.self)), layout: product.rightLayout,
+          strides: product.rightStrides, pack: rightPack)
+        let n = product.sizes.n
+        for index in batch {
+          let target = result + index &* product.sizes.m &* n
+          for depth in stride(from: inner.lowerBound, to: inner.upperBound, by: product.panelDepth) {
+            let depths = depth..<min(depth &+ product.panelDepth, inner.upperBound)
+            for column in stride(from: columns.lowerBound, to: columns.upperBound, by: product.panelColumns) {
+              let width = min(product.panelColumns, columns.upperBound &- column)
+              let b = rightMatrix.block(
+                at: rightWalk.offset, rows: depths, columns: column..<column &+ width)
+              for row in stride(from: rows.lowerBound, to: rows.upperBound, by: product.panelRows) {
+                let height = min(product.panelRows, rows.upperBound &- row)
+                let a = leftMatrix.block(
+                  at: leftWalk.offset, rows: row..<row &+ height, columns: depths)
+                Value.multiply(
+                  rows: height, columns: width, depth: depths.count,
+                  a.base, a.order, stride: a.stride, b.base, b.order, stride: b.stride, scale: 1,
+                  accumulating: depth > inner.lowerBound, into: target + row &* n + column, stride: n)
+              }
+            }
+          }
           leftWalk.advance()
           rightWalk.advance()
-          target += m &* n
         }
       }
+    }
+  }
+}
+
+extension StridedWalk {
+  /// Appends the axes of a batch of matrices.
+  fileprivate mutating func appendBatch(_ view: TensorView) {
+    for axis in 0..<(view.shape.count - 2) {
+      append(count: view.shape[axis], stride: view.strides[axis])
     }
   }
 }
@@ -192,42 +340,50 @@ private func multiply<Value: BLASNumber>(
 private struct PackedMatrix<Value> {
   let base: UnsafePointer<Value>
   let layout: MatrixLayout?
-  let rows: Int
-  let columns: Int
-  let rowStride: Int
-  let columnStride: Int
-  /// Room for one matrix if there is no layout.
+  let strides: (row: Int, column: Int)
+  /// Room for one panel if there is no layout.
   let pack: UnsafeMutablePointer<Value>
-  /// Which matrix was packed last: a broadcast one is packed once.
-  private var packedOffset: Int?
+  /// What was packed last: a broadcast matrix is packed once.
+  private var packed: (offset: Int, rows: Range<Int>, columns: Range<Int>)?
 
   init(
-    base: UnsafePointer<Value>, layout: MatrixLayout?, rows: Int, columns: Int, rowStride: Int,
-    columnStride: Int, pack: UnsafeMutablePointer<Value>
+    base: UnsafePointer<Value>, layout: MatrixLayout?, strides: (row: Int, column: Int),
+    pack: UnsafeMutablePointer<Value>
   ) {
     self.base = base
     self.layout = layout
-    self.rows = rows
-    self.columns = columns
-    self.rowStride = rowStride
-    self.columnStride = columnStride
+    self.strides = strides
     self.pack = pack
   }
 
-  mutating func matrix(at offset: Int) -> (UnsafePointer<Value>, MatrixLayout) {
-    if let layout { return (base + offset, layout) }
-    if packedOffset != offset {
-      var target = pack
-      for row in 0..<rows {
-        let source = base + offset + row &* rowStride
-        for column in 0..<columns { target[column] = source[column &* columnStride] }
-        target += columns
-      }
-      packedOffset = offset
+  /// A block of the matrix that begins at `offset`.
+  mutating func block(
+    at offset: Int, rows: Range<Int>, columns: Range<Int>
+  ) -> (base: UnsafePointer<Value>, order: MatrixOrder, stride: Int) {
+    if let layout {
+      let start = offset &+ layout.offset(row: rows.lowerBound, column: columns.lowerBound)
+      return (base + start, layout.order, layout.leadingStride)
     }
-    let packed = MatrixLayout(rows: rows, columns: columns, rowStride: columns, columnStride: 1)
-    return (UnsafePointer(pack), packed.unsafelyUnwrapped)
+    if packed == nil || packed! != (offset, rows, columns) {
+      var target = pack
+      for row in rows {
+        let source = base + offset + row &* strides.row
+        for column in columns {
+          target.pointee = source[column &* strides.column]
+          target += 1
+        }
+      }
+      packed = (offset, rows, columns)
+    }
+    return (UnsafePointer(pack), .asIs, columns.count)
   }
+}
+
+// MARK: - Whole numbers
+
+private func exactScratchByteCount(_ left: TensorView, _ right: TensorView) -> Int {
+  if ProductSizes(left, right).resultCount == 0 { return 0 }
+  return scratchByteCount(of: WalkAxis.self, count: left.shape.count &+ right.shape.count)
 }
 
 private func multiplyExactly<Whole: FixedWidthInteger>(
@@ -240,12 +396,8 @@ private func multiplyExactly<Whole: FixedWidthInteger>(
   withScratch(of: WalkAxis.self, count: leftRank + rightRank) { scratch in
     var leftWalk = StridedWalk(scratch: scratch)
     var rightWalk = StridedWalk(scratch: scratch + leftRank)
-    for axis in 0..<(leftRank - 2) {
-      leftWalk.append(count: left.shape[axis], stride: left.strides[axis])
-    }
-    for axis in 0..<(rightRank - 2) {
-      rightWalk.append(count: right.shape[axis], stride: right.strides[axis])
-    }
+    leftWalk.appendBatch(left)
+    rightWalk.appendBatch(right)
     var target = result
     for _ in 0..<sizes.batch {
       for row in 0..<sizes.m {

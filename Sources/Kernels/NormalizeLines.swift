@@ -22,11 +22,11 @@ package func normalizeRows(
 ) {
   if y.dtype == .f64 {
     normalizeRows(
-      x.of(Double.self), weight.of(Double.self), bias?.of(Double.self), y.of(Double.self),
+      x.pointer(Double.self), weight.pointer(Double.self), bias?.pointer(Double.self), y.pointer(Double.self),
       rowCount: rowCount(x), count: weight.shape[0], centering, epsilon)
   } else {
     normalizeRows(
-      x.of(Float.self), weight.of(Float.self), bias?.of(Float.self), y.of(Float.self),
+      x.pointer(Float.self), weight.pointer(Float.self), bias?.pointer(Float.self), y.pointer(Float.self),
       rowCount: rowCount(x), count: weight.shape[0], centering, Float(epsilon))
   }
 }
@@ -41,13 +41,13 @@ package func normalizeRowsGradient(
 ) {
   if dx.dtype == .f64 {
     normalizeRowsGradient(
-      x.of(Double.self), weight.of(Double.self), dy.of(Double.self), dx.of(Double.self),
-      dweight.of(Double.self), dbias?.of(Double.self), rowCount: rowCount(x),
+      x.pointer(Double.self), weight.pointer(Double.self), dy.pointer(Double.self), dx.pointer(Double.self),
+      dweight.pointer(Double.self), dbias?.pointer(Double.self), rowCount: rowCount(x),
       count: weight.shape[0], centering, epsilon)
   } else {
     normalizeRowsGradient(
-      x.of(Float.self), weight.of(Float.self), dy.of(Float.self), dx.of(Float.self),
-      dweight.of(Float.self), dbias?.of(Float.self), rowCount: rowCount(x), count: weight.shape[0],
+      x.pointer(Float.self), weight.pointer(Float.self), dy.pointer(Float.self), dx.pointer(Float.self),
+      dweight.pointer(Float.self), dbias?.pointer(Float.self), rowCount: rowCount(x), count: weight.shape[0],
       centering, Float(epsilon))
   }
 }

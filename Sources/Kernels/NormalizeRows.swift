@@ -48,6 +48,7 @@ private func joinByLanes<Scalar: KernelFloat>(
     for i in 0..<count { joined = join(joined, element(i)) }
     return joined
   }
+  // On the stack, where the compiler keeps lanes in registers.
   return withUnsafeTemporaryAllocation(of: Scalar.self, capacity: laneCount) { scratch in
     let lanes = scratch.baseAddress.unsafelyUnwrapped
     for lane in 0..<laneCount { lanes[lane] = empty }

@@ -3,18 +3,18 @@ import Tensors
 /// y = the mean of each window's pixels, margins counted as zeros.
 package func averagePool(_ x: TensorView, into y: TensorView, _ sizes: PoolSizes) {
   if y.dtype == .f64 {
-    averagePool(x.of(Double.self), y.of(Double.self), sizes)
+    averagePool(x.pointer(Double.self), y.pointer(Double.self), sizes)
   } else {
-    averagePool(x.of(Float.self), y.of(Float.self), sizes)
+    averagePool(x.pointer(Float.self), y.pointer(Float.self), sizes)
   }
 }
 
 /// dx = each element of dy spread in equal parts over its window.
 package func averagePoolGradient(_ dy: TensorView, into dx: TensorView, _ sizes: PoolSizes) {
   if dx.dtype == .f64 {
-    averagePoolGradient(dy.of(Double.self), dx.of(Double.self), sizes)
+    averagePoolGradient(dy.pointer(Double.self), dx.pointer(Double.self), sizes)
   } else {
-    averagePoolGradient(dy.of(Float.self), dx.of(Float.self), sizes)
+    averagePoolGradient(dy.pointer(Float.self), dx.pointer(Float.self), sizes)
   }
 }
 

@@ -6,9 +6,9 @@ import Tensors
 /// y = the largest pixel of each window.
 package func maxPool(_ x: TensorView, into y: TensorView, _ sizes: PoolSizes) {
   if y.dtype == .f64 {
-    maxPool(x.of(Double.self), y.of(Double.self), sizes)
+    maxPool(x.pointer(Double.self), y.pointer(Double.self), sizes)
   } else {
-    maxPool(x.of(Float.self), y.of(Float.self), sizes)
+    maxPool(x.pointer(Float.self), y.pointer(Float.self), sizes)
   }
 }
 
@@ -17,11 +17,11 @@ package func maxPoolSelect(
   _ x: TensorView, _ values: TensorView, into y: TensorView, _ sizes: PoolSizes
 ) {
   if y.dtype == .f64 {
-    let (values, y) = (values.of(Double.self), y.of(Double.self))
-    forEachMaximum(x.of(Double.self), sizes) { y[$0] = values[$1] }
+    let (values, y) = (values.pointer(Double.self), y.pointer(Double.self))
+    forEachMaximum(x.pointer(Double.self), sizes) { y[$0] = values[$1] }
   } else {
-    let (values, y) = (values.of(Float.self), y.of(Float.self))
-    forEachMaximum(x.of(Float.self), sizes) { y[$0] = values[$1] }
+    let (values, y) = (values.pointer(Float.self), y.pointer(Float.self))
+    forEachMaximum(x.pointer(Float.self), sizes) { y[$0] = values[$1] }
   }
 }
 
@@ -31,13 +31,13 @@ package func maxPoolGradient(
 ) {
   let count = sizes.planeCount * sizes.image.area
   if dx.dtype == .f64 {
-    let (dy, dx) = (dy.of(Double.self), dx.of(Double.self))
+    let (dy, dx) = (dy.pointer(Double.self), dx.pointer(Double.self))
     dx.update(repeating: 0, count: count)
-    forEachMaximum(x.of(Double.self), sizes) { dx[$1] += dy[$0] }
+    forEachMaximum(x.pointer(Double.self), sizes) { dx[$1] += dy[$0] }
   } else {
-    let (dy, dx) = (dy.of(Float.self), dx.of(Float.self))
+    let (dy, dx) = (dy.pointer(Float.self), dx.pointer(Float.self))
     dx.update(repeating: 0, count: count)
-    forEachMaximum(x.of(Float.self), sizes) { dx[$1] += dy[$0] }
+    forEachMaximum(x.pointer(Float.self), sizes) { dx[$1] += dy[$0] }
   }
 }
 

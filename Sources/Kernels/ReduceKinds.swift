@@ -122,13 +122,6 @@ private func reducedCount(_ x: TensorView, _ axes: [Int]) -> Int {
   return count
 }
 
-extension TensorView {
-  @inline(__always)
-  func pointer<Element>(_: Element.Type = Element.self) -> UnsafeMutablePointer<Element> {
-    base.assumingMemoryBound(to: Element.self)
-  }
-}
-
 // MARK: Floats
 
 struct Sum<Value: BinaryFloatingPoint>: Reducer {

@@ -9,18 +9,18 @@ import Tensors
 /// y = exp(x - max) / sum(exp(x - max)) along an axis. A line with nothing above -inf gives NaN.
 package func softmax(_ x: TensorView, into y: TensorView, _ sizes: LineSizes) {
   if y.dtype == .f64 {
-    softmax(x.of(Double.self), y.of(Double.self), sizes)
+    softmax(x.pointer(Double.self), y.pointer(Double.self), sizes)
   } else {
-    softmax(x.of(Float.self), y.of(Float.self), sizes)
+    softmax(x.pointer(Float.self), y.pointer(Float.self), sizes)
   }
 }
 
 /// y = x - max - log(sum(exp(x - max))) along an axis.
 package func logSoftmax(_ x: TensorView, into y: TensorView, _ sizes: LineSizes) {
   if y.dtype == .f64 {
-    logSoftmax(x.of(Double.self), y.of(Double.self), sizes)
+    logSoftmax(x.pointer(Double.self), y.pointer(Double.self), sizes)
   } else {
-    logSoftmax(x.of(Float.self), y.of(Float.self), sizes)
+    logSoftmax(x.pointer(Float.self), y.pointer(Float.self), sizes)
   }
 }
 
@@ -29,9 +29,9 @@ package func softmaxGradient(
   _ y: TensorView, _ dy: TensorView, into dx: TensorView, _ sizes: LineSizes
 ) {
   if dx.dtype == .f64 {
-    softmaxGradient(y.of(Double.self), dy.of(Double.self), dx.of(Double.self), sizes)
+    softmaxGradient(y.pointer(Double.self), dy.pointer(Double.self), dx.pointer(Double.self), sizes)
   } else {
-    softmaxGradient(y.of(Float.self), dy.of(Float.self), dx.of(Float.self), sizes)
+    softmaxGradient(y.pointer(Float.self), dy.pointer(Float.self), dx.pointer(Float.self), sizes)
   }
 }
 
@@ -40,9 +40,9 @@ package func logSoftmaxGradient(
   _ y: TensorView, _ dy: TensorView, into dx: TensorView, _ sizes: LineSizes
 ) {
   if dx.dtype == .f64 {
-    logSoftmaxGradient(y.of(Double.self), dy.of(Double.self), dx.of(Double.self), sizes)
+    logSoftmaxGradient(y.pointer(Double.self), dy.pointer(Double.self), dx.pointer(Double.self), sizes)
   } else {
-    logSoftmaxGradient(y.of(Float.self), dy.of(Float.self), dx.of(Float.self), sizes)
+    logSoftmaxGradient(y.pointer(Float.self), dy.pointer(Float.self), dx.pointer(Float.self), sizes)
   }
 }
 

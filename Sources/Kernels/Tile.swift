@@ -50,7 +50,7 @@ package let tileCapacity = 1024
 func wholeLines(_ byteCount: Int) -> Int { (byteCount &+ 63) & ~63 }
 
 /// What a lane of whole numbers cannot express.
-package enum ArithmeticFault: Error, Sendable {
+package enum ArithmeticFault: Int, Error, Sendable {
   case overflow, divisionByZero, negativeExponent
 }
 

@@ -97,10 +97,10 @@ struct TileReader {
     wholeLines((mode == .repeatRow ? capacity &+ inner.size : capacity) &* dtype.lane.byteCount)
   }
   private var axesByteCount: Int { wholeLines(rank &* MemoryLayout<Axis>.stride) }
-  private var panelByteCount: Int {
-    mode == .panel
-      ? wholeLines(inner.size &* TileReader.panelRows &* dtype.lane.byteCount) : 0
-  }
+  private var panelByteCount: Int { wholeLines(panelElementCount &* dtype.lane.byteCount) }
+  /// The elements of a panel, 0 where there are none. Panels begin at multiples of it, but for a last one
+  /// with fewer rows.
+  var panelElementCount: Int { mode == .panel ? inner.size &* TileReader.panelRows : 0 }
 
   /// Takes scratch memory, which must outlive all reads.
   mutating func place(in scratch: UnsafeMutableRawPointer, of view: TensorView) {

@@ -1,3 +1,4 @@
+import Synchronization
 import Tensors
 
 /// Where elementwise arithmetic failed: the fault and the row-major position of the first such element.
@@ -15,47 +16,98 @@ package func runTiles(
 ) throws(ElementFault) {
   let count = result.elementCount
   if count == 0 { return }
-  let capacity = min(count, tileCapacity)
   // Loops over two pointers run scalar where both are the same, so results in place go through a tile.
   var isStaged = !result.dtype.isLaneStorage
   for index in operands.indices where operands[index].base == result.base { isStaged = true }
-  // The search for a fault stores single elements in any case.
-  let resultTileBytes = wholeLines((isStaged ? capacity : 1) &* result.dtype.lane.byteCount)
-  let pointerBytes = wholeLines(operands.count &* MemoryLayout<UnsafeRawPointer>.stride)
-  var failure: ElementFault?
-  withScratch(of: TileReader.self, count: operands.count) { readers in
-    var scratchBytes = pointerBytes &+ resultTileBytes
-    for index in operands.indices {
-      (readers + index).initialize(to: TileReader(operands[index], capacity: capacity))
-      scratchBytes &+= readers[index].scratchByteCount
-    }
-    withScratch(of: UInt8.self, count: scratchBytes) { scratch in
-      var free = UnsafeMutableRawPointer(scratch)
-      func take(_ byteCount: Int) -> UnsafeMutableRawPointer {
-        defer { free += byteCount }
-        return free
+  let sizes = TileSizes(operands, result, count: count)
+  let fault = FirstFault()
+  inParallel(count, cost: 1, unit: sizes.unit) { from, to in
+    withScratch(of: TileReader.self, count: operands.count) { readers in
+      withScratch(of: UInt8.self, count: sizes.tilesByteCount) { scratch in
+        var free = UnsafeMutableRawPointer(scratch)
+        func take(_ byteCount: Int) -> UnsafeMutableRawPointer {
+          defer { free += byteCount }
+          return free
+        }
+        let pointers = take(sizes.pointersByteCount).assumingMemoryBound(to: UnsafeRawPointer.self)
+        let resultTile = take(sizes.resultByteCount)
+        for index in operands.indices {
+          (readers + index).initialize(to: TileReader(operands[index], capacity: sizes.capacity))
+          readers[index].place(in: take(readers[index].scratchByteCount), of: operands[index])
+        }
+        runTiles(
+          body, operands, readers, pointers, resultTile, isStaged: isStaged, sizes.capacity, result,
+          from: from, to: to, fault)
       }
-      let pointers = take(pointerBytes).assumingMemoryBound(to: UnsafeRawPointer.self)
-      let resultTile = take(resultTileBytes)
-      for index in operands.indices {
-        readers[index].place(in: take(readers[index].scratchByteCount), of: operands[index])
-      }
-      failure = runTiles(
-        body, operands, readers, pointers, resultTile, isStaged: isStaged, capacity, result, count)
     }
   }
-  if let failure { throw failure }
+  if let failure = fault.found { throw failure }
+}
+
+/// The scratch that `runTiles` takes.
+package func tilesScratchByteCount(_ operands: [TensorView], _ result: TensorView) -> Int {
+  let count = result.elementCount
+  if count == 0 { return 0 }
+  return scratchByteCount(of: TileReader.self, count: operands.count)
+    &+ scratchByteCount(of: UInt8.self, count: TileSizes(operands, result, count: count).tilesByteCount)
+}
+
+private struct TileSizes {
+  /// Elements of the longest tile.
+  let capacity: Int
+  let pointersByteCount: Int
+  /// There is a tile for results even where they go straight to storage: what scratch an op needs should not
+  /// hang on where its operands lie, and the search for a fault stores elements in any case.
+  let resultByteCount: Int
+  /// All of it, operands' tiles included.
+  private(set) var tilesByteCount: Int
+  /// Parts begin at multiples of this: a panel is not read twice.
+  private(set) var unit: Int
+
+  init(_ operands: [TensorView], _ result: TensorView, count: Int) {
+    capacity = min(count, tileCapacity)
+    pointersByteCount = scratchByteCount(of: UnsafeRawPointer.self, count: operands.count)
+    resultByteCount = wholeLines(capacity &* result.dtype.lane.byteCount)
+    tilesByteCount = pointersByteCount &+ resultByteCount
+    unit = tileCapacity
+    for index in operands.indices {
+      let reader = TileReader(operands[index], capacity: capacity)
+      tilesByteCount &+= reader.scratchByteCount
+      unit = max(unit, reader.panelElementCount)
+    }
+  }
+}
+
+/// The fault at the lowest position, whichever thread found it first.
+private struct FirstFault: ~Copyable {
+  /// The position, and the kind of fault in the lowest bits.
+  private let code = Atomic<Int>(.max)
+
+  func note(_ fault: ArithmeticFault, at position: Int) {
+    code.min(position &<< 2 | fault.rawValue, ordering: .relaxed)
+  }
+
+  /// Whether one is known before `position`.
+  func isBefore(_ position: Int) -> Bool { code.load(ordering: .relaxed) &>> 2 < position }
+
+  var found: ElementFault? {
+    let code = code.load(ordering: .relaxed)
+    guard let fault = ArithmeticFault(rawValue: code & 3), code != .max else { return nil }
+    return ElementFault(fault: fault, position: code &>> 2)
+  }
 }
 
 /// The loop over tiles, once there is room.
 private func runTiles(
   _ body: TileBody, _ operands: [TensorView], _ readers: UnsafeMutablePointer<TileReader>,
   _ pointers: UnsafeMutablePointer<UnsafeRawPointer>, _ resultTile: UnsafeMutableRawPointer,
-  isStaged: Bool, _ capacity: Int, _ result: TensorView, _ count: Int
-) -> ElementFault? {
-  var start = 0
-  while start < count {
-    let length = min(capacity, count &- start)
+  isStaged: Bool, _ capacity: Int, _ result: TensorView, from: Int, to: Int,
+  _ firstFault: borrowing FirstFault
+) {
+  var start = from
+  while start < to {
+    if firstFault.isBefore(start) { return }
+    let length = min(capacity, to &- start)
     for index in 0..<operands.count {
       pointers[index] = readers[index].read(from: start, count: length)
     }
@@ -69,33 +121,31 @@ private func runTiles(
     } else {
       fault = body(pointers, target, length)
     }
-    if let fault {
-      return ElementFault(
-        fault: fault,
-        position: start
-          &+ firstFault(body, operands, pointers, resultTile, result.dtype, count: length))
+    if fault != nil {
+      let (position, kind) = firstFaultInTile(
+        body, operands, pointers, resultTile, result.dtype, count: length)
+      return firstFault.note(kind, at: start &+ position)
     }
     start &+= length
   }
-  return nil
 }
 
-/// Returns the place in a tile of the first element that fails, by trying them one at a time.
-private func firstFault(
+/// Returns the place in a tile of the first element that fails, and how, by trying them one at a time.
+private func firstFaultInTile(
   _ body: TileBody, _ operands: [TensorView], _ pointers: UnsafeMutablePointer<UnsafeRawPointer>,
   _ resultTile: UnsafeMutableRawPointer, _ dtype: DType, count: Int
-) -> Int {
+) -> (position: Int, fault: ArithmeticFault) {
   for position in 0..<count {
     var stored: UInt64 = 0
-    let failed =
-      body(pointers, resultTile, 1) != nil
-      || withUnsafeMutableBytes(of: &stored) {
+    let fault =
+      body(pointers, resultTile, 1)
+      ?? withUnsafeMutableBytes(of: &stored) {
         storeLane(dtype, from: UnsafeRawPointer(resultTile), into: $0.baseAddress!, count: 1)
-      } != nil
-    if failed { return position }
+      }
+    if let fault { return (position, fault) }
     for (index, operand) in operands.enumerated() {
       pointers[index] += operand.dtype.lane.byteCount
     }
   }
-  return 0
+  return (0, .overflow)
 }

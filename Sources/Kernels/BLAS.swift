@@ -1,5 +1,4 @@
 import CBLAS
-import Tensors
 
 /// How a matrix lies in memory: row by row as named, or with rows and columns exchanged.
 enum MatrixOrder {
@@ -19,7 +18,7 @@ protocol BLASScalar: BinaryFloatingPoint, SIMDScalar, Codable {
     accumulating: Bool, into result: UnsafeMutablePointer<Self>, stride resultStride: Int)
 }
 
-/// OpenBLAS starts no threads of its own: the pool that calls kernels owns the cores.
+/// OpenBLAS starts no threads of its own. See Note [Threads and bits].
 private let blasIsSerial: Void = openblas_set_num_threads(1)
 
 extension Float: BLASScalar {
@@ -49,13 +48,5 @@ extension Double: BLASScalar {
       CblasRowMajor, aOrder.blas, bOrder.blas, Int32(rows), Int32(columns), Int32(depth), scale,
       a, Int32(max(aStride, 1)), b, Int32(max(bStride, 1)), accumulating ? 1 : 0, result,
       Int32(max(resultStride, 1)))
-  }
-}
-
-extension TensorView {
-  /// The elements, known to be of `Scalar`.
-  @inline(__always)
-  func of<Scalar>(_ type: Scalar.Type) -> UnsafeMutablePointer<Scalar> {
-    base.assumingMemoryBound(to: type)
   }
 }
