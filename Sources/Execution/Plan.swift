@@ -108,6 +108,8 @@ package final class Plan {
   /// The graph's outputs that a step writes where they will stay; the others are copied.
   private var directOutputs: [Int?]
   private var assertions: [Int] = []
+  /// Scratch of the thread that used most in the last run that was observed.
+  package private(set) var measuredScratchByteCount = 0
   /// The category of each step's results.
   private var resultCategories: [[MemoryCategory]] = []
 
@@ -374,6 +376,7 @@ package final class Plan {
     }
     for patch in outputPatches { point(patch, at: outputs[patch.index]!.storage.base) }
 
+    if observer != nil { Scratch.resetHighWater() }
     for index in steps.indices {
       if index == commitStep { try checkAssertions(inputs, outputs, arena) }
       switch request() {
@@ -392,6 +395,7 @@ package final class Plan {
       observer?.didRun(step: index)
     }
     if commitStep == steps.count { try checkAssertions(inputs, outputs, arena) }
+    if observer != nil { measuredScratchByteCount = Scratch.highWater }
     return finish(inputs, outputs, arena, observer, report)
   }
 

@@ -187,7 +187,8 @@ func loadCheckpoint(_ call: BuiltinCall, _ name: String) throws(Failure) -> Valu
         states.append(tensor.copiedForState())
       }
       changes.append {
-        let slot = OptimizerSlot(entry.parameter, states: states)
+        let slot = OptimizerSlot(
+          entry.parameter, states: states, names: optimizer.definition.states.map(\.name))
         slot.count = count
         optimizer.keep(slot)
       }
@@ -196,6 +197,6 @@ func loadCheckpoint(_ call: BuiltinCall, _ name: String) throws(Failure) -> Valu
   for change in changes { change() }
   if let text = metadata["seed"], let seed = Int(text) { interpreter.seed = seed }
   if let text = metadata["tick"], let tick = Int(text) { interpreter.tick = tick }
-  for thing in things { if case .model(let model) = thing.value { model.torn = nil } }
+  for thing in things { if case .model(let model) = thing.value { model.mend() } }
   return .none
 }

@@ -114,16 +114,27 @@ package final class Interpreter {
 
   // MARK: Interrupts
 
-  private static let interruptFlag = Atomic<Bool>(false)
+  /// How often someone has asked to stop since the evaluation began.
+  private static let interruptCount = Atomic<Int>(0)
 
   /// Asks the running evaluation to stop. Safe in a signal handler once this was called before.
   package static func interrupt() {
-    interruptFlag.store(true, ordering: .relaxed)
+    interruptCount.add(1, ordering: .relaxed)
     runningLimit?.pointee = .max
   }
-  package static func clearInterrupt() { interruptFlag.store(false, ordering: .relaxed) }
+  package static func clearInterrupt() { interruptCount.store(0, ordering: .relaxed) }
   @inline(__always)
-  static var isInterrupted: Bool { interruptFlag.load(ordering: .relaxed) }
+  static var isInterrupted: Bool { interruptCount.load(ordering: .relaxed) > 0 }
+
+  /// What a run of a step is asked to do between kernels: the first Ctrl-C leaves nothing half done, the second does
+  /// not wait.
+  static var stopRequest: StopRequest {
+    switch interruptCount.load(ordering: .relaxed) {
+    case 0: .none
+    case 1: .soon
+    default: .now
+    }
+  }
 
   @inline(__always)
   func checkInterrupt(at site: Site) throws(Failure) {

@@ -9,6 +9,15 @@ package final class ModelParameter: ObjectValue {
   package var isFrozen = false
   /// The expression that gave its first value.
   package let made: Site
+  /// The model that it was made for, and under which name.
+  private(set) weak var home: ModelValue?
+  private var name = ""
+
+  /// Where it sits in the outermost model: `layers.3.weight`.
+  package var path: String {
+    guard let outer = home?.path, !outer.isEmpty else { return name }
+    return outer + "." + name
+  }
 
   init(_ tensor: Tensor, isBuffer: Bool, made: Site) {
     self.tensor = tensor
@@ -17,6 +26,12 @@ package final class ModelParameter: ObjectValue {
   }
 
   package override var kind: String { isBuffer ? "buffer" : "param" }
+
+  func settle(in model: ModelValue, as name: String) {
+    if home != nil { return }
+    home = model
+    self.name = name
+  }
 }
 
 /// A `model` declaration: calling it makes a model.
@@ -156,6 +171,8 @@ package final class ModelValue {
         child.parent = self
         child.pathInParent = path
       }
+    case .object(let object):
+      (object as? ModelParameter)?.settle(in: self, as: path)
     case .list(let list):
       for (index, item) in list.items.enumerated() { adopt(item, as: "\(path).\(index)") }
     case .record(let record):
@@ -164,6 +181,26 @@ package final class ModelValue {
       }
     default: break
     }
+  }
+
+  /// Makes the model, and those that hold it, unusable until it is loaded or made anew.
+  func tear(_ reason: String) {
+    torn = reason
+    parent?.tear(reason)
+  }
+
+  /// Makes the model and its parts usable again: all their params have been given values.
+  func mend() {
+    torn = nil
+    func walk(_ value: Value) {
+      switch value {
+      case .model(let model): model.mend()
+      case .list(let list): list.items.forEach(walk)
+      case .record(let record): record.items.forEach(walk)
+      default: break
+      }
+    }
+    fields.forEach(walk)
   }
 
   /// Whether `model` is in `value`, or in the parts of a model there.

@@ -161,41 +161,23 @@ func matches(_ path: String, _ pattern: String) -> Bool {
 package final class OptimizerSlot {
   package private(set) weak var parameter: ModelParameter?
   private let type: TensorType
-  private let isBuffer: Bool
-  private var ownStates: [Tensor]
+  package var states: [Tensor]
+  let stateNames: [String]
   package var count = 0
+  private var isDropped = false
 
-  init(_ parameter: ModelParameter, states: [Tensor]) {
+  init(_ parameter: ModelParameter, states: [Tensor], names: [String]) {
+    stateNames = names
     self.parameter = parameter
     type = parameter.tensor.type
-    ownStates = states
-    isBuffer = false
-  }
-
-  /// A stand-in through which a step writes a model's buffer.
-  private init(buffer: ModelParameter) {
-    parameter = buffer
-    type = buffer.tensor.type
-    ownStates = []
-    isBuffer = true
-  }
-  static func buffer(_ parameter: ModelParameter) -> OptimizerSlot { OptimizerSlot(buffer: parameter) }
-
-  package var states: [Tensor] {
-    get { isBuffer ? [parameter!.tensor] : ownStates }
-    _modify {
-      if isBuffer {
-        var tensors = [parameter!.tensor]
-        yield &tensors
-        parameter!.tensor = tensors[0]
-      } else {
-        yield &ownStates
-      }
-    }
+    self.states = states
   }
 
   /// Whether the parameter still has the shape and dtype that the state was made for.
-  package var isCurrent: Bool { parameter?.tensor.type == type }
+  package var isCurrent: Bool { parameter?.tensor.type == type && !isDropped }
+
+  /// Gives the state up: the next step makes a new one.
+  func drop() { isDropped = true }
 }
 
 extension Interpreter {
@@ -266,7 +248,9 @@ extension Interpreter {
         let own = cotangents[position..<(position + count)].compactMap { $0 }
         position += count
         if let gradient = own.last {
-          gradients.append((entry, try g.cast(gradient, to: gradient.dtype == .f64 ? .f64 : .f32)))
+          let wide = try g.cast(gradient, to: gradient.dtype == .f64 ? .f64 : .f32)
+          g.graph.gradients.append((wide, entry.path))
+          gradients.append((entry, wide))
         } else {
           unreached.append(entry.path.isEmpty ? "this parameter" : entry.path)
         }
@@ -474,18 +458,10 @@ extension Interpreter {
       guard let tensor = value.tensor else { throw Trace.escaped(at: site) }
       tensors.append(tensor.copiedForState())
     }
-    let slot = OptimizerSlot(entry.parameter, states: tensors)
+    let slot = OptimizerSlot(
+      entry.parameter, states: tensors, names: definition.states.map(\.name))
     optimizer.keep(slot)
     return slot
-  }
-}
-
-extension Tensor {
-  /// Contiguous elements on storage that nobody shares.
-  func copiedForState() -> Tensor {
-    var copy = Tensor(uninitialized: type)
-    copy.replace(with: self)
-    return copy
   }
 }
 

@@ -1,3 +1,4 @@
+import Execution
 import Graphs
 import Ops
 import Passes
@@ -18,6 +19,12 @@ enum Source {
       .hyperparameter(_, _, let name):
       name
     }
+  }
+
+  /// What a tensor from here is called in the ledger.
+  var role: InputRole {
+    if case .argument = self { return InputRole(.inputs, name: name) }
+    return InputRole(.captured, name: name)
   }
 
   /// Its value now; `.unset` where it has none.
@@ -165,12 +172,16 @@ final class Trace {
   private(set) var sources: [(source: Source, pattern: Pattern)] = []
   private var captured: [SourceKey: Value] = [:]
   private(set) var feeds: [InputFeed] = []
-  private(set) var leafCount = 0
+  /// What each leaf comes from.
+  private var leafRoles: [InputRole] = []
   /// Numbers whose value shaped the trace, and the values they had.
   private(set) var numberGuards: [(value: GraphValue, expected: Double)] = []
   /// The call's numbers by input, for deciding what a host number is now.
   private var exampleNumbers: [Int: Double] = [:]
   private var key: GraphValue?
+
+  /// What the leaves that are being added come from.
+  private var leafRole = InputRole(.captured, name: "")
 
   /// All values a parameter has had in this trace, the newest last.
   private(set) var histories: [ObjectIdentifier: [GraphValue]] = [:]
@@ -191,8 +202,6 @@ final class Trace {
   var prints: [[TextPiece]] = []
   var assertions: [(message: String, site: Site)] = []
   var isInsideOwnGradient = false
-  /// Optimizer state made for this trace, kept only if the step runs to its end.
-  var newSlots: [OptimizerSlot] = []
 
   init(_ interpreter: Interpreter, isStep: Bool) {
     self.interpreter = interpreter
@@ -266,6 +275,7 @@ final class Trace {
   func capture(_ source: Source, _ value: Value, at site: Site) throws(Failure) -> Value {
     let key = source.key
     if let known = captured[key] { return known }
+    leafRole = source.role
     let (pattern, lifted) = lift(value, made: site)
     sources.append((source, pattern))
     captured[key] = lifted
@@ -277,8 +287,7 @@ final class Trace {
     case .tensor(let tensor):
       if tensor.isTraced, tensor.trace === self { return (.tensor(tensor.type, isWholeList: tensor.isWholeList), value) }
       let input = builder.input(tensor.type)
-      feeds.append(.leaf(leafCount))
-      leafCount += 1
+      addLeaf()
       return (
         .tensor(tensor.type, isWholeList: tensor.isWholeList),
         .tensor(
@@ -319,10 +328,27 @@ final class Trace {
     }
   }
 
+  private func addLeaf() {
+    feeds.append(.leaf(leafRoles.count))
+    leafRoles.append(leafRole)
+  }
+
+  /// What an input is called in the ledger.
+  func role(of feed: InputFeed) -> InputRole {
+    switch feed {
+    case .leaf(let leaf): leafRoles[leaf]
+    case .parameter(let parameter):
+      InputRole(parameter.isBuffer ? .buffers : .parameters, name: parameter.path)
+    case .state(let slot, let index):
+      InputRole(.optimizerState, name: "\(slot.stateNames[index]) of \(slot.parameter?.path ?? "a parameter")")
+    case .stepNumber: InputRole(.captured, name: "step number")
+    case .randomKey: InputRole(.captured, name: "random key")
+    }
+  }
+
   private func number_(_ number: Double, _ dtype: DType, _ made: Site) -> Value {
     let input = builder.input(TensorType(dtype, .scalar))
-    feeds.append(.leaf(leafCount))
-    leafCount += 1
+    addLeaf()
     exampleNumbers[input.id] = number
     return .tensor(TensorValue(input, in: self, concrete: nil, isNumber: true, made: made))
   }

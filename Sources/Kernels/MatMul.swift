@@ -242,7 +242,7 @@ private func multiply<Value: BLASScalar>(
       let batch = rest / product.rowBlocks
       multiply(
         left, right, product,
-        into: inner == 0 ? result : partials + (inner &- 1) &* sizes.resultCount,
+        into: inner == 0 ? result : partials + (inner &- 1) &* sizes.resultCount, stride: sizes.n,
         batch: product.batch.start(batch)..<product.batch.end(batch),
         rows: row..<min(row &+ product.rowLength, sizes.m),
         columns: column..<min(column &+ product.columnLength, sizes.n),
@@ -250,6 +250,94 @@ private func multiply<Value: BLASScalar>(
     }
     if product.innerBlocks > 1 {
       addHalves(partials, blocks: product.innerBlocks, count: sizes.resultCount, onto: result)
+    }
+  }
+}
+
+// MARK: - Products with a chain
+
+/// Multiplies floats `left [..., m, k] @ right [k, n]` and runs a program on each block of the product while it is in
+/// cache: the bits are those of the product as a whole, then the program.
+///
+/// - Parameter operands: those of the program from its second on; its first is the product.
+/// - Requires: the program cannot fail.
+package func multiplyMatrices(
+  _ left: TensorView, _ right: TensorView, then program: TileProgram, _ operands: [TensorView],
+  into results: [TensorView]
+) {
+  if left.dtype == .f64 {
+    multiply(left, right, then: program, operands, into: results, Double.self)
+  } else {
+    multiply(left, right, then: program, operands, into: results, Float.self)
+  }
+}
+
+/// The scratch that a product with a program takes on each thread.
+package func productScratchByteCount(
+  _ left: TensorView, _ right: TensorView, then program: TileProgram, _ operands: [TensorView],
+  into results: [TensorView]
+) -> Int {
+  let product = MatrixProduct(left, right)
+  let whole = productView(left, right)
+  let ofProgram = program.scratchByteCount([whole] + operands, results)
+  if left.dtype == .f64 {
+    return product.chainScratchByteCount(of: Double.self, program: ofProgram)
+  }
+  return product.chainScratchByteCount(of: Float.self, program: ofProgram)
+}
+
+/// The product as it would lie in memory, at no place in particular.
+private func productView(_ left: TensorView, _ right: TensorView) -> TensorView {
+  let shape = Array(left.shape.dropLast()) + [right.shape[1]]
+  return TensorView(
+    base: left.base, dtype: left.dtype, shape: shape, strides: Shape(shape).contiguousStrides)
+}
+
+extension MatrixProduct {
+  /// Whether blocks are complete when they are made, and lie in one matrix.
+  var hasBlocks: Bool { innerBlocks == 1 && sizes.batch == 1 }
+
+  func chainScratchByteCount<Value>(of type: Value.Type, program: Int) -> Int {
+    let held = hasBlocks ? rowLength &* columnLength : sizes.resultCount
+    return Kernels.scratchByteCount(of: type, count: held) &+ max(scratchByteCount(of: type), program)
+  }
+}
+
+private func multiply<Value: BLASScalar>(
+  _ left: TensorView, _ right: TensorView, then program: TileProgram, _ operands: [TensorView],
+  into results: [TensorView], _ type: Value.Type
+) {
+  let product = MatrixProduct(left, right)
+  let sizes = product.sizes
+  var whole = productView(left, right)
+  guard product.hasBlocks else {
+    // Small, or of rows at unequal distances: the whole product first.
+    return withScratch(of: type, count: sizes.resultCount) { held in
+      whole.base = UnsafeMutableRawPointer(held)
+      multiply(left, right, into: held)
+      try? program.run([whole] + operands, into: results)
+    }
+  }
+  let all = [whole] + operands
+  inParallel(parts: product.partCount) { part in
+    let column = part % product.columnBlocks &* product.columnLength
+    let row = part / product.columnBlocks &* product.rowLength
+    let rows = row..<min(row &+ product.rowLength, sizes.m)
+    let columns = column..<min(column &+ product.columnLength, sizes.n)
+    if rows.isEmpty || columns.isEmpty { return }
+    withScratch(of: type, count: product.rowLength &* product.columnLength) { block in
+      multiply(
+        left, right, product, into: block - (row &* columns.count &+ column), stride: columns.count,
+        batch: 0..<1, rows: rows, columns: columns, inner: 0..<sizes.k)
+      // Whole rows lie one after the other.
+      let isWhole = columns.count == sizes.n
+      program.run(
+        all, into: results,
+        on: TileProgram.Block(
+          base: UnsafeRawPointer(block), stride: columns.count &* MemoryLayout<Value>.stride,
+          columnCount: isWhole ? 0 : sizes.n),
+        rows: isWhole ? 0..<1 : rows,
+        columns: isWhole ? rows.lowerBound &* sizes.n..<rows.upperBound &* sizes.n : columns)
     }
   }
 }
@@ -278,8 +366,8 @@ func addHalves<Value: BinaryFloatingPoint>(
 /// One block of some products of a batch.
 private func multiply<Value: BLASScalar>(
   _ left: TensorView, _ right: TensorView, _ product: MatrixProduct,
-  into result: UnsafeMutablePointer<Value>, batch: Range<Int>, rows: Range<Int>, columns: Range<Int>,
-  inner: Range<Int>
+  into result: UnsafeMutablePointer<Value>, stride resultStride: Int, batch: Range<Int>, rows: Range<Int>,
+  columns: Range<Int>, inner: Range<Int>
 ) {
   if rows.isEmpty || columns.isEmpty { return }
   withScratch(of: WalkAxis.self, count: product.leftRank &+ product.rightRank) { scratch in
@@ -299,9 +387,8 @@ private func multiply<Value: BLASScalar>(
         var rightMatrix = PackedMatrix(
           base: UnsafePointer(right.pointer(Value.self)), layout: product.rightLayout,
           strides: product.rightStrides, pack: rightPack)
-        let n = product.sizes.n
         for index in batch {
-          let target = result + index &* product.sizes.m &* n
+          let target = result + index &* product.sizes.m &* resultStride
           for depth in stride(from: inner.lowerBound, to: inner.upperBound, by: product.panelDepth) {
             let depths = depth..<min(depth &+ product.panelDepth, inner.upperBound)
             for column in stride(from: columns.lowerBound, to: columns.upperBound, by: product.panelColumns) {
@@ -315,7 +402,8 @@ private func multiply<Value: BLASScalar>(
                 Value.multiply(
                   rows: height, columns: width, depth: depths.count,
                   a.base, a.order, stride: a.stride, b.base, b.order, stride: b.stride, scale: 1,
-                  accumulating: depth > inner.lowerBound, into: target + row &* n + column, stride: n)
+                  accumulating: depth > inner.lowerBound, into: target + row &* resultStride + column,
+                  stride: resultStride)
               }
             }
           }

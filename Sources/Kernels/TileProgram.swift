@@ -23,10 +23,14 @@ package struct TileProgram: Sendable {
     }
   }
 
-  let instructions: [Instruction]
+  private let instructions: [Instruction]
   /// The instruction that makes each result.
-  let results: [Int]
-  let operandCount: Int
+  private let results: [Int]
+  private let operandCount: Int
+  /// The sources of all instructions, as places in a table of operands and then instructions; where those
+  /// of each instruction begin.
+  private let sources: [Int]
+  private let firstSource: [Int]
   /// The register of each instruction, and how many registers there are.
   private let registers: [Int]
   private let registerCount: Int
@@ -40,14 +44,20 @@ package struct TileProgram: Sendable {
     self.instructions = instructions
     self.results = results
     self.operandCount = operandCount
-    var last = [Int](repeating: 0, count: instructions.count)
+    var last = Array(instructions.indices)
     var lastReads = [Int](repeating: -1, count: operandCount)
+    var sources: [Int] = []
+    var firstSource: [Int] = []
     for (index, instruction) in instructions.enumerated() {
-      last[index] = index
+      firstSource.append(sources.count)
       for source in instruction.sources {
         switch source {
-        case .operand(let operand): lastReads[operand] = index
-        case .instruction(let earlier): last[earlier] = index
+        case .operand(let operand):
+          lastReads[operand] = index
+          sources.append(operand)
+        case .instruction(let earlier):
+          last[earlier] = index
+          sources.append(operandCount + earlier)
         }
       }
     }
@@ -57,7 +67,7 @@ package struct TileProgram: Sendable {
     var count = 0
     var registers = [Int](repeating: 0, count: instructions.count)
     for (index, instruction) in instructions.enumerated() {
-      // The result must not lie on an operand: loops over one pointer would run scalar.
+      // Taken before those of the sources are given back: loops over one pointer would run scalar.
       if let register = free.popLast() {
         registers[index] = register
       } else {
@@ -71,6 +81,8 @@ package struct TileProgram: Sendable {
         free.append(registers[earlier])
       }
     }
+    self.sources = sources
+    self.firstSource = firstSource
     self.registers = registers
     registerCount = count
     self.lastReads = lastReads
@@ -84,14 +96,6 @@ package struct TileProgram: Sendable {
     package let position: Int
   }
 
-  /// Elements of a tile: as many as keep registers and tiles of operands in the first-level cache.
-  private func tileSize(_ count: Int) -> Int {
-    let lines = registerCount &+ operandCount &+ results.count
-    var size = tileCapacity
-    while size > 256 && lines &* size &* widestLane > 40 &<< 10 { size /= 2 }
-    return min(size, max(count, 1))
-  }
-
   // MARK: Running
 
   /// Runs the program over whole tensors.
@@ -100,133 +104,206 @@ package struct TileProgram: Sendable {
   ///   contiguous. A result may share storage with an operand only if the two coincide.
   package func run(_ operands: [TensorView], into results: [TensorView]) throws(Fault) {
     guard let count = results.first?.elementCount, count > 0 else { return }
-    if let fault = run(operands, into: results, from: 0, count: count) { throw fault }
-  }
-
-  /// Runs the program over the elements from `start` on in row-major order.
-  func run(
-    _ operands: [TensorView], into results: [TensorView], from start: Int, count: Int
-  ) -> Fault? {
-    let size = tileSize(count)
-    var fault: Fault?
-    withScratch(of: TileReader.self, count: operandCount) { readers in
-      var scratchBytes = fixedScratchByteCount(size)
-      for index in 0..<operandCount {
-        (readers + index).initialize(to: TileReader(operands[index], capacity: size))
-        scratchBytes &+= readers[index].scratchByteCount
-      }
-      withScratch(of: UInt8.self, count: scratchBytes) { scratch in
-        var free = UnsafeMutableRawPointer(scratch) + fixedScratchByteCount(size)
-        for index in 0..<operandCount {
-          readers[index].place(in: free, of: operands[index])
-          free += readers[index].scratchByteCount
-        }
-        fault = run(
-          operands, into: results, readers, UnsafeMutableRawPointer(scratch), size, from: start,
-          count: count)
-      }
+    let sizes = Sizes(self, operands, count: count)
+    let fault = FirstFault()
+    inParallel(count, cost: instructions.count, unit: sizes.unit) { from, to in
+      run(operands, into: results, sizes, .whole, rows: 0..<1, columns: from..<to, fault)
     }
-    return fault
+    if let (position, code) = fault.found {
+      throw Fault(
+        instruction: code &>> 2, fault: ArithmeticFault(rawValue: code & 3) ?? .overflow, position: position)
+    }
   }
 
-  /// Registers, a tile to round in, and three tables of pointers.
-  private func fixedScratchByteCount(_ size: Int) -> Int {
-    (registerCount &+ 1) &* registerByteCount(size) &+ tableByteCount
+  /// The scratch that `run` takes on each thread.
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    guard let count = results.first?.elementCount, count > 0 else { return 0 }
+    return Sizes(self, operands, count: count).scratchByteCount
   }
-  private func registerByteCount(_ size: Int) -> Int { wholeLines(size &* widestLane) }
-  private var tableByteCount: Int {
-    wholeLines((operandCount &+ instructions.count &+ maximalSources) &* 8 &+ results.count)
+
+  /// A block of the first operand that lies apart, when the others lie as wholes.
+  struct Block {
+    let base: UnsafeRawPointer?
+    /// Bytes from row to row.
+    let stride: Int
+    /// The number of columns of the whole.
+    let columnCount: Int
+
+    /// The first operand lies as the others do.
+    static var whole: Block { Block(base: nil, stride: 0, columnCount: 0) }
   }
-  private var maximalSources: Int { 4 }
+
+  /// Runs the program over a block of rows and columns, of which `block` holds the first operand.
+  func run(
+    _ operands: [TensorView], into results: [TensorView], on block: Block, rows: Range<Int>, columns: Range<Int>
+  ) {
+    let sizes = Sizes(self, operands, count: results[0].elementCount)
+    run(operands, into: results, sizes, block, rows: rows, columns: columns, FirstFault())
+  }
+
+  /// The lengths of tiles and the scratch that they take.
+  struct Sizes {
+    /// Elements of a tile: as many as keep registers and operands in the first-level cache.
+    let capacity: Int
+    let registerByteCount: Int
+    let tableByteCount: Int
+    private(set) var tilesByteCount: Int
+    /// Parts begin at multiples of this: a panel is not read twice.
+    private(set) var unit: Int
+    private let readersByteCount: Int
+
+    init(_ program: TileProgram, _ operands: [TensorView], count: Int) {
+      let lines = program.registerCount &+ program.operandCount &+ program.results.count
+      var capacity = tileCapacity
+      while capacity > 256 && lines &* capacity &* program.widestLane > 40 &<< 10 { capacity /= 2 }
+      self.capacity = min(capacity, count)
+      registerByteCount = wholeLines(self.capacity &* program.widestLane)
+      tableByteCount = Kernels.scratchByteCount(
+        of: UnsafeMutableRawPointer.self,
+        count: program.operandCount &+ program.instructions.count &+ TileProgram.mostSources &+ program.results.count)
+      tilesByteCount = tableByteCount &+ (program.registerCount &+ 1) &* registerByteCount
+      unit = tileCapacity
+      for operand in operands {
+        let reader = TileReader(operand, capacity: self.capacity)
+        tilesByteCount &+= reader.scratchByteCount
+        unit = max(unit, reader.panelElementCount)
+      }
+      readersByteCount = Kernels.scratchByteCount(of: TileReader.self, count: operands.count)
+    }
+
+    var scratchByteCount: Int {
+      readersByteCount &+ Kernels.scratchByteCount(of: UInt8.self, count: tilesByteCount)
+    }
+  }
+
+  /// Operands of one instruction at most.
+  private static let mostSources = 4
 
   private func run(
-    _ operands: [TensorView], into results: [TensorView], _ readers: UnsafeMutablePointer<TileReader>,
-    _ scratch: UnsafeMutableRawPointer, _ size: Int, from start: Int, count: Int
-  ) -> Fault? {
-    let registerBytes = registerByteCount(size)
-    let rounding = scratch + registerCount &* registerBytes
-    let table = rounding + registerBytes
-    let tiles = table.assumingMemoryBound(to: UnsafeRawPointer.self)
-    let values = (table + operandCount &* 8).assumingMemoryBound(to: UnsafeMutableRawPointer.self)
-    let sources = (table + (operandCount &+ instructions.count) &* 8)
-      .assumingMemoryBound(to: UnsafeRawPointer.self)
-    let isDirect = (table + (operandCount &+ instructions.count &+ maximalSources) &* 8)
-      .assumingMemoryBound(to: Bool.self)
-    // A result is computed where it will lie unless a later, or the same, instruction still reads an
-    // operand from there.
-    for (index, result) in results.enumerated() {
-      isDirect[index] = result.dtype.isLaneStorage
-      for (operand, view) in operands.enumerated()
-      where view.base == result.base && lastReads[operand] >= self.results[index] {
-        isDirect[index] = false
-      }
-    }
-    for index in 0..<instructions.count { values[index] = scratch + registers[index] &* registerBytes }
-
-    var done = 0
-    while done < count {
-      let position = start &+ done
-      let length = min(size, count &- done)
-      for index in 0..<operandCount { tiles[index] = readers[index].read(from: position, count: length) }
-      for (index, instruction) in self.results.enumerated() where isDirect[index] {
-        values[instruction] = results[index].base + position &* results[index].dtype.byteCount
-      }
-      for index in 0..<instructions.count {
-        if let fault = step(index, tiles, values, sources, rounding, length) {
-          return locate(index, fault, tiles, values, sources, rounding, position, length)
+    _ operands: [TensorView], into results: [TensorView], _ sizes: Sizes, _ block: Block, rows: Range<Int>,
+    columns: Range<Int>, _ firstFault: borrowing FirstFault
+  ) {
+    withScratch(of: TileReader.self, count: operands.count) { readers in
+      withScratch(of: UInt8.self, count: sizes.tilesByteCount) { scratch in
+        var free = UnsafeMutableRawPointer(scratch)
+        func take(_ byteCount: Int) -> UnsafeMutableRawPointer {
+          defer { free += byteCount }
+          return free
+        }
+        var frame = Frame(
+          table: take(sizes.tableByteCount), program: self,
+          rounding: take(sizes.registerByteCount))
+        for index in instructions.indices {
+          frame.place(instruction: index, at: free + registers[index] &* sizes.registerByteCount)
+        }
+        free += registerCount &* sizes.registerByteCount
+        for index in operands.indices {
+          (readers + index).initialize(to: TileReader(operands[index], capacity: sizes.capacity))
+          readers[index].place(in: take(readers[index].scratchByteCount), of: operands[index])
+        }
+        // A result is computed where it will lie unless a later, or the same, instruction still reads an
+        // operand from there.
+        for (index, result) in results.enumerated() {
+          frame.isDirect[index] = result.dtype.isLaneStorage
+          for (operand, view) in operands.enumerated()
+          where view.base == result.base && lastReads[operand] >= self.results[index] {
+            frame.isDirect[index] = false
+          }
+        }
+        for row in rows {
+          var column = columns.lowerBound
+          while column < columns.upperBound {
+            let position = row &* block.columnCount &+ column
+            if firstFault.isBefore(position) { return }
+            let length = min(sizes.capacity, columns.upperBound &- column)
+            for index in operands.indices where index > 0 || block.base == nil {
+              frame.place(operand: index, at: readers[index].read(from: position, count: length))
+            }
+            if let base = block.base {
+              let offset = (row &- rows.lowerBound) &* block.stride
+                &+ (column &- columns.lowerBound) &* operands[0].dtype.byteCount
+              frame.place(operand: 0, at: base + offset)
+            }
+            for (index, instruction) in self.results.enumerated() where frame.isDirect[index] {
+              frame.place(
+                instruction: instruction,
+                at: results[index].base + position &* results[index].dtype.byteCount)
+            }
+            for index in instructions.indices {
+              if step(index, frame, length) == nil { continue }
+              let (place, fault) = locate(index, frame, length)
+              firstFault.note(index &<< 2 | fault.rawValue, at: position &+ place)
+              return
+            }
+            for (index, instruction) in self.results.enumerated() where !frame.isDirect[index] {
+              let result = results[index]
+              _ = storeLane(
+                result.dtype, from: frame.value(of: instruction),
+                into: result.base + position &* result.dtype.byteCount, count: length)
+            }
+            column &+= length
+          }
         }
       }
-      for (index, instruction) in self.results.enumerated() where !isDirect[index] {
-        let result = results[index]
-        let target = result.base + position &* result.dtype.byteCount
-        _ = storeLane(result.dtype, from: UnsafeRawPointer(values[instruction]), into: target, count: length)
-      }
-      done &+= length
     }
-    return nil
+  }
+
+  /// Where the tiles of a run lie.
+  private struct Frame {
+    /// Operands, then instructions.
+    private let table: UnsafeMutablePointer<UnsafeRawPointer>
+    private let operandCount: Int
+    /// The operands of the instruction under way.
+    let sources: UnsafeMutablePointer<UnsafeRawPointer>
+    let isDirect: UnsafeMutablePointer<Bool>
+    /// A tile for what is rounded to storage and back.
+    let rounding: UnsafeMutableRawPointer
+
+    init(table: UnsafeMutableRawPointer, program: TileProgram, rounding: UnsafeMutableRawPointer) {
+      let count = program.operandCount &+ program.instructions.count
+      self.table = table.assumingMemoryBound(to: UnsafeRawPointer.self)
+      operandCount = program.operandCount
+      sources = self.table + count
+      isDirect = UnsafeMutableRawPointer(sources + TileProgram.mostSources).assumingMemoryBound(to: Bool.self)
+      self.rounding = rounding
+    }
+
+    @inline(__always)
+    mutating func place(operand: Int, at base: UnsafeRawPointer) { table[operand] = base }
+    @inline(__always)
+    mutating func place(instruction: Int, at base: UnsafeMutableRawPointer) {
+      table[operandCount &+ instruction] = UnsafeRawPointer(base)
+    }
+    @inline(__always)
+    func value(of instruction: Int) -> UnsafeRawPointer { table[operandCount &+ instruction] }
+    @inline(__always)
+    subscript(place: Int) -> UnsafeRawPointer { table[place] }
   }
 
   /// Runs one instruction on a tile.
   @inline(__always)
-  private func step(
-    _ index: Int, _ tiles: UnsafeMutablePointer<UnsafeRawPointer>,
-    _ values: UnsafeMutablePointer<UnsafeMutableRawPointer>,
-    _ sources: UnsafeMutablePointer<UnsafeRawPointer>, _ rounding: UnsafeMutableRawPointer, _ length: Int
-  ) -> ArithmeticFault? {
-    instructions.withUnsafeBufferPointer { instructions in
-      let instruction = instructions[index]
-      instruction.sources.withUnsafeBufferPointer { list in
-        for (place, source) in list.enumerated() {
-          switch source {
-          case .operand(let operand): sources[place] = tiles[operand]
-          case .instruction(let earlier): sources[place] = UnsafeRawPointer(values[earlier])
-          }
-        }
-      }
-      if let fault = instruction.body(sources, values[index], length) { return fault }
-      let dtype = instruction.dtype
-      if dtype.isLaneStorage { return nil }
-      if let fault = storeLane(dtype, from: UnsafeRawPointer(values[index]), into: rounding, count: length) {
-        return fault
-      }
-      loadLane(dtype, from: UnsafeRawPointer(rounding), stride: 1, into: values[index], count: length)
-      return nil
+  private func step(_ index: Int, _ frame: Frame, _ length: Int) -> ArithmeticFault? {
+    let first = firstSource[index]
+    let end = index &+ 1 < firstSource.count ? firstSource[index &+ 1] : sources.count
+    for place in first..<end { frame.sources[place &- first] = frame[sources[place]] }
+    let value = UnsafeMutableRawPointer(mutating: frame.value(of: index))
+    if let fault = instructions[index].body(frame.sources, value, length) { return fault }
+    let dtype = instructions[index].dtype
+    if dtype.isLaneStorage { return nil }
+    if let fault = storeLane(dtype, from: UnsafeRawPointer(value), into: frame.rounding, count: length) {
+      return fault
     }
+    loadLane(dtype, from: UnsafeRawPointer(frame.rounding), stride: 1, into: value, count: length)
+    return nil
   }
 
-  /// Finds the first element of a tile on which an instruction fails, by running it on ever shorter tiles.
-  private func locate(
-    _ index: Int, _ fault: ArithmeticFault, _ tiles: UnsafeMutablePointer<UnsafeRawPointer>,
-    _ values: UnsafeMutablePointer<UnsafeMutableRawPointer>,
-    _ sources: UnsafeMutablePointer<UnsafeRawPointer>, _ rounding: UnsafeMutableRawPointer, _ start: Int,
-    _ length: Int
-  ) -> Fault {
-    // The shortest prefix that fails ends with the element.
+  /// Finds the first element of a tile on which an instruction fails: the shortest prefix that fails ends with it.
+  private func locate(_ index: Int, _ frame: Frame, _ length: Int) -> (place: Int, fault: ArithmeticFault) {
     var (passes, fails) = (0, length)
     while fails &- passes > 1 {
       let middle = (passes &+ fails) / 2
-      if step(index, tiles, values, sources, rounding, middle) == nil { passes = middle } else { fails = middle }
+      if step(index, frame, middle) == nil { passes = middle } else { fails = middle }
     }
-    return Fault(instruction: index, fault: fault, position: start &+ passes)
+    return (passes, step(index, frame, fails) ?? .overflow)
   }
 }

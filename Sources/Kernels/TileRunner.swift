@@ -41,7 +41,9 @@ package func runTiles(
       }
     }
   }
-  if let failure = fault.found { throw failure }
+  if let (position, code) = fault.found {
+    throw ElementFault(fault: ArithmeticFault(rawValue: code) ?? .overflow, position: position)
+  }
 }
 
 /// The scratch that `runTiles` takes.
@@ -79,21 +81,19 @@ private struct TileSizes {
 }
 
 /// The fault at the lowest position, whichever thread found it first.
-private struct FirstFault: ~Copyable {
-  /// The position, and the kind of fault in the lowest bits.
-  private let code = Atomic<Int>(.max)
+struct FirstFault: ~Copyable {
+  /// The position, and what went wrong there in the lowest bits.
+  private let word = Atomic<Int>(.max)
 
-  func note(_ fault: ArithmeticFault, at position: Int) {
-    code.min(position &<< 2 | fault.rawValue, ordering: .relaxed)
-  }
+  /// - Requires: `code` is below 2^16.
+  func note(_ code: Int, at position: Int) { word.min(position &<< 16 | code, ordering: .relaxed) }
 
   /// Whether one is known before `position`.
-  func isBefore(_ position: Int) -> Bool { code.load(ordering: .relaxed) &>> 2 < position }
+  func isBefore(_ position: Int) -> Bool { word.load(ordering: .relaxed) &>> 16 < position }
 
-  var found: ElementFault? {
-    let code = code.load(ordering: .relaxed)
-    guard let fault = ArithmeticFault(rawValue: code & 3), code != .max else { return nil }
-    return ElementFault(fault: fault, position: code &>> 2)
+  var found: (position: Int, code: Int)? {
+    let word = word.load(ordering: .relaxed)
+    return word == .max ? nil : (word &>> 16, word & 0xFFFF)
   }
 }
 
@@ -124,7 +124,7 @@ private func runTiles(
     if fault != nil {
       let (position, kind) = firstFaultInTile(
         body, operands, pointers, resultTile, result.dtype, count: length)
-      return firstFault.note(kind, at: start &+ position)
+      return firstFault.note(kind.rawValue, at: start &+ position)
     }
     start &+= length
   }

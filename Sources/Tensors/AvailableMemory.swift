@@ -27,6 +27,13 @@ package func availableMemory() -> Int {
   return available
 }
 
+/// Returns the bytes of this process that are in memory; 0 where the system does not tell.
+package func residentByteCount() -> Int {
+  let fields = text(of: "/proc/self/statm").split(separator: " ")
+  guard fields.count > 1, let pages = Int(fields[1]) else { return 0 }
+  return pages &* sysconf(Int32(_SC_PAGESIZE))
+}
+
 /// Returns the number after `name` on the line of a kernel file that begins with it.
 private func field(_ name: String, of path: String) -> Int? {
   for line in text(of: path).split(separator: "\n") {

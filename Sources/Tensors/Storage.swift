@@ -11,6 +11,8 @@ package final class Storage: @unchecked Sendable {
   package let base: UnsafeMutableRawPointer
   package let byteCount: Int
   private let owner: AnyObject?
+  /// Whether the bytes are somebody else's, who may share them with others.
+  package var isBorrowed: Bool { owner != nil }
 
   /// Allocates `byteCount` bytes, not initialised.
   package init(byteCount: Int) {

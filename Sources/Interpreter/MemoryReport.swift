@@ -1,0 +1,170 @@
+import Execution
+import Graphs
+import Support
+import Tensors
+
+/// What `memory(step, arguments…)` gives: the ledger of a step's plan, and what its first run held once it has run.
+final class MemoryReport: ObjectValue {
+  private let heading: String
+  let ledger: Ledger
+  private let workspaceByteCount: Int
+  private let totalByteCount: Int
+  private let measurement: TracedStep.Measurement?
+
+  init(_ step: TracedStep) {
+    heading = step.heading
+    ledger = step.plan.ledger
+    workspaceByteCount = step.plan.workspaceByteCount
+    totalByteCount = step.plan.totalByteCount
+    measurement = step.measurement
+  }
+
+  override var kind: String { "memory report" }
+  override var summary: String {
+    let state = measurement == nil ? "planned, nothing has run" : "planned and measured"
+    return (["memory of \(heading)   \(state)", ""] + table).joined(separator: "\n")
+  }
+
+  // MARK: Members
+
+  private var members: [(name: String, value: Int)] {
+    MemoryCategory.allCases.map { ($0.name.replacing(" ", with: "_"), ledger.peakBytes($0)) } + [
+      ("peak", ledger.peak), ("total", totalByteCount), ("workspace", workspaceByteCount),
+      ("arena", ledger.arenaByteCount), ("lower_bound", ledger.arenaLowerBound),
+    ]
+  }
+
+  override var memberNames: [String] { members.map(\.name) + ["measured", "resident"] }
+
+  override func member(_ name: String) -> Value? {
+    switch name {
+    case "measured": return measurement.map { .int($0.usage.peak) } ?? Value.none
+    case "resident": return measurement.map { .int($0.residentGrowth) } ?? Value.none
+    default: return members.first { $0.name == name }.map { .int($0.value) }
+    }
+  }
+
+  // MARK: The table
+
+  /// Rows of categories, largest holders named, and what they add up to.
+  var table: [String] {
+    let step = ledger.peakStep
+    let holders = ledger.entries(at: step)
+    let rows = MemoryCategory.allCases.map { ($0, ledger.peakBytes($0)) }.filter { $0.1 > 0 }
+    let largest = max(rows.map(\.1).max() ?? 1, 1)
+    var lines = rows.map { category, bytes in
+      row(
+        category.name, bytes, bar: bar(bytes, of: largest),
+        remark: MemoryReport.names(holders.filter { $0.category == category }))
+    }
+    lines.append(row("peak", ledger.peak, bar: "", remark: place(of: step)))
+    lines.append(row("workspace", workspaceByteCount, bar: "", remark: "scratch of kernels, on all threads"))
+    if ledger.arenaLowerBound > 0 {
+      let ratio = Double(ledger.arenaByteCount) / Double(ledger.arenaLowerBound)
+      lines.append("  \(padded("arena / lower bound", 19))  \(format(ratio, spec: ".3f") ?? "")")
+    }
+    if let measurement {
+      lines.append(
+        "  planned \(grouped(ledger.peak))   measured \(grouped(measurement.usage.peak))   resident \(signed(measurement.residentGrowth))"
+      )
+    }
+    return lines
+  }
+
+  private func row(_ name: String, _ bytes: Int, bar: String, remark: String) -> String {
+    let count = grouped(bytes) + " B"
+    let space = String(repeating: " ", count: max(0, 16 - count.count))
+    let line = "  \(padded(name, 17))\(space)\(count)"
+    if remark.isEmpty { return bar.isEmpty ? line : "\(line)   \(bar)" }
+    return "\(line)   \(padded(bar, MemoryReport.barWidth))   \(remark)"
+  }
+
+  private static let barWidth = 20
+
+  /// A bar in eighths of a character.
+  private func bar(_ bytes: Int, of largest: Int) -> String {
+    let eighths = max(1, Int((Double(bytes) / Double(largest) * Double(8 * MemoryReport.barWidth)).rounded()))
+    let rest = eighths % 8
+    return String(repeating: "█", count: eighths / 8) + (rest == 0 ? "" : ["▏", "▎", "▍", "▌", "▋", "▊", "▉"][rest - 1])
+  }
+
+  /// The largest holders with their bytes, and that there are more.
+  private static func names(_ entries: [Ledger.Entry]) -> String {
+    var seen: [(name: String, bytes: Int)] = []
+    for entry in entries.prefix(2) { seen.append((entry.name, entry.byteCount)) }
+    let text = seen.map { "\($0.name) \(grouped($0.bytes))" }.joined(separator: " · ")
+    return entries.count > 2 ? text + " · …" : text
+  }
+
+  /// Where the peak lies: `digits.nn:21 minimize (update, matmul …)`.
+  private func place(of step: Int) -> String {
+    let step = ledger.steps[step]
+    var text = ""
+    if let site = step.origin.site {
+      text = "\(site.file.name):\(site.line)"
+      if let source = site.shortText { text += "  `\(source)`" }
+      text += "  "
+    }
+    return text + "(\(step.origin.phase.rawValue): \(step.op))"
+  }
+}
+
+/// `172.0 MiB`, or bytes where there are few.
+func byteText(_ bytes: Int) -> String {
+  for (unit, size) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] where bytes >= size {
+    return "\(format(Double(bytes) / Double(size), spec: ".1f") ?? "") \(unit)"
+  }
+  return "\(bytes) B"
+}
+
+private func signed(_ bytes: Int) -> String { bytes < 0 ? "-\(byteText(-bytes))" : "+\(byteText(bytes))" }
+
+/// The text with spaces behind it up to a width.
+func padded(_ text: String, _ width: Int) -> String {
+  text + String(repeating: " ", count: max(0, width - text.displayWidth))
+}
+
+extension TracedStep {
+  /// `train(x: f32[32, 64], y: i64[32])`
+  fileprivate var heading: String {
+    let arguments = sources.compactMap { source, pattern in
+      if case .argument(_, let name) = source { "\(name): \(pattern.description)" } else { nil }
+    }
+    return "\(name)(\(arguments.joined(separator: ", ")))"
+  }
+}
+
+extension BuiltinCall {
+  /// The plan for a step and the arguments behind it, as in `memory(train, x, y)`; nothing runs.
+  func plannedStep() throws(Failure) -> TracedStep {
+    guard case .callable(let callable)? = values.first ?? nil, let step = callable as? StepValue else {
+      throw Failure(
+        "bad-argument", "`\(name)` needs a step and its arguments, got \((values.first ?? nil)?.described ?? "nothing")",
+        at: sites.first ?? site, help: "write `step train(x, y) { … }`, then `\(name)(train, x, y)`")
+    }
+    let arguments = values.indices.dropFirst().map {
+      Arguments.Argument(label: labels[$0], value: self[$0], site: sites[$0])
+    }
+    return try step.plan(for: Arguments(arguments, at: site), interpreter)
+  }
+}
+
+var memoryBuiltins: [Builtin] {
+  [
+    Builtin(
+      "memory", "step, arguments…",
+      """
+      The memory of a step, from its plan: bytes by category when most is held, where that is, and who holds them.
+      Nothing runs. Once the step has run with such arguments, what was measured stands beside it.
+
+      Members: peak, total (with scratch, and what a run needs in all), workspace, arena, lower_bound, and the
+      categories at the peak: parameters, buffers, gradients, optimizer_state, master_weights, activations,
+      temporaries, inputs, captured, outputs. After a run also measured and resident.
+
+      >>> step double(x) = 2 * x
+      >>> memory(double, [1.0, 2.0]).outputs
+      8
+      """
+    ) { call throws(Failure) in .object(MemoryReport(try call.plannedStep())) }
+  ]
+}

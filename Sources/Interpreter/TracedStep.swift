@@ -1,0 +1,327 @@
+import Execution
+import Graphs
+import Ops
+import Passes
+import Support
+import Tensors
+
+/// A step traced for one kind of arguments: the plan, what it took for granted, and what it changes.
+final class TracedStep {
+  let sources: [(source: Source, pattern: Pattern)]
+  let numberGuards: [(value: GraphValue, expected: Double)]
+  let name: String
+  let plan: Plan
+  /// What each input stands for.
+  let roles: [InputRole]
+  /// What the first run held, from what kernels touched.
+  private(set) var measurement: Measurement?
+
+  /// The graph before any pass, which may drop what only the guards need; empty without guards.
+  private let guardGraph: Graph
+  private let feeds: [InputFeed]
+  private let result: ResultShape
+  /// Inputs by the order of feeds: where each lies in the call under way, and room for numbers.
+  private let bases: UnsafeMutablePointer<UnsafeMutableRawPointer>
+  private let numbers: UnsafeMutablePointer<Int>
+  /// Whether the step writes an input in place, so that nobody else may hold its storage.
+  private let isWritten: [Bool]
+  private let inputTypes: [TensorType]
+  /// Tensors of the call under way that only the call holds.
+  private var held: [Tensor] = []
+  private var leaves: [Value] = []
+  private let slots: [OptimizerSlot]
+  private let prints: [[TextPiece]]
+  private let assertions: [(message: String, site: Site)]
+  private let usesRandom: Bool
+  private let freezeEpoch: Int
+
+  /// How outputs become the value that the step returns.
+  private indirect enum ResultShape {
+    case output(Int, isNumber: Bool, made: Site?)
+    case constant(Value)
+    case list([ResultShape])
+    case record([String?], [ResultShape])
+    /// A string whose values the outputs from the n-th on fill in.
+    case text([TextPiece], Range<Int>)
+  }
+
+  /// What a run held beside what was planned.
+  struct Measurement {
+    let usage: MemoryUsage
+    /// Scratch of the thread that used most.
+    let scratchByteCount: Int
+    /// By how much the process grew in memory.
+    let residentGrowth: Int
+  }
+
+  init(_ trace: Trace, result: Value, name: String, at site: Site) throws(Failure) {
+    self.name = name
+    freezeEpoch = trace.interpreter.freezeEpoch
+    sources = trace.sources
+    numberGuards = trace.numberGuards
+    guardGraph = trace.numberGuards.isEmpty ? Graph() : trace.builder.graph
+    feeds = trace.feeds
+    prints = trace.prints
+    assertions = trace.assertions
+    slots = trace.steppedSlots
+    usesRandom = trace.feeds.contains { if case .randomKey = $0 { true } else { false } }
+    roles = trace.feeds.map { trace.role(of: $0) }
+
+    var outputs: [GraphValue] = []
+    self.result = try TracedStep.shape(result, trace, &outputs, at: site)
+    var graph = trace.builder.graph
+    graph.outputs = outputs
+    for (id, value) in trace.parameterWrites.sorted(by: {
+      trace.inputIndex(of: trace.parameters[$0.key]!) < trace.inputIndex(of: trace.parameters[$1.key]!)
+    }) {
+      graph.writes.append(.init(input: trace.inputIndex(of: trace.parameters[id]!), value: value))
+    }
+    for write in trace.stateWrites { graph.writes.append(.init(input: write.input, value: write.value)) }
+    do {
+      // Buffers of models that turn out to be in use, not in training, stay as they are.
+      let training = resolveModes(&graph, trained: trace.trainedValues)
+      let owners = Set(training.compactMap { trace.modeOwners[$0].map(ObjectIdentifier.init) })
+      let undecided = Set(trace.modeOwners.values.map(ObjectIdentifier.init))
+      var buffers: [Int: GraphValue] = [:]
+      for write in trace.bufferWrites where trace.minimizations > 0 {
+        let owner = ObjectIdentifier(write.owner)
+        if undecided.contains(owner) && !owners.contains(owner) { continue }
+        buffers[trace.inputIndex(of: write.parameter)] = write.value
+      }
+      for (input, value) in buffers.sorted(by: { $0.key < $1.key }) {
+        graph.writes.append(.init(input: input, value: value))
+      }
+      try Pipeline.run(Pipeline.step, on: &graph)
+      plan = try Plan(graph, inputs: roles)
+    } catch {
+      throw Failure.from(error, at: site)
+    }
+    let written = Set(graph.writes.map(\.input))
+    isWritten = graph.inputs.indices.map { written.contains($0) }
+    inputTypes = graph.inputs.map(\.type)
+    let count = max(graph.inputs.count, 1)
+    bases = .allocate(capacity: count)
+    bases.initialize(repeating: UnsafeMutableRawPointer(bitPattern: Storage.alignment)!, count: count)
+    // The random key is two numbers; each input has room for them.
+    numbers = .allocate(capacity: 2 * count)
+    numbers.initialize(repeating: 0, count: 2 * count)
+  }
+
+  deinit {
+    bases.deallocate()
+    numbers.deallocate()
+  }
+
+  private static func shape(
+    _ value: Value, _ trace: Trace, _ outputs: inout [GraphValue], at site: Site
+  ) throws(Failure) -> ResultShape {
+    switch value {
+    case .tensor(let tensor):
+      guard tensor.isTraced, tensor.trace === trace else { return .constant(value) }
+      outputs.append(tensor.value!)
+      return .output(outputs.count - 1, isNumber: tensor.isNumber, made: tensor.made)
+    case .string(let string):
+      guard let pieces = string.pieces else { return .constant(value) }
+      let first = outputs.count
+      for case .value(let part, _, _) in pieces { outputs.append(part) }
+      return .text(pieces, first..<outputs.count)
+    case .list(let list):
+      var shapes: [ResultShape] = []
+      for item in list.items { shapes.append(try shape(item, trace, &outputs, at: site)) }
+      return .list(shapes)
+    case .record(let record):
+      var shapes: [ResultShape] = []
+      for item in record.items { shapes.append(try shape(item, trace, &outputs, at: site)) }
+      return .record(record.names, shapes)
+    case .callable(let callable) where callable.isFunction:
+      let function = unsafeDowncast(callable, to: FunctionValue.self)
+      if function.captured.contains(where: { $0.trace == trace.serial }) {
+        throw Failure(
+          "escaped-value", "a step cannot return a function that it made", at: site)
+      }
+      return .constant(value)
+    default: return .constant(value)
+    }
+  }
+
+  // MARK: Binding
+
+  /// Points the plan's inputs at a call's arguments and at what it reads besides; false where the plan does not
+  /// fit them. Nothing but the step's own room for numbers changes, except that what is written gets storage of its own.
+  func bind(_ arguments: [Value], _ interpreter: Interpreter) -> Bool {
+    if interpreter.freezeEpoch != freezeEpoch { return false }
+    leaves.removeAll(keepingCapacity: true)
+    held.removeAll(keepingCapacity: true)
+    for (source, pattern) in sources {
+      if !pattern.match(source.value(arguments, interpreter.globals), into: &leaves) { return false }
+    }
+    for index in feeds.indices {
+      switch feeds[index] {
+      case .leaf(let leaf): bind(leaves[leaf], index)
+      case .parameter(let parameter):
+        if parameter.tensor.type != inputTypes[index] { return false }
+        if isWritten[index] { parameter.tensor.makeUnique() }
+        bases[index] = parameter.tensor.firstElement
+      case .state(let slot, let position):
+        guard slot.isCurrent, slot.states[position].type == inputTypes[index] else { return false }
+        if isWritten[index] { slot.states[position].makeUnique() }
+        bases[index] = slot.states[position].firstElement
+      case .stepNumber(let slots):
+        let next = slots[0].count + 1
+        for slot in slots where slot.count + 1 != next || !slot.isCurrent { return false }
+        bind(number: next, index)
+      case .randomKey:
+        bind(number: interpreter.seed, index)
+        numbers[2 * index + 1] = interpreter.tick
+      }
+    }
+    for (value, expected) in numberGuards {
+      let number = evaluateNumber(value, in: guardGraph) { value in
+        guard case .input(let input) = guardGraph.definition(of: value), value.type.elementCount == 1 else {
+          return nil
+        }
+        return value.dtype.load(at: bases[input], index: 0)
+      }
+      if number != expected { return false }
+    }
+    return true
+  }
+
+  private func bind(number: Int, _ index: Int) {
+    numbers[2 * index] = number
+    bases[index] = UnsafeMutableRawPointer(numbers + 2 * index)
+  }
+
+  private func bind(_ leaf: Value, _ index: Int) {
+    switch leaf {
+    case .int(let value): bind(number: value, index)
+    case .double(let value): bind(number: Int(bitPattern: UInt(value.bitPattern)), index)
+    case .tensor(let value):
+      let tensor = value.tensor!.contiguous()
+      held.append(tensor)
+      bases[index] = tensor.firstElement
+    default: bind(number: 0, index)
+    }
+  }
+
+  // MARK: Running
+
+  /// Runs the plan on what it was bound to.
+  func run(_ interpreter: Interpreter, at site: Site) throws(Failure) -> Value {
+    try refuseTorn(at: site)
+    try refuseWithoutMemory(interpreter.arena, at: site)
+    let recorder = measurement == nil ? TouchRecorder() : nil
+    let residentBefore = recorder == nil ? 0 : residentByteCount()
+    let outputs: [Tensor]
+    do {
+      outputs = try plan.run(
+        bases, in: interpreter.arena, observer: recorder, request: { Interpreter.stopRequest },
+        report: { slot, tensors in interpreter.printPieces(prints[slot], tensors) })
+    } catch is Interrupted {
+      throw Failure.interrupted(at: site)
+    } catch is Torn {
+      throw tear(at: site)
+    } catch let fault as AssertionFault {
+      let assertion = assertions[fault.effect]
+      let failure = assertionFailure(assertion.message, at: assertion.site)
+      failure.add(call: name, at: site)
+      throw failure
+    } catch let fault as PlacedFault {
+      let failure = Failure.from(fault.error, at: fault.origin.site ?? site)
+      failure.add(call: name, at: site)
+      throw failure
+    } catch {
+      throw Failure.from(error, at: site)
+    }
+    if let recorder {
+      measurement = Measurement(
+        usage: plan.usage(measuredBy: recorder, inputs: bases, roles: roles),
+        scratchByteCount: plan.measuredScratchByteCount, residentGrowth: residentByteCount() - residentBefore)
+    }
+    for slot in slots { slot.count += 1 }
+    if usesRandom { interpreter.tick += 1 }
+    held.removeAll(keepingCapacity: true)
+    return value(result, outputs, interpreter)
+  }
+
+  private func refuseTorn(at site: Site) throws(Failure) {
+    for case .parameter(let parameter) in feeds {
+      if let torn = parameter.home?.torn { throw Failure("torn-model", torn, at: site) }
+    }
+  }
+
+  /// Refuses a step that needs more memory than there is, before anything is computed.
+  private func refuseWithoutMemory(_ arena: Arena, at site: Site) throws(Failure) {
+    let more = plan.newByteCount - arena.storage.byteCount
+    // What is there is asked for only where it may matter: that takes longer than a small step.
+    guard more > 1 << 20, plan.ledger.arenaByteCount > arena.storage.byteCount || more > 1 << 26 else { return }
+    let available = min(availableMemory(), Machine.memoryLimit - plan.ledger.residentByteCount)
+    if more <= available { return }
+    throw Failure(
+      "out-of-memory",
+      "the step `\(name)` needs \(byteText(plan.totalByteCount)), of which \(byteText(more)) are not there: \(byteText(max(available, 0))) are free",
+      at: site, notes: MemoryReport(self).table + ["nothing has been computed"],
+      help: fittingBatch(available: available + arena.storage.byteCount))
+  }
+
+  /// The number of rows with which the step would fit, where its memory grows with the first argument's.
+  private func fittingBatch(available: Int) -> String? {
+    guard let index = roles.firstIndex(where: { $0.category == .inputs }), let rows = inputTypes[index].shape.sizes.first,
+      rows > 1
+    else { return nil }
+    let perRow = plan.newByteCount / rows
+    let fitting = perRow == 0 ? 0 : available / perRow
+    return fitting > 0
+      ? "about \(fitting) rows of `\(roles[index].name)` at a time would fit, instead of \(rows)"
+      : nil
+  }
+
+  /// Marks what a run was stopped in the middle of writing.
+  private func tear(at site: Site) -> Failure {
+    let reason = "the step `\(name)` was stopped while it wrote to this model: some of it is new, some old"
+    for (index, feed) in feeds.enumerated() where isWritten[index] {
+      switch feed {
+      case .parameter(let parameter): parameter.home?.tear(reason)
+      case .state(let slot, _): slot.drop()
+      case .leaf, .stepNumber, .randomKey: break
+      }
+    }
+    return Failure.interrupted(at: site)
+  }
+
+  private func value(
+    _ shape: ResultShape, _ outputs: [Tensor], _ interpreter: Interpreter
+  ) -> Value {
+    switch shape {
+    case .output(let index, let isNumber, let made):
+      return isNumber
+        ? interpreter.hostNumber(outputs[index]) : .tensor(TensorValue(outputs[index], made: made))
+    case .constant(let value): return value
+    case .list(let shapes): return .list(shapes.map { value($0, outputs, interpreter) })
+    case .record(let names, let shapes):
+      return .record(
+        RecordValue(names: names, items: shapes.map { value($0, outputs, interpreter) }))
+    case .text(let pieces, let range):
+      return .string(interpreter.text(of: pieces, outputs[range]))
+    }
+  }
+}
+
+extension Tensor {
+  /// The address of the first element.
+  var firstElement: UnsafeMutableRawPointer { storage.base + layout.offset * dtype.byteCount }
+
+  /// Gives the tensor storage that nobody else holds, so that it may be written to.
+  mutating func makeUnique() {
+    if isKnownUniquelyReferenced(&storage), !storage.isBorrowed, layout.isContiguous { return }
+    self = copiedForState()
+  }
+
+  /// Contiguous elements on storage that nobody shares.
+  func copiedForState() -> Tensor {
+    let copy = Tensor(uninitialized: type)
+    let source = contiguous()
+    copy.storage.base.copyMemory(from: source.firstElement, byteCount: type.byteCount)
+    return copy
+  }
+}
