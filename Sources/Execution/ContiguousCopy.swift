@@ -20,6 +20,10 @@ struct ContiguousCopy: TensorOp {
   func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
     copyRegion(operands[0], into: results[0])
   }
+  func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    copyScratchByteCount(operands[0])
+  }
+  func mayRefuse(_ operands: [TensorType]) -> Bool { false }
   var gradient: Gradient {
     .pullback { _, pullback in [pullback.cotangent] }
   }

@@ -20,6 +20,10 @@ extension ElementwiseOp {
     }
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    tilesScratchByteCount(operands, results[0])
+  }
+
   /// Says which numbers could not be computed, and where they stand.
   private static func explain(
     _ failure: ElementFault, _ operands: [TensorView], _ result: TensorView

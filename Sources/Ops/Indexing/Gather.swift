@@ -64,6 +64,10 @@ package struct Gather: TensorOp {
     Kernels.gather(operands[0], indices: operands[1], axis: axis, into: results[0])
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { true }
+
   // y = x[indices]:  dx = zeros, with dy added where its slices came from
   package var gradient: Gradient {
     .pullback { g, at in

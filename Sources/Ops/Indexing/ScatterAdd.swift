@@ -77,6 +77,10 @@ package struct ScatterAdd: TensorOp {
     }
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { true }
+
   // du = the slices of dy at the indices
   package var gradient: Gradient {
     .pullback { g, at in

@@ -57,6 +57,10 @@ package struct TakeAlong: TensorOp {
     gatherAlong(operands[0], indices: operands[1], axis: axis, into: results[0])
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { true }
+
   // dx = zeros, with dy added where its elements came from
   package var gradient: Gradient {
     .pullback { g, at in

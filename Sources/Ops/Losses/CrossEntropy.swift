@@ -55,6 +55,12 @@ package struct CrossEntropy: TensorOp {
     Kernels.crossEntropy(operands[0], operands[1], into: results[0], sizes)
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    crossEntropyScratchByteCount(rule.sizes(operands[0]))
+  }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { true }
+
   package var gradient: Gradient {
     .pullback { [rule] g, at in
       [

@@ -57,6 +57,10 @@ package struct CrossEntropyGradient: TensorOp {
     Kernels.crossEntropyGradient(operands[0], operands[1], operands[2], into: results[0], sizes)
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { true }
+
   // dlogits = (p - wanted) w dy, w the weight of a row. With a its cotangent:
   //   that of dy is the sum of a (p - wanted) w, that of the logits  w dy p (a - sum(a p)).
   package var gradient: Gradient {
