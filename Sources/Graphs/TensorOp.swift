@@ -30,6 +30,11 @@ package protocol TensorOp: Hashable, Sendable {
   /// The fast path. Reads `operands`, writes every element of the (contiguous) `results`, allocates nothing.
   /// Operands may be strided only where `traits.operands` is `.strided`.
   func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault)
+  /// Bytes of scratch that each thread wants while `run` works on these, exactly. Tells by dtypes, shapes and
+  /// strides; where tensors lie is not known yet.
+  func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int
+  /// Whether `run` throws for some data of these types. A step commits only after all ops that may.
+  func mayRefuse(_ operands: [TensorType]) -> Bool
 
   // Transformations
 
@@ -55,6 +60,8 @@ extension ViewOp {
   package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
     throw KernelFault("internal: a view has no kernel")
   }
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
 }
 
 /// How an op takes part in reverse-mode differentiation.

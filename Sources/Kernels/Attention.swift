@@ -76,22 +76,48 @@ package func attendGradient(
   }
 }
 
+/// The scratch that `attend` takes, and its gradient.
+package func attentionScratchByteCount(_ dtype: DType, _ sizes: AttentionSizes) -> Int {
+  scoresByteCount(dtype, sizes, matrices: 1)
+}
+
+package func attentionGradientScratchByteCount(_ dtype: DType, _ sizes: AttentionSizes) -> Int {
+  scoresByteCount(dtype, sizes, matrices: 2)
+}
+
+private func scoresByteCount(_ dtype: DType, _ sizes: AttentionSizes, matrices: Int) -> Int {
+  matrices &* (dtype == .f64
+    ? scratchByteCount(of: Double.self, count: sizes.scoreCount)
+    : scratchByteCount(of: Float.self, count: sizes.scoreCount))
+}
+
 private func attend<Scalar: KernelFloat & BLASScalar>(
   _ q: UnsafeMutablePointer<Scalar>, _ k: UnsafeMutablePointer<Scalar>,
   _ v: UnsafeMutablePointer<Scalar>, _ mask: TensorView?, _ y: UnsafeMutablePointer<Scalar>,
   _ sizes: AttentionSizes
 ) {
   let (d, e, s) = (sizes.keyWidth, sizes.valueWidth, sizes.keyCount)
-  forEachBlock(sizes, scratchMatrices: 1, of: Scalar.self) { block, scratch in
-    let (k, v) = (k + block.head &* s &* d, v + block.head &* s &* e)
-    let query = block.head &* sizes.queryCount &+ block.first
-    probabilities(q + query &* d, k, mask, block, sizes, into: scratch)
-    Scalar.multiply(
-      rows: block.count, columns: e, depth: block.keyCount,
-      scratch, .asIs, stride: block.keyCount, v, .asIs, stride: e,
-      scale: 1, accumulating: false, into: y + query &* e, stride: e)
+  inParallel(sizes.heads &* sizes.blocks, cost: sizes.cost(rows: sizes.blockRows)) { from, to in
+    withScratch(of: Scalar.self, count: sizes.scoreCount) { scratch in
+      for index in from..<to {
+        let block = sizes.block(index)
+        let (k, v) = (k + block.head &* s &* d, v + block.head &* s &* e)
+        let query = block.head &* sizes.queryCount &+ block.first
+        probabilities(q + query &* d, k, mask, block, sizes, into: scratch)
+        Scalar.multiply(
+          rows: block.count, columns: e, depth: block.keyCount,
+          scratch, .asIs, stride: block.keyCount, v, .asIs, stride: e,
+          scale: 1, accumulating: false, into: y + query &* e, stride: e)
+      }
+    }
   }
 }
+
+// Note [Attention backward in parallel]
+//
+// All queries of a head add to dk and dv. Heads are many as a rule, and each is one thread's work, block after
+// block. Few heads are done one after the other, and threads share each block twice: first its queries, which
+// find P, dS and dq, then its keys, whose rows of dk and dv are nobody else's.
 
 private func attendGradient<Scalar: KernelFloat & BLASScalar>(
   _ q: UnsafeMutablePointer<Scalar>, _ k: UnsafeMutablePointer<Scalar>,
@@ -100,37 +126,92 @@ private func attendGradient<Scalar: KernelFloat & BLASScalar>(
   _ dv: UnsafeMutablePointer<Scalar>, _ sizes: AttentionSizes
 ) {
   let (d, e, s) = (sizes.keyWidth, sizes.valueWidth, sizes.keyCount)
-  dk.update(repeating: 0, count: sizes.heads * s * d)
-  dv.update(repeating: 0, count: sizes.heads * s * e)
-  let scale = Scalar(sizes.scale)
-  forEachBlock(sizes, scratchMatrices: 2, of: Scalar.self) { block, scratch in
-    let n = block.keyCount
-    let (p, ds) = (scratch, scratch + block.count &* n)
-    let (keys, values) = (block.head &* s &* d, block.head &* s &* e)
-    let query = block.head &* sizes.queryCount &+ block.first
-    let (q, dq, dy) = (q + query &* d, dq + query &* d, dy + query &* e)
-    probabilities(q, k + keys, mask, block, sizes, into: p)
+  let pass = BackwardPass(
+    q: q, k: k, v: v, dy: dy, mask: mask, dq: dq, dk: dk, dv: dv, sizes: sizes)
+  let sharesBlocks = sizes.heads < fewHeads
+  func heads(_ from: Int, _ to: Int) {
+    (dk + from &* s &* d).update(repeating: 0, count: (to &- from) &* s &* d)
+    (dv + from &* s &* e).update(repeating: 0, count: (to &- from) &* s &* e)
+    withScratch(of: Scalar.self, count: sizes.scoreCount) { p in
+      withScratch(of: Scalar.self, count: sizes.scoreCount) { ds in
+        for index in from &* sizes.blocks..<to &* sizes.blocks {
+          let block = sizes.block(index)
+          if sharesBlocks {
+            inParallel(block.count, cost: sizes.cost(rows: 1), unit: sharedRows) { first, last in
+              pass.scores(block, rows: first..<last, p, ds)
+            }
+            inParallel(block.keyCount, cost: sizes.keyCost(block), unit: sharedRows) { first, last in
+              pass.keys(block, keys: first..<last, p, ds)
+            }
+          } else {
+            pass.scores(block, rows: 0..<block.count, p, ds)
+            pass.keys(block, keys: 0..<block.keyCount, p, ds)
+          }
+        }
+      }
+    }
+  }
+  if sharesBlocks {
+    heads(0, sizes.heads)
+  } else {
+    inParallel(sizes.heads, cost: 2 &* sizes.cost(rows: sizes.queryCount), heads)
+  }
+}
+
+private struct BackwardPass<Scalar: KernelFloat & BLASScalar> {
+  let q: UnsafeMutablePointer<Scalar>
+  let k: UnsafeMutablePointer<Scalar>
+  let v: UnsafeMutablePointer<Scalar>
+  let dy: UnsafeMutablePointer<Scalar>
+  let mask: TensorView?
+  let dq: UnsafeMutablePointer<Scalar>
+  let dk: UnsafeMutablePointer<Scalar>
+  let dv: UnsafeMutablePointer<Scalar>
+  let sizes: AttentionSizes
+
+  /// P and dS of some queries of a block, and their dq.
+  func scores(
+    _ block: QueryBlock, rows: Range<Int>, _ p: UnsafeMutablePointer<Scalar>,
+    _ ds: UnsafeMutablePointer<Scalar>
+  ) {
+    let (d, e, n) = (sizes.keyWidth, sizes.valueWidth, block.keyCount)
+    let (k, v) = (k + block.head &* sizes.keyCount &* d, v + block.head &* sizes.keyCount &* e)
+    let query = block.head &* sizes.queryCount &+ block.first &+ rows.lowerBound
+    let (p, ds) = (p + rows.lowerBound &* n, ds + rows.lowerBound &* n)
+    let part = QueryBlock(
+      head: block.head, first: block.first &+ rows.lowerBound, count: rows.count, keyCount: n)
+    probabilities(q + query &* d, k, mask, part, sizes, into: p)
     Scalar.multiply(
-      rows: n, columns: e, depth: block.count,
-      p, .transposed, stride: n, dy, .asIs, stride: e,
-      scale: 1, accumulating: true, into: dv + values, stride: e)
-    Scalar.multiply(
-      rows: block.count, columns: n, depth: e,
-      dy, .asIs, stride: e, v + values, .transposed, stride: e,
+      rows: rows.count, columns: n, depth: e,
+      dy + query &* e, .asIs, stride: e, v, .transposed, stride: e,
       scale: 1, accumulating: false, into: ds, stride: n)
-    for row in 0..<block.count {
+    for row in 0..<rows.count {
       let (p, ds) = (p + row &* n, ds + row &* n)
       let dot = sumByLanes(n) { p[$0] * ds[$0] }
       for i in 0..<n { ds[i] = p[i] * (ds[i] - dot) }
     }
     Scalar.multiply(
-      rows: block.count, columns: d, depth: n,
-      ds, .asIs, stride: n, k + keys, .asIs, stride: d,
-      scale: scale, accumulating: false, into: dq, stride: d)
+      rows: rows.count, columns: d, depth: n,
+      ds, .asIs, stride: n, k, .asIs, stride: d,
+      scale: Scalar(sizes.scale), accumulating: false, into: dq + query &* d, stride: d)
+  }
+
+  /// What a block adds to dk and dv of some keys.
+  func keys(
+    _ block: QueryBlock, keys: Range<Int>, _ p: UnsafeMutablePointer<Scalar>,
+    _ ds: UnsafeMutablePointer<Scalar>
+  ) {
+    let (d, e, n) = (sizes.keyWidth, sizes.valueWidth, block.keyCount)
+    let query = block.head &* sizes.queryCount &+ block.first
+    let key = block.head &* sizes.keyCount &+ keys.lowerBound
     Scalar.multiply(
-      rows: n, columns: d, depth: block.count,
-      ds, .transposed, stride: n, q, .asIs, stride: d,
-      scale: scale, accumulating: true, into: dk + keys, stride: d)
+      rows: keys.count, columns: e, depth: block.count,
+      p + keys.lowerBound, .transposed, stride: n, dy + query &* e, .asIs, stride: e,
+      scale: 1, accumulating: true, into: dv + key &* e, stride: e)
+    Scalar.multiply(
+      rows: keys.count, columns: d, depth: block.count,
+      ds + keys.lowerBound, .transposed, stride: n, q + query &* d, .asIs, stride: d,
+      scale: Scalar(sizes.scale), accumulating: true, into: dk + key &* d, stride: d)
   }
 }
 
@@ -138,6 +219,9 @@ private func attendGradient<Scalar: KernelFloat & BLASScalar>(
 
 /// Queries of a block.
 private let queryBlock = 64
+/// With fewer heads than this, threads share blocks, and take so many queries or keys at least.
+private let fewHeads = 8
+private let sharedRows = 16
 
 /// Some queries of one head, and the keys that any of them sees.
 private struct QueryBlock {
@@ -147,26 +231,27 @@ private struct QueryBlock {
   let keyCount: Int
 }
 
-/// Calls `body` with each block and scratch for matrices of its scores. A block that sees no key comes with
-/// one all the same, of no weight: BLAS need not know of empty matrices.
-@inline(__always)
-private func forEachBlock<Scalar>(
-  _ sizes: AttentionSizes, scratchMatrices: Int, of type: Scalar.Type,
-  _ body: (QueryBlock, UnsafeMutablePointer<Scalar>) -> Void
-) {
-  let rows = min(queryBlock, sizes.queryCount)
-  withScratch(of: Scalar.self, count: scratchMatrices * rows * sizes.keyCount) { scratch in
-    for head in 0..<sizes.heads {
-      for first in stride(from: 0, to: sizes.queryCount, by: queryBlock) {
-        let count = min(queryBlock, sizes.queryCount - first)
-        body(
-          QueryBlock(
-            head: head, first: first, count: count,
-            keyCount: max(1, sizes.visibleKeys(first + count - 1))),
-          scratch)
-      }
-    }
+extension AttentionSizes {
+  /// Blocks of a head, and the queries of each but the last.
+  fileprivate var blocks: Int { (queryCount + queryBlock - 1) / queryBlock }
+  fileprivate var blockRows: Int { min(queryBlock, queryCount) }
+  /// The scores of a block.
+  fileprivate var scoreCount: Int { blockRows * max(1, keyCount) }
+
+  /// A block that sees no key comes with one all the same, of no weight: BLAS need not know of empty matrices.
+  fileprivate func block(_ index: Int) -> QueryBlock {
+    let (head, block) = index.quotientAndRemainder(dividingBy: blocks)
+    let first = block * queryBlock
+    let count = min(queryBlock, queryCount - first)
+    return QueryBlock(
+      head: head, first: first, count: count, keyCount: max(1, visibleKeys(first + count - 1)))
   }
+
+  /// What some queries cost, in elements of a simple loop.
+  fileprivate func cost(rows: Int) -> Int { rows * keyCount * (4 + (keyWidth + valueWidth) / 32) }
+
+  /// What one key of a block costs.
+  fileprivate func keyCost(_ block: QueryBlock) -> Int { block.count * (1 + (keyWidth + valueWidth) / 32) }
 }
 
 /// P of a block: each row the softmax of its scaled scores over the keys it sees, zero elsewhere.

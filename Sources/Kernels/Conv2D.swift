@@ -76,22 +76,70 @@ package func convolveWeightGradient(
   }
 }
 
+/// The scratch that `convolve` takes, and its gradients.
+package func convolveScratchByteCount(_ dtype: DType, _ sizes: ConvolutionSizes) -> Int {
+  let tiles = TileShape(sizes, rows: sizes.depth)
+  return scratchByteCount(of: dtype, count: tiles.capacity)
+}
+
+package func convolveInputGradientScratchByteCount(_ dtype: DType, _ sizes: ConvolutionSizes) -> Int {
+  let tiles = TileShape(sizes, rows: InputGradientCut(sizes).rows)
+  return scratchByteCount(of: dtype, count: tiles.capacity)
+}
+
+package func convolveWeightGradientScratchByteCount(_ dtype: DType, _ sizes: ConvolutionSizes) -> Int {
+  let cut = WeightGradientCut(sizes)
+  return scratchByteCount(of: dtype, count: cut.partialCount)
+    &+ scratchByteCount(of: dtype, count: TileShape(sizes, rows: cut.rows).capacity)
+}
+
+private func scratchByteCount(of dtype: DType, count: Int) -> Int {
+  dtype == .f64
+    ? scratchByteCount(of: Double.self, count: count) : scratchByteCount(of: Float.self, count: count)
+}
+
 // MARK: - The three products
 
+/// Cut between images, and between tiles of lines.
 private func convolve<Scalar: BLASScalar>(
   _ x: UnsafeMutablePointer<Scalar>, _ weight: UnsafeMutablePointer<Scalar>,
   _ y: UnsafeMutablePointer<Scalar>, _ sizes: ConvolutionSizes
 ) {
   let area = sizes.output.area
-  forEachTile(sizes, of: Scalar.self) { tile, scratch in
-    let unfolded = unfold(x + tile.imageOffset, tile, sizes, into: scratch)
-    Scalar.multiply(
-      rows: sizes.outputChannels, columns: tile.columnCount, depth: tile.rows.count,
-      weight + tile.group * sizes.outputChannels * sizes.depth + tile.rows.lowerBound,
-      .asIs, stride: sizes.depth,
-      unfolded.base, .asIs, stride: unfolded.stride,
-      scale: 1, accumulating: tile.rows.lowerBound > 0,
-      into: y + tile.outputOffset + tile.firstColumn, stride: area)
+  let tiles = TileShape(sizes, rows: sizes.depth)
+  let cost = sizes.cost(rows: sizes.depth, lines: tiles.lines)
+  inParallel(sizes.imageCount &* tiles.lineBlocks, cost: cost) { from, to in
+    withScratch(of: Scalar.self, count: tiles.capacity) { scratch in
+      for piece in from..<to {
+        let (index, block) = piece.quotientAndRemainder(dividingBy: tiles.lineBlocks)
+        tiles.forEachTile(index, rows: 0..<sizes.depth, lines: tiles.lines(block)) { tile in
+          let unfolded = unfold(x + tile.imageOffset, tile, sizes, into: scratch)
+          Scalar.multiply(
+            rows: sizes.outputChannels, columns: tile.columnCount, depth: tile.rows.count,
+            weight + tile.group * sizes.outputChannels * sizes.depth + tile.rows.lowerBound,
+            .asIs, stride: sizes.depth,
+            unfolded.base, .asIs, stride: unfolded.stride,
+            scale: 1, accumulating: tile.rows.lowerBound > 0,
+            into: y + tile.outputOffset + tile.firstColumn, stride: area)
+        }
+      }
+    }
+  }
+}
+
+/// Images and channels of the input that one part does.
+private struct InputGradientCut {
+  /// Blocks of channels; many images need but one.
+  let blocks: Int
+  let channels: Int
+  /// Rows of the unfolded matrix that belong to a block.
+  let rows: Int
+
+  init(_ sizes: ConvolutionSizes) {
+    let wanted = max(1, min(sizes.inputChannels, fewImages / max(sizes.imageCount, 1)))
+    channels = (sizes.inputChannels &+ wanted &- 1) / wanted
+    blocks = channels == 0 ? 1 : (sizes.inputChannels &+ channels &- 1) / channels
+    rows = channels &* sizes.window.size.area
   }
 }
 
@@ -100,21 +148,63 @@ private func inputGradient<Scalar: BLASScalar>(
   _ dx: UnsafeMutablePointer<Scalar>, _ sizes: ConvolutionSizes
 ) {
   let area = sizes.output.area
-  let count = sizes.batch * sizes.groups * sizes.inputChannels * sizes.image.area
-  if !sizes.isPointwise { dx.update(repeating: 0, count: count) }
-  forEachTile(sizes, of: Scalar.self) { tile, scratch in
-    let target =
-      sizes.isPointwise
-      ? (base: dx + tile.imageOffset + tile.rows.lowerBound * area + tile.firstColumn,
-        stride: area)
-      : (base: scratch, stride: tile.columnCount)
-    Scalar.multiply(
-      rows: tile.rows.count, columns: tile.columnCount, depth: sizes.outputChannels,
-      weight + tile.group * sizes.outputChannels * sizes.depth + tile.rows.lowerBound,
-      .transposed, stride: sizes.depth,
-      dy + tile.outputOffset + tile.firstColumn, .asIs, stride: area,
-      scale: 1, accumulating: false, into: target.base, stride: target.stride)
-    if !sizes.isPointwise { fold(scratch, tile, sizes, onto: dx + tile.imageOffset) }
+  let cut = InputGradientCut(sizes)
+  let tiles = TileShape(sizes, rows: cut.rows)
+  let cost = sizes.cost(rows: cut.rows, lines: sizes.output.height)
+  inParallel(sizes.imageCount &* cut.blocks, cost: cost) { from, to in
+    withScratch(of: Scalar.self, count: tiles.capacity) { scratch in
+      for piece in from..<to {
+        let (index, block) = piece.quotientAndRemainder(dividingBy: cut.blocks)
+        let first = block &* cut.channels
+        let channels = min(cut.channels, sizes.inputChannels &- first)
+        // A pointwise product writes each element but where there is none to write.
+        (dx + (index &* sizes.inputChannels &+ first) &* sizes.image.area).update(
+          repeating: 0, count: sizes.isPointwise ? 0 : channels &* sizes.image.area)
+        let row = block &* cut.rows
+        tiles.forEachTile(
+          index, rows: row..<min(row &+ cut.rows, sizes.depth), lines: 0..<sizes.output.height
+        ) { tile in
+          let target =
+            sizes.isPointwise
+            ? (base: dx + tile.imageOffset + tile.rows.lowerBound * area + tile.firstColumn,
+              stride: area)
+            : (base: scratch, stride: tile.columnCount)
+          Scalar.multiply(
+            rows: tile.rows.count, columns: tile.columnCount, depth: sizes.outputChannels,
+            weight + tile.group * sizes.outputChannels * sizes.depth + tile.rows.lowerBound,
+            .transposed, stride: sizes.depth,
+            dy + tile.outputOffset + tile.firstColumn, .asIs, stride: area,
+            scale: 1, accumulating: false, into: target.base, stride: target.stride)
+          if !sizes.isPointwise { fold(scratch, tile, sizes, onto: dx + tile.imageOffset) }
+        }
+      }
+    }
+  }
+}
+
+/// A part does some rows of the unfolded matrix, which are columns of dw, for some of the images. Only where
+/// rows are few are images cut into blocks, whose sums are then added up in halves.
+private struct WeightGradientCut {
+  let rowBlocks: Int
+  let rows: Int
+  let imageBlocks: Int
+  let images: Int
+  /// Elements of dw, and of the sums of all blocks of images but the first.
+  let count: Int
+  let partialCount: Int
+
+  init(_ sizes: ConvolutionSizes) {
+    let (depth, groups) = (sizes.depth, max(sizes.groups, 1))
+    let cost = sizes.imageCount &* sizes.cost(rows: depth, lines: sizes.output.height)
+    let wanted = max(1, min(16, cost / partGrain)) / groups
+    let rowLength = (depth &+ max(1, min(wanted, depth / 128)) &- 1) / max(1, min(wanted, depth / 128))
+    rows = rowLength
+    rowBlocks = rowLength == 0 ? 1 : (depth &+ rowLength &- 1) / rowLength
+    count = sizes.groups &* sizes.outputChannels &* depth
+    let blocks = count > 1 &<< 16 ? 1 : max(1, min(sizes.batch, min(8, wanted) / rowBlocks))
+    images = (sizes.batch &+ blocks &- 1) / blocks
+    imageBlocks = images == 0 ? 1 : (sizes.batch &+ images &- 1) / images
+    partialCount = (imageBlocks &- 1) &* count
   }
 }
 
@@ -122,16 +212,35 @@ private func weightGradient<Scalar: BLASScalar>(
   _ x: UnsafeMutablePointer<Scalar>, _ dy: UnsafeMutablePointer<Scalar>,
   _ dw: UnsafeMutablePointer<Scalar>, _ sizes: ConvolutionSizes
 ) {
-  dw.update(repeating: 0, count: sizes.groups * sizes.outputChannels * sizes.depth)
-  forEachTile(sizes, of: Scalar.self) { tile, scratch in
-    let unfolded = unfold(x + tile.imageOffset, tile, sizes, into: scratch)
-    Scalar.multiply(
-      rows: sizes.outputChannels, columns: tile.rows.count, depth: tile.columnCount,
-      dy + tile.outputOffset + tile.firstColumn, .asIs, stride: sizes.output.area,
-      unfolded.base, .transposed, stride: unfolded.stride,
-      scale: 1, accumulating: true,
-      into: dw + tile.group * sizes.outputChannels * sizes.depth + tile.rows.lowerBound,
-      stride: sizes.depth)
+  let cut = WeightGradientCut(sizes)
+  let tiles = TileShape(sizes, rows: cut.rows)
+  withScratch(of: Scalar.self, count: cut.partialCount) { partials in
+    inParallel(parts: sizes.groups &* cut.rowBlocks &* cut.imageBlocks) { part in
+      let (place, block) = part.quotientAndRemainder(dividingBy: cut.imageBlocks)
+      let (group, piece) = place.quotientAndRemainder(dividingBy: cut.rowBlocks)
+      let rows = piece &* cut.rows..<min((piece &+ 1) &* cut.rows, sizes.depth)
+      let images = block &* cut.images..<min((block &+ 1) &* cut.images, sizes.batch)
+      let dw = (block == 0 ? dw : partials + (block &- 1) &* cut.count)
+        + group &* sizes.outputChannels &* sizes.depth
+      for channel in 0..<sizes.outputChannels {
+        (dw + channel &* sizes.depth + rows.lowerBound).update(repeating: 0, count: rows.count)
+      }
+      withScratch(of: Scalar.self, count: tiles.capacity) { scratch in
+        for image in images {
+          tiles.forEachTile(
+            image &* sizes.groups &+ group, rows: rows, lines: 0..<sizes.output.height
+          ) { tile in
+            let unfolded = unfold(x + tile.imageOffset, tile, sizes, into: scratch)
+            Scalar.multiply(
+              rows: sizes.outputChannels, columns: tile.rows.count, depth: tile.columnCount,
+              dy + tile.outputOffset + tile.firstColumn, .asIs, stride: sizes.output.area,
+              unfolded.base, .transposed, stride: unfolded.stride,
+              scale: 1, accumulating: true, into: dw + tile.rows.lowerBound, stride: sizes.depth)
+          }
+        }
+      }
+    }
+    addHalves(partials, blocks: cut.imageBlocks, count: cut.count, onto: dw)
   }
 }
 
@@ -139,6 +248,18 @@ private func weightGradient<Scalar: BLASScalar>(
 
 /// Elements of a tile: 512 KiB of f32, which a second-level cache holds. A single line may be longer.
 private let unfoldedCapacity = 1 << 17
+/// With fewer images than this, their channels are cut too.
+private let fewImages = 8
+
+extension ConvolutionSizes {
+  /// Images, each group by itself.
+  fileprivate var imageCount: Int { batch &* groups }
+
+  /// What a piece of one image costs, in elements of a simple loop.
+  fileprivate func cost(rows: Int, lines: Int) -> Int {
+    rows &* lines &* output.width &* (1 &+ outputChannels / 32)
+  }
+}
 
 /// A piece of the unfolded matrix of one image and group: whole lines of the output.
 private struct Tile {
@@ -154,30 +275,41 @@ private struct Tile {
   var columnCount: Int { lines.count * width }
 }
 
-/// Calls `body` with each tile and scratch that holds it. For any line, tiles come in rising rows.
-@inline(__always)
-private func forEachTile<Scalar: BLASScalar>(
-  _ sizes: ConvolutionSizes, of type: Scalar.Type,
-  _ body: (Tile, UnsafeMutablePointer<Scalar>) -> Void
-) {
-  let (area, width) = (sizes.output.area, sizes.output.width)
-  if area == 0 || sizes.batch == 0 { return }
-  let height = max(1, min(sizes.depth, unfoldedCapacity / width))
-  let lineCount = min(sizes.output.height, max(1, unfoldedCapacity / (height * width)))
-  let capacity = sizes.isPointwise ? 1 : height * lineCount * width
-  withScratch(of: Scalar.self, count: capacity) { scratch in
-    for index in 0..<sizes.batch * sizes.groups {
-      for line in stride(from: 0, to: sizes.output.height, by: lineCount) {
-        for row in stride(from: 0, to: max(sizes.depth, 1), by: height) {
-          body(
-            Tile(
-              group: index % sizes.groups,
-              imageOffset: index * sizes.inputChannels * sizes.image.area,
-              outputOffset: index * sizes.outputChannels * area,
-              rows: row..<min(row + height, sizes.depth),
-              lines: line..<min(line + lineCount, sizes.output.height), width: width),
-            scratch)
-        }
+/// How large tiles are, where a part has at most `rows` rows of the unfolded matrix.
+private struct TileShape {
+  private let sizes: ConvolutionSizes
+  private let height: Int
+  let lines: Int
+
+  init(_ sizes: ConvolutionSizes, rows: Int) {
+    self.sizes = sizes
+    let width = max(sizes.output.width, 1)
+    height = max(1, min(rows, unfoldedCapacity / width))
+    lines = max(1, min(sizes.output.height, unfoldedCapacity / (height * width)))
+  }
+
+  /// Elements of the largest tile.
+  var capacity: Int { sizes.isPointwise ? 0 : height * lines * sizes.output.width }
+
+  var lineBlocks: Int { (sizes.output.height + lines - 1) / lines }
+  func lines(_ block: Int) -> Range<Int> {
+    block * lines..<min((block + 1) * lines, sizes.output.height)
+  }
+
+  /// Calls `body` with each tile of an image. For any line, tiles come in rising rows.
+  @inline(__always)
+  func forEachTile(_ index: Int, rows: Range<Int>, lines: Range<Int>, _ body: (Tile) -> Void) {
+    if sizes.output.area == 0 { return }
+    for line in stride(from: lines.lowerBound, to: lines.upperBound, by: self.lines) {
+      // Of no channels there is one tile without rows: it stands for zeros.
+      for row in stride(from: rows.lowerBound, to: max(rows.upperBound, 1), by: height) {
+        body(
+          Tile(
+            group: index % sizes.groups,
+            imageOffset: index * sizes.inputChannels * sizes.image.area,
+            outputOffset: index * sizes.outputChannels * sizes.output.area,
+            rows: row..<min(row + height, rows.upperBound),
+            lines: line..<min(line + self.lines, lines.upperBound), width: sizes.output.width))
       }
     }
   }

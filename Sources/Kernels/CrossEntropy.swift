@@ -73,35 +73,68 @@ package func crossEntropyGradient(
   }
 }
 
+/// How rows are cut; losses of a part are added up before they join the total.
+private func lossCut(_ sizes: CrossEntropySizes) -> Cut {
+  Cut(sizes.rowCount, cost: 2 &* sizes.classCount, most: 64)
+}
+
+private struct LossSum {
+  var total = 0.0
+  var countedRows = 0
+}
+
+/// The scratch that `crossEntropy` takes. Its gradient takes none.
+package func crossEntropyScratchByteCount(_ sizes: CrossEntropySizes) -> Int {
+  scratchByteCount(of: LossSum.self, count: lossCut(sizes).parts)
+}
+
 private func crossEntropy<Scalar: KernelFloat>(
   _ logits: UnsafeMutablePointer<Scalar>, _ targets: TensorView,
   _ loss: UnsafeMutablePointer<Scalar>, _ sizes: CrossEntropySizes
 ) {
+  let cut = lossCut(sizes)
+  withScratch(of: LossSum.self, count: cut.parts) { sums in
+    inParallel(parts: cut.parts) { part in
+      sums[part] = crossEntropy(
+        logits, targets, loss, sizes, rows: cut.start(part)..<cut.end(part))
+    }
+    var all = LossSum()
+    for part in 0..<cut.parts {
+      all.total += sums[part].total
+      all.countedRows &+= sums[part].countedRows
+    }
+    switch sizes.reduction {
+    case .none: break
+    case .sum: loss[0] = Scalar(all.total)
+    case .mean: loss[0] = Scalar(all.total / Double(all.countedRows))
+    }
+  }
+}
+
+private func crossEntropy<Scalar: KernelFloat>(
+  _ logits: UnsafeMutablePointer<Scalar>, _ targets: TensorView,
+  _ loss: UnsafeMutablePointer<Scalar>, _ sizes: CrossEntropySizes, rows: Range<Int>
+) -> LossSum {
   let count = sizes.classCount
   let smoothing = Scalar(sizes.smoothing)
-  var total = 0.0
-  var countedRows = 0
-  for row in 0..<sizes.rowCount {
+  var sum = LossSum()
+  for row in rows {
     let target = targets.target(row)
     var rowLoss: Scalar = 0
     if target != sizes.ignoredTarget {
       let x = logits + row &* count
       let top = maximumByLanes(count) { x[$0] }
-      let sum = sumByLanes(count) { Scalar.exponential(x[$0] - top) }
-      rowLoss = Scalar.logarithm(sum) - (1 - smoothing) * (x[target] - top)
+      let total = sumByLanes(count) { Scalar.exponential(x[$0] - top) }
+      rowLoss = Scalar.logarithm(total) - (1 - smoothing) * (x[target] - top)
       if smoothing > 0 {
         rowLoss -= smoothing / Scalar(count) * sumByLanes(count) { x[$0] - top }
       }
-      countedRows &+= 1
+      sum.countedRows &+= 1
     }
     if sizes.reduction == .none { loss[row] = rowLoss }
-    total += Double(rowLoss)
+    sum.total += Double(rowLoss)
   }
-  switch sizes.reduction {
-  case .none: break
-  case .sum: loss[0] = Scalar(total)
-  case .mean: loss[0] = Scalar(total / Double(countedRows))
-  }
+  return sum
 }
 
 private func crossEntropyGradient<Scalar: KernelFloat>(
@@ -121,19 +154,21 @@ private func crossEntropyGradient<Scalar: KernelFloat>(
     }
     common = dy[0] / Scalar(countedRows)
   }
-  softmaxRows(logits, dlogits, rowCount: sizes.rowCount, count: count)
-  for row in 0..<sizes.rowCount {
-    let dx = dlogits + row &* count
-    let target = targets.target(row)
-    if target == sizes.ignoredTarget {
-      dx.update(repeating: 0, count: count)
-      continue
+  inParallel(sizes.rowCount, cost: 3 &* count) { from, to in
+    softmaxRows(logits + from &* count, dlogits + from &* count, rowCount: to &- from, count: count)
+    for row in from..<to {
+      let dx = dlogits + row &* count
+      let target = targets.target(row)
+      if target == sizes.ignoredTarget {
+        dx.update(repeating: 0, count: count)
+        continue
+      }
+      let scale = sizes.reduction == .none ? dy[row] : common
+      let rest = smoothing / Scalar(count)
+      let hit = dx[target] - (1 - smoothing)
+      for i in 0..<count { dx[i] = scale * (dx[i] - rest) }
+      dx[target] = scale * (hit - rest)
     }
-    let scale = sizes.reduction == .none ? dy[row] : common
-    let rest = smoothing / Scalar(count)
-    let hit = dx[target] - (1 - smoothing)
-    for i in 0..<count { dx[i] = scale * (dx[i] - rest) }
-    dx[target] = scale * (hit - rest)
   }
 }
 

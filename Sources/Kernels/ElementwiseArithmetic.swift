@@ -5,7 +5,7 @@ extension TileFunction {
   package static let add = TileFunction(
     single: binaryTile { (a: Float, b: Float) in a + b },
     double: binaryTile { (a: Double, b: Double) in a + b },
-    integer: checkedTile { a, b in
+    checked: checkedTile { a, b in
       let sum = a &+ b
       return (sum, (a ^ sum) & (b ^ sum))
     })
@@ -13,7 +13,7 @@ extension TileFunction {
   package static let subtract = TileFunction(
     single: binaryTile { (a: Float, b: Float) in a - b },
     double: binaryTile { (a: Double, b: Double) in a - b },
-    integer: checkedTile { a, b in
+    checked: checkedTile { a, b in
       let difference = a &- b
       return (difference, (a ^ b) & (a ^ difference))
     })
@@ -21,7 +21,7 @@ extension TileFunction {
   package static let multiply = TileFunction(
     single: binaryTile { (a: Float, b: Float) in a * b },
     double: binaryTile { (a: Double, b: Double) in a * b },
-    integer: multiplyIntegers)
+    checked: multiplyIntegers)
 
   package static let divide = TileFunction(
     single: binaryTile { (a: Float, b: Float) in a / b },
@@ -30,7 +30,7 @@ extension TileFunction {
   package static let floorDivide = TileFunction(
     single: binaryTile { (a: Float, b: Float) in floorQuotient(a, b) },
     double: binaryTile { (a: Double, b: Double) in floorQuotient(a, b) },
-    integer: failingTile { a, b in
+    checked: failingTile { a, b in
       if b == 0 { return .failure(.divisionByZero) }
       if b == -1 && a == .min { return .failure(.overflow) }
       let quotient = a / b
@@ -40,7 +40,7 @@ extension TileFunction {
   package static let modulo = TileFunction(
     single: binaryTile { (a: Float, b: Float) in floorRemainder(a, b) },
     double: binaryTile { (a: Double, b: Double) in floorRemainder(a, b) },
-    integer: failingTile { a, b in
+    checked: failingTile { a, b in
       if b == 0 { return .failure(.divisionByZero) }
       if b == -1 { return .success(0) }
       let remainder = a % b
@@ -68,7 +68,7 @@ extension TileFunction {
   package static let negate = TileFunction(
     single: unaryTile { (x: Float) in -x },
     double: unaryTile { (x: Double) in -x },
-    integer: checkedTile { x in
+    checked: checkedTile { x in
       let negative = 0 &- x
       return (negative, x & negative)
     })
@@ -76,7 +76,7 @@ extension TileFunction {
   package static let abs = TileFunction(
     single: unaryTile { (x: Float) in x.magnitude },
     double: unaryTile { (x: Double) in x.magnitude },
-    integer: checkedTile { x in
+    checked: checkedTile { x in
       let sign = x &>> 63
       let magnitude = (x ^ sign) &- sign
       return (magnitude, magnitude)

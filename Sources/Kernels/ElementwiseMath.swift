@@ -65,7 +65,7 @@ extension TileFunction {
   package static let power = TileFunction(
     single: powerTile,
     double: binaryTile { (x: Double, y: Double) in Glibc.pow(x, y) },
-    integer: failingTile(integerPower))
+    checked: failingTile(integerPower))
 }
 
 /// Fast for all elements, then slow once more for those beyond the fast function's range.

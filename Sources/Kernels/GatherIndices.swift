@@ -1,3 +1,4 @@
+import Synchronization
 import Tensors
 
 // Operands are contiguous here, and are seen as [outer, axis, inner]. Negative indices count from the end.
@@ -74,33 +75,21 @@ package func oneHot(_ indices: TensorView, into result: TensorView) {
 
 // MARK: Sizes and indices
 
-/// A shape around one axis.
-struct AxisSizes {
-  var outer = 1
-  let axis: Int
-  var inner = 1
-
-  init(_ shape: [Int], axis: Int) {
-    for index in 0..<axis { outer &*= shape[index] }
-    self.axis = shape[axis]
-    for index in (axis + 1)..<shape.count { inner &*= shape[index] }
-  }
-}
-
-/// Calls `body` with the place of each index along an axis of `size`, in order.
+/// Calls `body` with the places that the indices `from ..< to` name along an axis of `size`, in order.
 @inline(__always)
-private func forEachIndex(_ indices: TensorView, size: Int, _ body: (_ at: Int, _ place: Int) -> Void) {
-  let count = indices.elementCount
+private func forEachIndex(
+  _ indices: TensorView, size: Int, from: Int, to: Int, _ body: (_ at: Int, _ place: Int) -> Void
+) {
   switch indices.dtype {
   case .i64:
     let base = indices.pointer(Int64.self)
-    for at in 0..<count { body(at, place(Int(base[at]), size)) }
+    for at in from..<to { body(at, place(Int(base[at]), size)) }
   case .i32:
     let base = indices.pointer(Int32.self)
-    for at in 0..<count { body(at, place(Int(base[at]), size)) }
+    for at in from..<to { body(at, place(Int(base[at]), size)) }
   default:
     let base = indices.pointer(UInt8.self)
-    for at in 0..<count { body(at, Int(base[at])) }
+    for at in from..<to { body(at, Int(base[at])) }
   }
 }
 
@@ -121,34 +110,44 @@ private func firstOutOfRange<Index: FixedWidthInteger>(
 
 // MARK: Loops
 
+/// What it costs to follow an index, in elements of a simple loop.
+private let indexCost = 8
+
 private func gather<Word: FixedWidthInteger>(
   _ x: TensorView, _ indices: TensorView, _ axis: Int, _ result: UnsafeMutablePointer<Word>
 ) {
-  let sizes = AxisSizes(x.shape, axis: axis)
-  var source = UnsafePointer<Word>(x.pointer())
-  var target = result
-  for _ in 0..<sizes.outer {
-    if sizes.inner == 1 {
-      forEachIndex(indices, size: sizes.axis) { target[$0] = source[$1] }
-    } else {
-      forEachIndex(indices, size: sizes.axis) { at, place in
-        (target + at &* sizes.inner).update(from: source + place &* sizes.inner, count: sizes.inner)
+  let sizes = LineSizes(x.shape, axis: axis)
+  let count = indices.elementCount
+  inParallel(sizes.outer &* count, cost: sizes.inner &+ indexCost) { from, to in
+    var row = from
+    while row < to {
+      let (outer, first) = row.quotientAndRemainder(dividingBy: count)
+      let last = min(count, first &+ (to &- row))
+      let source = UnsafePointer<Word>(x.pointer()) + outer &* sizes.count &* sizes.inner
+      let target = result + outer &* count &* sizes.inner
+      if sizes.inner == 1 {
+        forEachIndex(indices, size: sizes.count, from: first, to: last) { target[$0] = source[$1] }
+      } else {
+        forEachIndex(indices, size: sizes.count, from: first, to: last) { at, place in
+          (target + at &* sizes.inner).update(from: source + place &* sizes.inner, count: sizes.inner)
+        }
       }
+      row &+= last &- first
     }
-    source += sizes.axis &* sizes.inner
-    target += indices.elementCount &* sizes.inner
   }
 }
 
 private func gatherAlong<Word: FixedWidthInteger>(
   _ x: TensorView, _ indices: TensorView, _ axis: Int, _ result: UnsafeMutablePointer<Word>
 ) {
-  let sizes = AxisSizes(x.shape, axis: axis)
+  let sizes = LineSizes(x.shape, axis: axis)
   let source = UnsafePointer<Word>(x.pointer())
   let block = max(1, indices.shape[axis] &* sizes.inner)
-  forEachIndex(indices, size: sizes.axis) { at, place in
-    let outer = at / block
-    result[at] = source[(outer &* sizes.axis &+ place) &* sizes.inner &+ at % sizes.inner]
+  inParallel(indices.elementCount, cost: indexCost) { from, to in
+    forEachIndex(indices, size: sizes.count, from: from, to: to) { at, place in
+      let outer = at / block
+      result[at] = source[(outer &* sizes.count &+ place) &* sizes.inner &+ at % sizes.inner]
+    }
   }
 }
 
@@ -177,39 +176,70 @@ private enum WholeAddition<Value: FixedWidthInteger>: Addition {
   }
 }
 
+/// Whether all sums fit, told by any thread.
+private struct Fits: ~Copyable {
+  private let flag = Atomic<Bool>(true)
+  func deny() { flag.store(false, ordering: .relaxed) }
+  var isTrue: Bool { flag.load(ordering: .relaxed) }
+}
+
+/// Neighbouring targets that one part adds to: a few cache lines.
+private let scatterColumns = 64
+
+/// Cut by targets, between outer places and between columns: each part follows all indices in order.
 private func scatterAdd<A: Addition>(
   _ updates: TensorView, _ indices: TensorView, _ axis: Int, _ result: TensorView, _: A.Type
 ) -> Bool {
-  let sizes = AxisSizes(result.shape, axis: axis)
-  var source = UnsafePointer<A.Value>(updates.pointer())
-  var target = result.pointer(A.Value.self)
-  target.update(repeating: A.zero, count: result.elementCount)
-  var fits = true
-  for _ in 0..<sizes.outer {
-    forEachIndex(indices, size: sizes.axis) { at, place in
-      let row = source + at &* sizes.inner
-      let sum = target + place &* sizes.inner
-      for inner in 0..<sizes.inner where !A.add(row[inner], to: &sum[inner]) { fits = false }
+  let sizes = LineSizes(result.shape, axis: axis)
+  let count = indices.elementCount
+  let fits = Fits()
+  let pieces = max(1, sizes.inner / scatterColumns)
+  let pieceCost = (sizes.count &+ 2 &* count) &* (sizes.inner / pieces &+ indexCost)
+  inParallel(sizes.outer &* pieces, cost: pieceCost) { from, to in
+    var piece = from
+    while piece < to {
+      let (outer, first) = piece.quotientAndRemainder(dividingBy: pieces)
+      let last = min(pieces, first &+ (to &- piece))
+      let column = first &* sizes.inner / pieces
+      let width = last &* sizes.inner / pieces &- column
+      let source = UnsafePointer<A.Value>(updates.pointer()) + (outer &* count &* sizes.inner &+ column)
+      let target = result.pointer(A.Value.self) + (outer &* sizes.count &* sizes.inner &+ column)
+      if width == sizes.inner {
+        target.update(repeating: A.zero, count: sizes.count &* width)
+      } else {
+        for row in 0..<sizes.count { (target + row &* sizes.inner).update(repeating: A.zero, count: width) }
+      }
+      var allFit = true
+      forEachIndex(indices, size: sizes.count, from: 0, to: count) { at, place in
+        let row = source + at &* sizes.inner
+        let sum = target + place &* sizes.inner
+        for inner in 0..<width where !A.add(row[inner], to: &sum[inner]) { allFit = false }
+      }
+      if !allFit { fits.deny() }
+      piece &+= last &- first
     }
-    source += indices.elementCount &* sizes.inner
-    target += sizes.axis &* sizes.inner
   }
-  return fits
+  return fits.isTrue
 }
 
+/// Cut by targets, between outer places.
 private func scatterAddAlong<A: Addition>(
   _ updates: TensorView, _ indices: TensorView, _ axis: Int, _ result: TensorView, _: A.Type
 ) -> Bool {
-  let sizes = AxisSizes(result.shape, axis: axis)
+  let sizes = LineSizes(result.shape, axis: axis)
   let source = UnsafePointer<A.Value>(updates.pointer())
-  let target = result.pointer(A.Value.self)
-  target.update(repeating: A.zero, count: result.elementCount)
-  let block = max(1, indices.shape[axis] &* sizes.inner)
-  var fits = true
-  forEachIndex(indices, size: sizes.axis) { at, place in
-    let outer = at / block
-    let sum = target + ((outer &* sizes.axis &+ place) &* sizes.inner &+ at % sizes.inner)
-    if !A.add(source[at], to: &sum.pointee) { fits = false }
+  let block = indices.shape[axis] &* sizes.inner
+  let fits = Fits()
+  inParallel(sizes.outer, cost: sizes.count &* sizes.inner &+ indexCost &* block) { from, to in
+    let target = result.pointer(A.Value.self)
+    let targetBlock = sizes.count &* sizes.inner
+    (target + from &* targetBlock).update(repeating: A.zero, count: (to &- from) &* targetBlock)
+    var allFit = true
+    forEachIndex(indices, size: sizes.count, from: from &* block, to: to &* block) { at, place in
+      let sum = target + ((at / block &* sizes.count &+ place) &* sizes.inner &+ at % sizes.inner)
+      if !A.add(source[at], to: &sum.pointee) { allFit = false }
+    }
+    if !allFit { fits.deny() }
   }
-  return fits
+  return fits.isTrue
 }

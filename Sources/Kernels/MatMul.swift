@@ -347,6 +347,7 @@ private func multiply<Value: BLASScalar>(
 func addHalves<Value: BinaryFloatingPoint>(
   _ partials: UnsafeMutablePointer<Value>, blocks: Int, count: Int, onto first: UnsafeMutablePointer<Value>
 ) {
+  if blocks == 1 { return }
   inParallel(count, cost: blocks) { from, to in
     func block(_ index: Int) -> UnsafeMutablePointer<Value> {
       index == 0 ? first : partials + (index &- 1) &* count

@@ -73,13 +73,15 @@ private func normalizeRows<Scalar: KernelFloat>(
   _ bias: UnsafeMutablePointer<Scalar>?, _ y: UnsafeMutablePointer<Scalar>, rowCount: Int,
   count: Int, _ centering: Centering, _ epsilon: Scalar
 ) {
-  for row in 0..<rowCount {
-    let (x, y) = (x + row &* count, y + row &* count)
-    let (mean, scale) = statistics(x, count: count, centering, epsilon)
-    if let bias {
-      for i in 0..<count { y[i] = (x[i] - mean) * scale * weight[i] + bias[i] }
-    } else {
-      for i in 0..<count { y[i] = (x[i] - mean) * scale * weight[i] }
+  inParallel(rowCount, cost: 2 &* count) { from, to in
+    for row in from..<to {
+      let (x, y) = (x + row &* count, y + row &* count)
+      let (mean, scale) = statistics(x, count: count, centering, epsilon)
+      if let bias {
+        for i in 0..<count { y[i] = (x[i] - mean) * scale * weight[i] + bias[i] }
+      } else {
+        for i in 0..<count { y[i] = (x[i] - mean) * scale * weight[i] }
+      }
     }
   }
 }
@@ -89,16 +91,64 @@ private func normalizeRows<Scalar: KernelFloat>(
 private let rowGroup = 32
 private let columnGroup = 128
 
+/// How rows are cut: each part but the first leaves its gradients of weight and bias in scratch.
+private func gradientCut(rowCount: Int, count: Int) -> Cut {
+  Cut(rowCount, cost: 4 &* count, unit: rowGroup, most: 16)
+}
+
+/// The scratch that the gradient of `x` takes.
+package func normalizeRowsGradientScratchByteCount(_ x: TensorView) -> Int {
+  let count = x.shape[x.shape.count - 1]
+  return x.dtype == .f64
+    ? gradientScratchByteCount(rowCount: rowCount(x), count: count, Double.self)
+    : gradientScratchByteCount(rowCount: rowCount(x), count: count, Float.self)
+}
+
+private func gradientScratchByteCount<Scalar>(rowCount: Int, count: Int, _: Scalar.Type) -> Int {
+  let cut = gradientCut(rowCount: rowCount, count: count)
+  return 2 &* scratchByteCount(of: Scalar.self, count: (cut.parts &- 1) &* count)
+    &+ scratchByteCount(of: Scalar.self, count: groupCount)
+}
+
+/// Means and scales of the rows of a group, sums of weight and bias of a group of columns.
+private let groupCount = 2 * rowGroup + 2 * columnGroup
+
 private func normalizeRowsGradient<Scalar: KernelFloat>(
   _ x: UnsafeMutablePointer<Scalar>, _ weight: UnsafeMutablePointer<Scalar>,
   _ dy: UnsafeMutablePointer<Scalar>, _ dx: UnsafeMutablePointer<Scalar>,
   _ dweight: UnsafeMutablePointer<Scalar>, _ dbias: UnsafeMutablePointer<Scalar>?, rowCount: Int,
   count: Int, _ centering: Centering, _ epsilon: Scalar
 ) {
+  let cut = gradientCut(rowCount: rowCount, count: count)
+  let partialCount = (cut.parts &- 1) &* count
+  withScratch(of: Scalar.self, count: partialCount) { weights in
+    withScratch(of: Scalar.self, count: partialCount) { biases in
+      inParallel(parts: cut.parts) { part in
+        let offset = cut.start(part) &* count
+        let partial = (part &- 1) &* count
+        normalizeRowsGradient(
+          x + offset, weight, dy + offset, dx + offset,
+          dweight: part == 0 ? dweight : weights + partial,
+          dbias: dbias.map { part == 0 ? $0 : biases + partial },
+          rowCount: cut.end(part) &- cut.start(part), count: count, centering, epsilon)
+      }
+      addHalves(weights, blocks: cut.parts, count: count, onto: dweight)
+      if let dbias { addHalves(biases, blocks: cut.parts, count: count, onto: dbias) }
+    }
+  }
+}
+
+/// The gradients of some rows; those of weight and bias are these rows' share.
+private func normalizeRowsGradient<Scalar: KernelFloat>(
+  _ x: UnsafeMutablePointer<Scalar>, _ weight: UnsafeMutablePointer<Scalar>,
+  _ dy: UnsafeMutablePointer<Scalar>, _ dx: UnsafeMutablePointer<Scalar>,
+  dweight: UnsafeMutablePointer<Scalar>, dbias: UnsafeMutablePointer<Scalar>?, rowCount: Int, count: Int,
+  _ centering: Centering, _ epsilon: Scalar
+) {
   dweight.update(repeating: 0, count: count)
   dbias?.update(repeating: 0, count: count)
   let share = 1 / Scalar(count)
-  withScratch(of: Scalar.self, count: 2 * rowGroup + 2 * columnGroup) { means in
+  withScratch(of: Scalar.self, count: groupCount) { means in
     let scales = means + rowGroup
     let weightSums = scales + rowGroup
     let biasSums = weightSums + columnGroup

@@ -67,32 +67,40 @@ private func joinByLanes<Scalar: KernelFloat>(
   }
 }
 
-/// A tensor seen as `outer` x `count` x `inner`: lines of `count` elements, `inner` apart.
-package struct LineSizes: Sendable {
-  package let outer: Int
-  package let count: Int
-  package let inner: Int
-
-  /// The lines of a shape along an axis.
-  package init(_ shape: [Int], axis: Int) {
-    outer = shape[..<axis].reduce(1, &*)
-    count = shape[axis]
-    inner = shape[(axis + 1)...].reduce(1, &*)
-  }
-}
-
 /// Columns that are worked on at a time where lines lie across rows.
 let columnBlock = 128
 
-/// Calls `body` with the offset of each block of neighbouring lines and how many they are.
+/// Calls `body` with the offset of each block of neighbouring lines and how many they are; blocks run in
+/// parallel, with a maximum and a sum for each column in scratch.
+///
+/// - Parameter cost: of an element, in elements of a simple loop.
 @inline(__always)
-func forEachColumnBlock(_ sizes: LineSizes, _ body: (_ start: Int, _ width: Int) -> Void) {
-  for outer in 0..<sizes.outer {
-    var column = 0
-    while column < sizes.inner {
-      body(
-        outer &* sizes.count &* sizes.inner &+ column, min(columnBlock, sizes.inner &- column))
-      column &+= columnBlock
+func forEachColumnBlock<Scalar>(
+  _ sizes: LineSizes, cost: Int,
+  _ body: (
+    _ start: Int, _ width: Int, _ top: UnsafeMutablePointer<Scalar>, _ total: UnsafeMutablePointer<Double>
+  ) -> Void
+) {
+  let blocks = (sizes.inner &+ columnBlock &- 1) / columnBlock
+  let blockCost = cost &* sizes.count &* min(columnBlock, sizes.inner)
+  inParallel(sizes.outer &* blocks, cost: blockCost) { from, to in
+    withScratch(of: Scalar.self, count: columnBlock) { top in
+      withScratch(of: Double.self, count: columnBlock) { total in
+        for block in from..<to {
+          let (outer, index) = block.quotientAndRemainder(dividingBy: blocks)
+          let column = index &* columnBlock
+          body(
+            outer &* sizes.count &* sizes.inner &+ column, min(columnBlock, sizes.inner &- column), top,
+            total)
+        }
+      }
     }
   }
+}
+
+/// The scratch of kernels over lines: only those that lie across rows take some.
+package func linesScratchByteCount(_ dtype: DType, _ sizes: LineSizes) -> Int {
+  if sizes.inner == 1 { return 0 }
+  let tops = scratchByteCount(of: UInt8.self, count: columnBlock &* dtype.byteCount)
+  return tops &+ scratchByteCount(of: Double.self, count: columnBlock)
 }

@@ -22,26 +22,32 @@ package func averagePoolGradient(_ dy: TensorView, into dx: TensorView, _ sizes:
 private func averagePool<Scalar: BinaryFloatingPoint>(
   _ x: UnsafeMutablePointer<Scalar>, _ y: UnsafeMutablePointer<Scalar>, _ sizes: PoolSizes
 ) {
-  let count = sizes.planeCount * sizes.output.area
-  y.update(repeating: 0, count: count)
   let step = sizes.window.stride.width
-  forEachPooledLine(sizes) { target, source, inside in
-    let line = y + target
-    for i in inside { line[i] += x[source &+ i &* step] }
-  }
   let share = 1 / Scalar(sizes.window.size.area)
-  for i in 0..<count { y[i] *= share }
+  sizes.inParallelPlanes { planes in
+    let first = y + planes.lowerBound &* sizes.output.area
+    let count = planes.count &* sizes.output.area
+    first.update(repeating: 0, count: count)
+    forEachPooledLine(sizes, planes: planes) { target, source, inside in
+      let line = y + target
+      for i in inside { line[i] += x[source &+ i &* step] }
+    }
+    for i in 0..<count { first[i] *= share }
+  }
 }
 
 @inline(__always)
 private func averagePoolGradient<Scalar: BinaryFloatingPoint>(
   _ dy: UnsafeMutablePointer<Scalar>, _ dx: UnsafeMutablePointer<Scalar>, _ sizes: PoolSizes
 ) {
-  dx.update(repeating: 0, count: sizes.planeCount * sizes.image.area)
   let step = sizes.window.stride.width
   let share = 1 / Scalar(sizes.window.size.area)
-  forEachPooledLine(sizes) { target, source, inside in
-    let line = dy + target
-    for i in inside { dx[source &+ i &* step] += line[i] * share }
+  sizes.inParallelPlanes { planes in
+    (dx + planes.lowerBound &* sizes.image.area).update(
+      repeating: 0, count: planes.count &* sizes.image.area)
+    forEachPooledLine(sizes, planes: planes) { target, source, inside in
+      let line = dy + target
+      for i in inside { dx[source &+ i &* step] += line[i] * share }
+    }
   }
 }

@@ -17,11 +17,9 @@ package func maxPoolSelect(
   _ x: TensorView, _ values: TensorView, into y: TensorView, _ sizes: PoolSizes
 ) {
   if y.dtype == .f64 {
-    let (values, y) = (values.pointer(Double.self), y.pointer(Double.self))
-    forEachMaximum(x.pointer(Double.self), sizes) { y[$0] = values[$1] }
+    maxPoolSelect(x.pointer(Double.self), values.pointer(), y.pointer(), sizes)
   } else {
-    let (values, y) = (values.pointer(Float.self), y.pointer(Float.self))
-    forEachMaximum(x.pointer(Float.self), sizes) { y[$0] = values[$1] }
+    maxPoolSelect(x.pointer(Float.self), values.pointer(), y.pointer(), sizes)
   }
 }
 
@@ -29,15 +27,10 @@ package func maxPoolSelect(
 package func maxPoolGradient(
   _ x: TensorView, _ dy: TensorView, into dx: TensorView, _ sizes: PoolSizes
 ) {
-  let count = sizes.planeCount * sizes.image.area
   if dx.dtype == .f64 {
-    let (dy, dx) = (dy.pointer(Double.self), dx.pointer(Double.self))
-    dx.update(repeating: 0, count: count)
-    forEachMaximum(x.pointer(Double.self), sizes) { dx[$1] += dy[$0] }
+    maxPoolGradient(x.pointer(Double.self), dy.pointer(), dx.pointer(), sizes)
   } else {
-    let (dy, dx) = (dy.pointer(Float.self), dx.pointer(Float.self))
-    dx.update(repeating: 0, count: count)
-    forEachMaximum(x.pointer(Float.self), sizes) { dx[$1] += dy[$0] }
+    maxPoolGradient(x.pointer(Float.self), dy.pointer(), dx.pointer(), sizes)
   }
 }
 
@@ -45,28 +38,54 @@ package func maxPoolGradient(
 private func maxPool<Scalar: BinaryFloatingPoint>(
   _ x: UnsafeMutablePointer<Scalar>, _ y: UnsafeMutablePointer<Scalar>, _ sizes: PoolSizes
 ) {
-  y.update(repeating: -.infinity, count: sizes.planeCount * sizes.output.area)
   let step = sizes.window.stride.width
-  forEachPooledLine(sizes) { target, source, inside in
-    let line = y + target
-    for i in inside {
-      let pixel = x[source &+ i &* step]
-      let best = line[i]
-      let larger = pixel <= best ? best : pixel
-      line[i] = best == best ? larger : best
+  sizes.inParallelPlanes { planes in
+    (y + planes.lowerBound &* sizes.output.area).update(
+      repeating: -.infinity, count: planes.count &* sizes.output.area)
+    forEachPooledLine(sizes, planes: planes) { target, source, inside in
+      let line = y + target
+      for i in inside {
+        let pixel = x[source &+ i &* step]
+        let best = line[i]
+        let larger = pixel <= best ? best : pixel
+        line[i] = best == best ? larger : best
+      }
     }
+  }
+}
+
+@inline(__always)
+private func maxPoolGradient<Scalar: BinaryFloatingPoint>(
+  _ x: UnsafeMutablePointer<Scalar>, _ dy: UnsafeMutablePointer<Scalar>,
+  _ dx: UnsafeMutablePointer<Scalar>, _ sizes: PoolSizes
+) {
+  sizes.inParallelPlanes { planes in
+    (dx + planes.lowerBound &* sizes.image.area).update(
+      repeating: 0, count: planes.count &* sizes.image.area)
+    forEachMaximum(x, sizes, planes: planes) { dx[$1] += dy[$0] }
+  }
+}
+
+@inline(__always)
+private func maxPoolSelect<Scalar: BinaryFloatingPoint>(
+  _ x: UnsafeMutablePointer<Scalar>, _ values: UnsafeMutablePointer<Scalar>,
+  _ y: UnsafeMutablePointer<Scalar>, _ sizes: PoolSizes
+) {
+  sizes.inParallelPlanes { planes in
+    forEachMaximum(x, sizes, planes: planes) { y[$0] = values[$1] }
   }
 }
 
 /// Calls `body` for each position with its place in y and the place in x of its window's largest pixel.
 @inline(__always)
 private func forEachMaximum<Scalar: BinaryFloatingPoint>(
-  _ x: UnsafeMutablePointer<Scalar>, _ sizes: PoolSizes, _ body: (_ y: Int, _ x: Int) -> Void
+  _ x: UnsafeMutablePointer<Scalar>, _ sizes: PoolSizes, planes: Range<Int>,
+  _ body: (_ y: Int, _ x: Int) -> Void
 ) {
   let window = sizes.window
   let (height, width) = (sizes.image.height, sizes.image.width)
-  var position = 0
-  for plane in 0..<sizes.planeCount {
+  var position = planes.lowerBound &* sizes.output.area
+  for plane in planes {
     let origin = plane &* height &* width
     for y in 0..<sizes.output.height {
       let top = window.inputRow(y, 0)

@@ -15,15 +15,25 @@ package struct PoolSizes: Sendable {
   }
 }
 
+extension PoolSizes {
+  /// Calls `body` with ranges of planes, in parallel where the work is worth it.
+  @inline(__always)
+  func inParallelPlanes(_ body: (Range<Int>) -> Void) {
+    let cost = image.area &+ output.area &* window.size.area
+    inParallel(planeCount, cost: cost) { from, to in body(from..<to) }
+  }
+}
+
 /// Calls `body` for each place in the window at each line of the output, in reading order of the window:
 /// the offset of the line in y, the pixel that its column 0 sees (or would see), and which of its columns
 /// see the image. Lines that lie in the margins are left out.
 @inline(__always)
 func forEachPooledLine(
-  _ sizes: PoolSizes, _ body: (_ target: Int, _ source: Int, _ inside: Range<Int>) -> Void
+  _ sizes: PoolSizes, planes: Range<Int>,
+  _ body: (_ target: Int, _ source: Int, _ inside: Range<Int>) -> Void
 ) {
   let window = sizes.window
-  for plane in 0..<sizes.planeCount {
+  for plane in planes {
     for y in 0..<sizes.output.height {
       let target = (plane &* sizes.output.height &+ y) &* sizes.output.width
       for r in 0..<window.size.height {

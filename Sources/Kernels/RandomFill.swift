@@ -4,6 +4,13 @@ import Tensors
 // Elements are made in blocks so that the integer rounds of Philox and the floating-point formula that
 // follows are each a loop without branches, which vectorises.
 private let blockCount = 256
+/// What a number costs, in elements of a simple loop.
+private let drawCost = 4
+
+/// The scratch that uniform and normal numbers of `dtype` take.
+package func drawScratchByteCount(_ dtype: DType) -> Int {
+  dtype == .f64 ? 0 : scratchByteCount(of: UInt32.self, count: 2 &* blockCount)
+}
 
 /// Fills `result` (f32 or f64) with numbers from [low, high).
 package func fillUniform(
@@ -14,9 +21,11 @@ package func fillUniform(
     let y = result.base.assumingMemoryBound(to: Double.self)
     let span = high - low
     let top = high.nextDown
-    for i in 0..<count {
-      let value = low + span * stream.unit(at: i)
-      y[i] = value < top ? value : top
+    inParallel(count, cost: drawCost) { from, to in
+      for i in from..<to {
+        let value = low + span * stream.unit(at: i)
+        y[i] = value < top ? value : top
+      }
     }
     return
   }
@@ -39,11 +48,13 @@ package func fillNormal(_ result: TensorView, stream: RandomStream) {
   let count = result.elementCount
   if result.dtype == .f64 {
     let y = result.base.assumingMemoryBound(to: Double.self)
-    for i in 0..<count {
-      let words = stream.words(at: i)
-      let u = Double((UInt64(words.0) << 32 | UInt64(words.1)) >> 11 + 1) * 0x1p-53
-      let v = Double((UInt64(words.2) << 32 | UInt64(words.3)) >> 11) * 0x1p-53
-      y[i] = (-2 * log(u)).squareRoot() * cos(2 * Double.pi * v)
+    inParallel(count, cost: 4 &* drawCost) { from, to in
+      for i in from..<to {
+        let words = stream.words(at: i)
+        let u = Double((UInt64(words.0) << 32 | UInt64(words.1)) >> 11 + 1) * 0x1p-53
+        let v = Double((UInt64(words.2) << 32 | UInt64(words.3)) >> 11) * 0x1p-53
+        y[i] = (-2 * log(u)).squareRoot() * cos(2 * Double.pi * v)
+      }
     }
     return
   }
@@ -63,8 +74,10 @@ package func fillNormal(_ result: TensorView, stream: RandomStream) {
 package func fillIntegers(_ result: TensorView, from low: Int, to high: Int, stream: RandomStream) {
   let y = result.base.assumingMemoryBound(to: Int.self)
   let span = UInt64(bitPattern: Int64(high &- low))
-  for i in 0..<result.elementCount {
-    y[i] = low &+ Int(bitPattern: UInt(stream.bits(at: i).multipliedFullWidth(by: span).high))
+  inParallel(result.elementCount, cost: drawCost) { from, to in
+    for i in from..<to {
+      y[i] = low &+ Int(bitPattern: UInt(stream.bits(at: i).multipliedFullWidth(by: span).high))
+    }
   }
 }
 
@@ -143,18 +156,18 @@ private func forEachBlock(
     _ words: UnsafePointer<UInt32>, _ others: UnsafePointer<UInt32>, _ first: Int, _ size: Int
   ) -> Void
 ) {
-  withScratch(of: UInt32.self, count: 2 * blockCount) { words in
-    let others = words + blockCount
-    var first = 0
-    while first < count {
-      let size = min(blockCount, count - first)
-      for i in 0..<size {
-        let drawn = stream.words(at: first &+ i)
-        words[i] = drawn.0
-        others[i] = drawn.1
+  inParallel(count, cost: drawCost, unit: blockCount) { from, to in
+    withScratch(of: UInt32.self, count: 2 &* blockCount) { words in
+      let others = words + blockCount
+      for first in stride(from: from, to: to, by: blockCount) {
+        let size = min(blockCount, to &- first)
+        for i in 0..<size {
+          let drawn = stream.words(at: first &+ i)
+          words[i] = drawn.0
+          others[i] = drawn.1
+        }
+        body(words, others, first, size)
       }
-      body(words, others, first, size)
-      first += blockCount
     }
   }
 }

@@ -6,10 +6,12 @@ import Tensors
 // lies across results and each lane is one result; where it is reduced, a row is `runLanes` neighbours
 // (fewer in the tail of a run, or where runs are shorter) and at the end the lanes are folded in halves.
 // Rows are joined by a cascade: sixteen rows in order make a group, sixteen groups a larger one, so that
-// rounding grows with the logarithm of the count, and memory is streamed once.
+// rounding grows with the logarithm of the count, and memory is streamed once. Where results are few and
+// long, rows are cut into equal blocks, each with a cascade of its own; blocks are joined in halves.
 //
 // All of it follows from the logical shape and the reduced axes, never from strides, alignment or
 // threads: a strided operand is gathered into a tile of the same rows. Equal operands give equal bits.
+// See also Note [Threads and bits].
 
 /// How a reduction takes elements in and joins partial results. `reduce` is specialised for each.
 protocol Reducer {
@@ -33,6 +35,9 @@ private let columnLanes = 512
 private let fanIn = 16
 /// Elements of a strided operand that are gathered at a time; whole rows of `runLanes`.
 private let tileCount = 8192
+/// With more units than this, each is one part's work; fewer are cut into blocks, so many in all.
+private let fewUnits = 16
+private let mostBlocks = 64
 
 /// Reduces `x` over `axes` into contiguous `result`.
 ///
@@ -42,158 +47,288 @@ private let tileCount = 8192
 func reduce<R: Reducer>(
   _ reducer: R, _ x: TensorView, over axes: [Int], into result: UnsafeMutablePointer<R.Output>
 ) {
-  let rank = x.shape.count
-  withScratch(of: WalkAxis.self, count: 4 * rank) { scratch in
-    var kept = StridedWalk(scratch: scratch)
-    var reduced = StridedWalk(scratch: scratch + rank)
-    var inner = StridedWalk(scratch: scratch + 2 * rank)
-    var whole = StridedWalk(scratch: scratch + 3 * rank)
-    let innerStart = innerAxes(of: x.shape, reducing: axes)
-    for axis in 0..<innerStart.axis {
-      if axes.contains(axis) {
-        reduced.append(count: x.shape[axis], stride: x.strides[axis])
-      } else {
-        kept.append(count: x.shape[axis], stride: x.strides[axis])
+  let sizes = ReductionSizes(x, over: axes)
+  if sizes.resultCount == 0 { return }
+  if sizes.isEmpty {
+    for index in 0..<sizes.resultCount { result[index] = reducer.finish(reducer.empty, result[index]) }
+    return
+  }
+  let pass = ReductionPass<R>(
+    reducer: reducer, x: x, axes: axes, sizes: sizes,
+    base: UnsafePointer(x.base.assumingMemoryBound(to: R.Element.self)), result: result)
+  if sizes.blocks == 1 {
+    inParallel(sizes.units, cost: sizes.unitWork) { from, to in
+      pass.reduce(units: from..<to, rows: 0..<sizes.rows, partials: nil)
+    }
+    return
+  }
+  withScratch(of: R.Partial.self, count: sizes.partialCount) { partials in
+    inParallel(parts: sizes.units &* sizes.blocks) { part in
+      let (unit, block) = part.quotientAndRemainder(dividingBy: sizes.blocks)
+      let first = block &* sizes.blockRows
+      pass.reduce(
+        units: unit..<unit &+ 1, rows: first..<min(first &+ sizes.blockRows, sizes.rows),
+        partials: partials + part &* sizes.unitResults)
+    }
+    for unit in 0..<sizes.units {
+      pass.finish(unit, joining: partials + unit &* sizes.blocks &* sizes.unitResults)
+    }
+  }
+}
+
+/// The scratch that `reduce` takes.
+func reductionScratchByteCount<R: Reducer>(_: R.Type, _ x: TensorView, over axes: [Int]) -> Int {
+  let sizes = ReductionSizes(x, over: axes)
+  if sizes.resultCount == 0 || sizes.isEmpty { return 0 }
+  return scratchByteCount(of: R.Partial.self, count: sizes.blocks == 1 ? 0 : sizes.partialCount)
+    &+ scratchByteCount(of: WalkAxis.self, count: sizes.walkAxisCount)
+    &+ scratchByteCount(of: R.Partial.self, count: sizes.levels &* sizes.lanes)
+    &+ scratchByteCount(of: R.Output.self, count: sizes.lanes)
+    &+ scratchByteCount(of: Int.self, count: sizes.levels)
+    &+ scratchByteCount(of: R.Element.self, count: sizes.tileCount)
+}
+
+/// How a reduction is done, and cut: a unit is the work on one result, or on results side by side.
+private struct ReductionSizes {
+  private let rank: Int
+  /// Where the inner axes begin: the longest tail of axes that are all reduced or all kept, sizes of 1 aside.
+  let innerStart: Int
+  let keepsInner: Bool
+  let isInnerContiguous: Bool
+  private(set) var kept = 1
+  private(set) var reduced = 1
+  private(set) var inner = 1
+
+  let lanes: Int
+  /// Rows of a unit, and of each run of the inner axes.
+  let rows: Int
+  let runRows: Int
+  let units: Int
+  private(set) var blocks = 1
+
+  init(_ x: TensorView, over axes: [Int]) {
+    rank = x.shape.count
+    var isReduced: Bool?
+    var first = rank
+    for axis in stride(from: rank - 1, through: 0, by: -1) {
+      if x.shape[axis] != 1 {
+        if isReduced == nil { isReduced = axes.contains(axis) }
+        if isReduced != axes.contains(axis) { break }
+      }
+      first = axis
+    }
+    innerStart = first
+    keepsInner = !(isReduced ?? false)
+    for axis in 0..<first {
+      if axes.contains(axis) { reduced &*= x.shape[axis] } else { kept &*= x.shape[axis] }
+    }
+    var isContiguous = true
+    for axis in stride(from: rank - 1, through: first, by: -1) where x.shape[axis] != 1 {
+      if x.strides[axis] != inner { isContiguous = false }
+      inner &*= x.shape[axis]
+    }
+    isInnerContiguous = isContiguous
+    lanes = max(1, min(inner, keepsInner ? columnLanes : runLanes))
+    runRows = keepsInner ? 1 : (inner &+ lanes &- 1) / lanes
+    rows = reduced &* runRows
+    units = kept &* (keepsInner ? (inner &+ lanes &- 1) / lanes : 1)
+    if units > 0 && units < fewUnits {
+      let wanted = min(rows / fanIn, unitWork / partGrain, mostBlocks / units)
+      if wanted > 1 {
+        let length = (rows &+ wanted &- 1) / wanted
+        blocks = (rows &+ length &- 1) / length
       }
     }
-    for axis in innerStart.axis..<rank { inner.append(count: x.shape[axis], stride: x.strides[axis]) }
-    for axis in 0..<rank { whole.append(count: x.shape[axis], stride: x.strides[axis]) }
+  }
 
-    let innerCount = inner.count
-    let keepsInner = !innerStart.isReduced
-    let resultCount = kept.count &* (keepsInner ? innerCount : 1)
-    if resultCount == 0 { return }
-    if reduced.count == 0 || innerCount == 0 {
-      for index in 0..<resultCount { result[index] = reducer.finish(reducer.empty, result[index]) }
-      return
+  var resultCount: Int { kept &* (keepsInner ? inner : 1) }
+  /// Whether nothing falls on the results.
+  var isEmpty: Bool { reduced == 0 || inner == 0 }
+  var unitWork: Int { reduced &* (keepsInner ? lanes : inner) }
+  var blockRows: Int { (rows &+ blocks &- 1) / blocks }
+  /// Results of a unit, fewer in the last of a row.
+  var unitResults: Int { keepsInner ? lanes : 1 }
+  var unitsOfRow: Int { keepsInner ? (inner &+ lanes &- 1) / lanes : 1 }
+
+  // MARK: Scratch
+
+  var partialCount: Int { units &* blocks &* unitResults }
+  /// Four walks: kept, reduced and inner axes, and all.
+  var walkAxisCount: Int { 4 &* rank }
+  var tileCount: Int { isInnerContiguous ? 0 : Kernels.tileCount }
+  /// Levels of a cascade for the rows of a block.
+  var levels: Int {
+    var levels = 1
+    var reach = fanIn
+    while reach < blockRows {
+      levels &+= 1
+      reach &*= fanIn
     }
+    return levels
+  }
+  /// Whether runs are gathered several at a time.
+  var gathersRuns: Bool {
+    !keepsInner && !isInnerContiguous && reduced == 1 && inner <= Kernels.tileCount && blocks == 1
+  }
+}
 
-    let lanes = min(innerCount, keepsInner && inner.isContiguous ? columnLanes : runLanes)
-    let rows = reduced.count &* (keepsInner ? 1 : (innerCount &+ lanes &- 1) / lanes)
-    let pass = ReductionPass<R>(
-      reducer: reducer, base: UnsafePointer(x.base.assumingMemoryBound(to: R.Element.self)),
-      result: result, lanes: lanes)
-    withCascade(reducer, lanes: lanes, rows: rows) { cascade in
-      withScratch(of: R.Element.self, count: inner.isContiguous ? 0 : tileCount) { tile in
-        if keepsInner {
-          pass.columns(&cascade, kept: &kept, reduced: &reduced, inner: &inner, tile: tile)
-        } else if !inner.isContiguous && reduced.count == 1 && innerCount <= tileCount {
-          pass.gatheredRuns(&cascade, count: resultCount, width: innerCount, whole: &whole, tile: tile)
+/// What the ways through an operand share.
+private struct ReductionPass<R: Reducer> {
+  let reducer: R
+  let x: TensorView
+  let axes: [Int]
+  let sizes: ReductionSizes
+  let base: UnsafePointer<R.Element>
+  let result: UnsafeMutablePointer<R.Output>
+
+  /// Reduces some rows of some units: all of them into results, or a block of one unit into `partials`.
+  @inline(never)
+  func reduce(units: Range<Int>, rows: Range<Int>, partials: UnsafeMutablePointer<R.Partial>?) {
+    withScratch(of: WalkAxis.self, count: sizes.walkAxisCount) { scratch in
+      let rank = x.shape.count
+      var kept = StridedWalk(scratch: scratch)
+      var reduced = StridedWalk(scratch: scratch + rank)
+      var inner = StridedWalk(scratch: scratch + 2 * rank)
+      var whole = StridedWalk(scratch: scratch + 3 * rank)
+      for axis in 0..<rank {
+        let (count, stride) = (x.shape[axis], x.strides[axis])
+        if axis >= sizes.innerStart {
+          inner.append(count: count, stride: stride)
+        } else if axes.contains(axis) {
+          reduced.append(count: count, stride: stride)
         } else {
-          pass.runs(&cascade, kept: &kept, reduced: &reduced, inner: &inner, tile: tile)
+          kept.append(count: count, stride: stride)
+        }
+        whole.append(count: count, stride: stride)
+      }
+      withCascade(reducer, lanes: sizes.lanes, levels: sizes.levels) { cascade in
+        withScratch(of: R.Element.self, count: sizes.tileCount) { tile in
+          if sizes.keepsInner {
+            columns(&cascade, units, rows, partials, &kept, &reduced, &inner, tile)
+          } else if sizes.gathersRuns {
+            gatheredRuns(&cascade, units, &whole, tile)
+          } else {
+            runs(&cascade, units, rows, partials, &kept, &reduced, &inner, tile)
+          }
         }
       }
     }
   }
-}
 
-/// Returns where the inner axes begin: the longest tail of axes that are all reduced or all kept, sizes
-/// of 1 aside.
-private func innerAxes(of shape: [Int], reducing axes: [Int]) -> (axis: Int, isReduced: Bool) {
-  var kind: Bool?
-  var first = shape.count
-  for axis in stride(from: shape.count - 1, through: 0, by: -1) {
-    if shape[axis] != 1 {
-      let isReduced = axes.contains(axis)
-      if kind == nil { kind = isReduced }
-      if kind != isReduced { break }
-    }
-    first = axis
+  /// The results of a unit.
+  private func results(of unit: Int) -> (first: Int, count: Int) {
+    if !sizes.keepsInner { return (unit, 1) }
+    let (row, piece) = unit.quotientAndRemainder(dividingBy: sizes.unitsOfRow)
+    let column = piece &* sizes.lanes
+    return (row &* sizes.inner &+ column, min(sizes.lanes, sizes.inner &- column))
   }
-  return (first, kind ?? false)
-}
 
-/// What the two ways through an operand share.
-private struct ReductionPass<R: Reducer> {
-  let reducer: R
-  let base: UnsafePointer<R.Element>
-  let result: UnsafeMutablePointer<R.Output>
-  let lanes: Int
+  /// Joins the blocks of a unit in halves.
+  func finish(_ unit: Int, joining partials: UnsafeMutablePointer<R.Partial>) {
+    let (first, count) = results(of: unit)
+    var left = sizes.blocks
+    while left > 1 {
+      let half = (left &+ 1) / 2
+      for block in 0..<(left &- half) {
+        let a = partials + block &* sizes.unitResults
+        let b = partials + (half &+ block) &* sizes.unitResults
+        for lane in 0..<count { a[lane] = reducer.join(a[lane], b[lane]) }
+      }
+      left = half
+    }
+    let target = result + first
+    for lane in 0..<count { target[lane] = reducer.finish(partials[lane], target[lane]) }
+  }
 
   /// The inner axes are kept: each lane is one result.
   @inline(__always)
-  func columns(
-    _ cascade: inout Cascade<R>, kept: inout StridedWalk, reduced: inout StridedWalk,
-    inner: inout StridedWalk, tile: UnsafeMutablePointer<R.Element>
+  private func columns(
+    _ cascade: inout Cascade<R>, _ units: Range<Int>, _ rows: Range<Int>,
+    _ partials: UnsafeMutablePointer<R.Partial>?, _ kept: inout StridedWalk,
+    _ reduced: inout StridedWalk, _ inner: inout StridedWalk, _ tile: UnsafeMutablePointer<R.Element>
   ) {
-    let width = inner.count
-    let isContiguous = inner.isContiguous
-    let rowCount = reduced.count
-    var target = result
-    for _ in 0..<kept.count {
-      var column = 0
-      while column < width {
-        let count = min(lanes, width &- column)
-        cascade.reset(width: count)
-        if R.readsCentre { cascade.centre.update(from: target, count: count) }
-        var row = 0
-        while row < rowCount {
-          if isContiguous {
-            let run = reduced.runCount
-            cascade.add(
-              base + kept.offset + reduced.offset + column, rowStride: reduced.runStride, count: run,
-              width: count)
-            reduced.advance(by: run)
-            row &+= run
-          } else {
-            inner.seek(column)
-            inner.gather(count, from: base + kept.offset + reduced.offset, into: tile)
-            cascade.add(tile, rowStride: 0, count: 1, width: count)
-            reduced.advance()
-            row &+= 1
-          }
+    for unit in units {
+      let (first, count) = results(of: unit)
+      let (outer, column) = first.quotientAndRemainder(dividingBy: sizes.inner)
+      let target = result + first
+      kept.seek(outer)
+      reduced.seek(rows.lowerBound)
+      cascade.reset(width: count)
+      if R.readsCentre { cascade.centre.update(from: target, count: count) }
+      var row = rows.lowerBound
+      while row < rows.upperBound {
+        let start = base + kept.offset + reduced.offset
+        if sizes.isInnerContiguous {
+          let run = min(reduced.runCount, rows.upperBound &- row)
+          cascade.add(start + column, rowStride: reduced.runStride, count: run, width: count)
+          reduced.advance(by: run)
+          row &+= run
+        } else {
+          inner.seek(column)
+          inner.gather(count, from: start, into: tile)
+          cascade.add(tile, rowStride: 0, count: 1, width: count)
+          reduced.advance()
+          row &+= 1
         }
-        let partials = cascade.collapse()
-        for lane in 0..<count { target[lane] = reducer.finish(partials[lane], target[lane]) }
-        target += count
-        column &+= count
       }
-      inner.seek(0)
-      kept.advance()
+      let lanes = cascade.collapse()
+      if let partials {
+        for lane in 0..<count { partials[lane] = lanes[lane] }
+      } else {
+        for lane in 0..<count { target[lane] = reducer.finish(lanes[lane], target[lane]) }
+      }
     }
   }
 
   /// The inner axes are reduced: lanes are folded into one result.
   @inline(__always)
-  func runs(
-    _ cascade: inout Cascade<R>, kept: inout StridedWalk, reduced: inout StridedWalk,
-    inner: inout StridedWalk, tile: UnsafeMutablePointer<R.Element>
+  private func runs(
+    _ cascade: inout Cascade<R>, _ units: Range<Int>, _ rows: Range<Int>,
+    _ partials: UnsafeMutablePointer<R.Partial>?, _ kept: inout StridedWalk,
+    _ reduced: inout StridedWalk, _ inner: inout StridedWalk, _ tile: UnsafeMutablePointer<R.Element>
   ) {
-    let width = inner.count
-    let isContiguous = inner.isContiguous
-    let rowCount = reduced.count
-    if rowCount == 1 && width == lanes && isContiguous {
-      return shortRuns(cascade.partials, kept: &kept)
-    }
-    for index in 0..<kept.count {
+    let lanes = sizes.lanes
+    kept.seek(units.lowerBound)
+    if sizes.rows == 1 && sizes.isInnerContiguous { return shortRuns(cascade.partials, units, &kept) }
+    for index in units {
       cascade.reset(width: lanes)
       if R.readsCentre { cascade.centre.update(repeating: result[index], count: lanes) }
-      var row = 0
-      while row < rowCount {
+      reduced.seek(rows.lowerBound / sizes.runRows)
+      var row = rows.lowerBound
+      while row < rows.upperBound {
         let start = base + kept.offset + reduced.offset
-        if isContiguous && width == lanes {
-          let run = reduced.runCount
+        if sizes.isInnerContiguous && sizes.inner == lanes {
+          let run = min(reduced.runCount, rows.upperBound &- row)
           cascade.add(start, rowStride: reduced.runStride, count: run, width: lanes)
           reduced.advance(by: run)
           row &+= run
           continue
         }
-        if isContiguous {
-          addRun(&cascade, start, count: width)
+        // The rows of this run that are asked for.
+        let first = row % sizes.runRows
+        let last = min(sizes.runRows, first &+ (rows.upperBound &- row))
+        let end = min(last &* lanes, sizes.inner)
+        if sizes.isInnerContiguous {
+          addRun(&cascade, start + first &* lanes, count: end &- first &* lanes)
         } else {
-          var done = 0
-          while done < width {
-            let count = min(tileCount, width &- done)
+          var done = first &* lanes
+          inner.seek(done)
+          while done < end {
+            let count = min(Kernels.tileCount, end &- done)
             inner.gather(count, from: start, into: tile)
             addRun(&cascade, tile, count: count)
             done &+= count
           }
         }
         reduced.advance()
-        row &+= 1
+        row &+= last &- first
       }
-      let partials = cascade.collapse()
-      result[index] = reducer.finish(fold(reducer, partials, count: lanes), result[index])
+      let partial = fold(reducer, cascade.collapse(), count: lanes)
+      if let partials {
+        partials[0] = partial
+      } else {
+        result[index] = reducer.finish(partial, result[index])
+      }
       kept.advance()
     }
   }
@@ -201,6 +336,7 @@ private struct ReductionPass<R: Reducer> {
   /// As many elements of a run as there are, in rows of lanes and a tail.
   @inline(__always)
   private func addRun(_ cascade: inout Cascade<R>, _ run: UnsafePointer<R.Element>, count: Int) {
+    let lanes = sizes.lanes
     cascade.add(run, rowStride: lanes, count: count / lanes, width: lanes)
     let tail = count % lanes
     if tail > 0 { cascade.add(run + (count &- tail), rowStride: 0, count: 1, width: tail) }
@@ -208,20 +344,22 @@ private struct ReductionPass<R: Reducer> {
 
   /// Strided runs that fit in the tile, several at a time.
   @inline(__always)
-  func gatheredRuns(
-    _ cascade: inout Cascade<R>, count: Int, width: Int, whole: inout StridedWalk,
-    tile: UnsafeMutablePointer<R.Element>
+  private func gatheredRuns(
+    _ cascade: inout Cascade<R>, _ units: Range<Int>, _ whole: inout StridedWalk,
+    _ tile: UnsafeMutablePointer<R.Element>
   ) {
-    var index = 0
-    while index < count {
-      let runs = min(count &- index, tileCount / width)
+    let width = sizes.inner
+    var index = units.lowerBound
+    whole.seek(index &* width)
+    while index < units.upperBound {
+      let runs = min(units.upperBound &- index, Kernels.tileCount / width)
       whole.gather(runs &* width, from: base, into: tile)
       for run in 0..<runs {
-        cascade.reset(width: lanes)
-        if R.readsCentre { cascade.centre.update(repeating: result[index], count: lanes) }
+        cascade.reset(width: sizes.lanes)
+        if R.readsCentre { cascade.centre.update(repeating: result[index], count: sizes.lanes) }
         addRun(&cascade, tile + run &* width, count: width)
         result[index] = reducer.finish(
-          fold(reducer, cascade.collapse(), count: lanes), result[index])
+          fold(reducer, cascade.collapse(), count: sizes.lanes), result[index])
         index &+= 1
       }
     }
@@ -229,8 +367,11 @@ private struct ReductionPass<R: Reducer> {
 
   /// Runs of one row each, such as the logits of ten classes: no cascade is needed.
   @inline(__always)
-  private func shortRuns(_ partials: UnsafeMutablePointer<R.Partial>, kept: inout StridedWalk) {
-    for index in 0..<kept.count {
+  private func shortRuns(
+    _ partials: UnsafeMutablePointer<R.Partial>, _ units: Range<Int>, _ kept: inout StridedWalk
+  ) {
+    let lanes = sizes.lanes
+    for index in units {
       let row = base + kept.offset
       let centre = result[index]
       for lane in 0..<lanes { partials[lane] = reducer.lift(row[lane], centre) }
@@ -254,17 +395,11 @@ private func fold<R: Reducer>(
   return lanes[0]
 }
 
-/// Calls `body` with an empty cascade that has levels enough for `rows` rows.
+/// Calls `body` with an empty cascade.
 @inline(__always)
 private func withCascade<R: Reducer>(
-  _ reducer: R, lanes: Int, rows: Int, _ body: (inout Cascade<R>) -> Void
+  _ reducer: R, lanes: Int, levels: Int, _ body: (inout Cascade<R>) -> Void
 ) {
-  var levels = 1
-  var reach = fanIn
-  while reach < rows {
-    levels &+= 1
-    reach &*= fanIn
-  }
   withScratch(of: R.Partial.self, count: levels &* lanes) { partials in
     withScratch(of: R.Output.self, count: lanes) { centre in
       withScratch(of: Int.self, count: levels) { filled in

@@ -9,8 +9,8 @@ package func reduceArgument(
 ) {
   let sizes: (outer: Int, count: Int, inner: Int)
   if let axis {
-    let around = AxisSizes(x.shape, axis: axis)
-    sizes = (around.outer, around.axis, around.inner)
+    let lines = LineSizes(x.shape, axis: axis)
+    sizes = (lines.outer, lines.count, lines.inner)
   } else {
     sizes = (1, x.elementCount, 1)
   }
@@ -65,22 +65,28 @@ private let championLanes = 64
 private func indexLines<P: Preference>(
   _ x: TensorView, _ sizes: (outer: Int, count: Int, inner: Int), _ result: TensorView, _: P.Type
 ) {
-  var source = UnsafePointer<P.Value>(x.pointer())
-  var target = result.pointer(Int64.self)
-  withScratch(of: P.Value.self, count: championLanes) { best in
-    withScratch(of: Int64.self, count: championLanes) { rows in
-      let champions = Champions<P>(best: best, rows: rows)
-      for _ in 0..<sizes.outer {
-        if sizes.inner == 1 {
-          target.pointee = champions.alongRun(source, count: sizes.count)
-        } else {
-          champions.acrossRows(source, count: sizes.count, width: sizes.inner, into: target)
+  inParallel(sizes.outer, cost: sizes.count &* sizes.inner) { from, to in
+    withScratch(of: P.Value.self, count: championLanes) { best in
+      withScratch(of: Int64.self, count: championLanes) { rows in
+        let champions = Champions<P>(best: best, rows: rows)
+        for outer in from..<to {
+          let source = UnsafePointer<P.Value>(x.pointer()) + outer &* sizes.count &* sizes.inner
+          let target = result.pointer(Int64.self) + outer &* sizes.inner
+          if sizes.inner == 1 {
+            target.pointee = champions.alongRun(source, count: sizes.count)
+          } else {
+            champions.acrossRows(source, count: sizes.count, width: sizes.inner, into: target)
+          }
         }
-        source += sizes.count &* sizes.inner
-        target += sizes.inner
       }
     }
   }
+}
+
+/// The scratch that `reduceArgument` takes.
+package func argumentScratchByteCount(_ x: TensorView) -> Int {
+  scratchByteCount(of: UInt8.self, count: championLanes &* x.dtype.byteCount)
+    &+ scratchByteCount(of: Int64.self, count: championLanes)
 }
 
 private struct Champions<P: Preference> {

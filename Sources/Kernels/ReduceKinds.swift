@@ -4,95 +4,119 @@ import Tensors
   import Glibc
 #endif
 
-// Each function reduces `x` over `axes` into the contiguous `result`. Sums of floats are made in the
-// dtype of the operand; of whole numbers exactly, and false says that a result does not fit.
-
-/// Sums. Whole numbers and bool give i64.
-package func reduceSum(_ x: TensorView, over axes: [Int], into result: TensorView) -> Bool {
-  switch x.dtype {
-  case .f32: reduce(Sum<Float>(), x, over: axes, into: result.pointer())
-  case .f64: reduce(Sum<Double>(), x, over: axes, into: result.pointer())
-  case .i64: return reduceExactly(WideSum<Int64>.self, x, axes, result)
-  case .i32: return reduceExactly(WideSum<Int32>.self, x, axes, result)
-  case .u8, .bool: return reduceExactly(WideSum<UInt8>.self, x, axes, result)
-  case .f16, .bf16: break
-  }
-  return true
+/// What a reduction makes of the elements that fall on one result.
+package enum ReductionKind: Sendable {
+  /// In the dtype of floats; of whole numbers and bool exactly, as i64.
+  case sum, product
+  /// Of floats; nan where nothing is averaged.
+  case mean
+  /// A nan wins over all.
+  case maximum, minimum
+  /// Of bool.
+  case any, all
+  /// Squared distances from the mean over `count - correction`, of floats.
+  ///
+  /// The mean is taken as the first element plus the mean distance from it: elements far from zero lose
+  /// nothing, and the variance of equal elements is 0.
+  case variance(correction: Double)
+  /// The logarithm of the sum of exponentials, by way of the maximum, so that nothing overflows.
+  case logSumExp
 }
 
-/// Means of floats; nan where nothing is averaged.
-package func reduceMean(_ x: TensorView, over axes: [Int], into result: TensorView) {
-  let count = reducedCount(x, axes)
-  if x.dtype == .f64 {
-    reduce(Mean<Double>(count: Double(count)), x, over: axes, into: result.pointer())
-  } else {
-    reduce(Mean<Float>(count: Float(count)), x, over: axes, into: result.pointer())
+/// Reduces `x` over `axes` into the contiguous `result`. False says that a whole number does not fit.
+package func reduce(
+  _ kind: ReductionKind, _ x: TensorView, over axes: [Int], into result: TensorView
+) -> Bool {
+  var overflow = false
+  if case .variance = kind, reducedCount(x, axes) > 0 { copyFirst(of: x, along: axes, into: result) }
+  withUnsafeMutablePointer(to: &overflow) { overflow in
+    var passes = RunningPasses(x: x, axes: axes, result: result)
+    forEachPass(kind, x.dtype, count: reducedCount(x, axes), overflow: overflow, &passes)
   }
+  return !overflow
 }
 
-/// Products. Whole numbers and bool give i64.
-package func reduceProduct(_ x: TensorView, over axes: [Int], into result: TensorView) -> Bool {
-  switch x.dtype {
-  case .f32: reduce(Product<Float>(), x, over: axes, into: result.pointer())
-  case .f64: reduce(Product<Double>(), x, over: axes, into: result.pointer())
-  case .i64: return reduceExactly(WideProduct<Int64>.self, x, axes, result)
-  case .i32: return reduceExactly(WideProduct<Int32>.self, x, axes, result)
-  case .u8, .bool: return reduceExactly(WideProduct<UInt8>.self, x, axes, result)
-  case .f16, .bf16: break
-  }
-  return true
-}
-
-/// Largest elements; a nan wins over all.
-package func reduceMaximum(_ x: TensorView, over axes: [Int], into result: TensorView) {
-  switch x.dtype {
-  case .f32: reduce(FloatMaximum<Float>(), x, over: axes, into: result.pointer())
-  case .f64: reduce(FloatMaximum<Double>(), x, over: axes, into: result.pointer())
-  case .i64: reduce(WholeMaximum<Int64>(), x, over: axes, into: result.pointer())
-  case .i32: reduce(WholeMaximum<Int32>(), x, over: axes, into: result.pointer())
-  case .u8, .bool: reduce(WholeMaximum<UInt8>(), x, over: axes, into: result.pointer())
-  case .f16, .bf16: break
+/// The scratch that `reduce` takes.
+package func reductionScratchByteCount(_ kind: ReductionKind, _ x: TensorView, over axes: [Int]) -> Int {
+  var overflow = false
+  return withUnsafeMutablePointer(to: &overflow) { overflow in
+    var passes = MeasuredPasses(x: x, axes: axes)
+    if case .variance = kind, reducedCount(x, axes) > 0 {
+      passes.byteCount = copyScratchByteCount(rank: x.shape.count, isEmpty: x.elementCount == 0)
+    }
+    forEachPass(kind, x.dtype, count: reducedCount(x, axes), overflow: overflow, &passes)
+    return passes.byteCount
   }
 }
 
-/// Smallest elements; a nan wins over all.
-package func reduceMinimum(_ x: TensorView, over axes: [Int], into result: TensorView) {
-  switch x.dtype {
-  case .f32: reduce(FloatMinimum<Float>(), x, over: axes, into: result.pointer())
-  case .f64: reduce(FloatMinimum<Double>(), x, over: axes, into: result.pointer())
-  case .i64: reduce(WholeMinimum<Int64>(), x, over: axes, into: result.pointer())
-  case .i32: reduce(WholeMinimum<Int32>(), x, over: axes, into: result.pointer())
-  case .u8, .bool: reduce(WholeMinimum<UInt8>(), x, over: axes, into: result.pointer())
-  case .f16, .bf16: break
+/// What is done with each pass over the operand.
+private protocol PassVisitor {
+  mutating func visit<R: Reducer>(_ reducer: R)
+}
+
+private struct RunningPasses: PassVisitor {
+  let x: TensorView
+  let axes: [Int]
+  let result: TensorView
+
+  mutating func visit<R: Reducer>(_ reducer: R) {
+    reduce(reducer, x, over: axes, into: result.pointer())
   }
 }
 
-/// Whether any element of a bool operand is true.
-package func reduceAny(_ x: TensorView, over axes: [Int], into result: TensorView) {
-  reduce(WholeMaximum<UInt8>(), x, over: axes, into: result.pointer())
+private struct MeasuredPasses: PassVisitor {
+  let x: TensorView
+  let axes: [Int]
+  /// The most that a pass takes.
+  var byteCount = 0
+
+  mutating func visit<R: Reducer>(_: R) {
+    byteCount = max(byteCount, reductionScratchByteCount(R.self, x, over: axes))
+  }
 }
 
-/// Whether all elements of a bool operand are true.
-package func reduceAll(_ x: TensorView, over axes: [Int], into result: TensorView) {
-  reduce(AllTrue(), x, over: axes, into: result.pointer())
-}
-
-/// Variances of floats: the mean first, then squared distances from it over `count - correction`.
-///
-/// The mean is taken as the first element plus the mean distance from it: elements far from zero lose
-/// nothing, and the variance of equal elements is 0.
-package func reduceVariance(
-  _ x: TensorView, over axes: [Int], correction: Double, into result: TensorView
+/// Visits the passes of a reduction over elements of `dtype`, `count` of which fall on each result.
+@inline(__always)
+private func forEachPass<V: PassVisitor>(
+  _ kind: ReductionKind, _ dtype: DType, count: Int, overflow: UnsafeMutablePointer<Bool>,
+  _ visitor: inout V
 ) {
-  let count = reducedCount(x, axes)
-  let divisor = max(0, Double(count) - correction)
-  if count > 0 { copyFirst(of: x, along: axes, into: result) }
-  if x.dtype == .f64 {
-    reduce(MeanByDistance<Double>(count: Double(count)), x, over: axes, into: result.pointer())
-    reduce(SquaredDistance<Double>(divisor: divisor), x, over: axes, into: result.pointer())
-  } else {
-    reduce(MeanByDistance<Float>(count: Float(count)), x, over: axes, into: result.pointer())
-    reduce(SquaredDistance<Float>(divisor: Float(divisor)), x, over: axes, into: result.pointer())
+  switch (kind, dtype) {
+  case (.sum, .f32): visitor.visit(Sum<Float>())
+  case (.sum, .f64): visitor.visit(Sum<Double>())
+  case (.sum, .i64): visitor.visit(WideSum<Int64>(overflow: overflow))
+  case (.sum, .i32): visitor.visit(WideSum<Int32>(overflow: overflow))
+  case (.sum, _): visitor.visit(WideSum<UInt8>(overflow: overflow))
+  case (.product, .f32): visitor.visit(Product<Float>())
+  case (.product, .f64): visitor.visit(Product<Double>())
+  case (.product, .i64): visitor.visit(WideProduct<Int64>(overflow: overflow))
+  case (.product, .i32): visitor.visit(WideProduct<Int32>(overflow: overflow))
+  case (.product, _): visitor.visit(WideProduct<UInt8>(overflow: overflow))
+  case (.mean, .f64): visitor.visit(Mean<Double>(count: Double(count)))
+  case (.mean, _): visitor.visit(Mean<Float>(count: Float(count)))
+  case (.maximum, .f32): visitor.visit(FloatMaximum<Float>())
+  case (.maximum, .f64): visitor.visit(FloatMaximum<Double>())
+  case (.maximum, .i64): visitor.visit(WholeMaximum<Int64>())
+  case (.maximum, .i32): visitor.visit(WholeMaximum<Int32>())
+  case (.maximum, _), (.any, _): visitor.visit(WholeMaximum<UInt8>())
+  case (.minimum, .f32): visitor.visit(FloatMinimum<Float>())
+  case (.minimum, .f64): visitor.visit(FloatMinimum<Double>())
+  case (.minimum, .i64): visitor.visit(WholeMinimum<Int64>())
+  case (.minimum, .i32): visitor.visit(WholeMinimum<Int32>())
+  case (.minimum, _): visitor.visit(WholeMinimum<UInt8>())
+  case (.all, _): visitor.visit(AllTrue())
+  case (.variance(let correction), .f64):
+    visitor.visit(MeanByDistance<Double>(count: Double(count)))
+    visitor.visit(SquaredDistance<Double>(divisor: max(0, Double(count) - correction)))
+  case (.variance(let correction), _):
+    visitor.visit(MeanByDistance<Float>(count: Float(count)))
+    visitor.visit(SquaredDistance<Float>(divisor: Float(max(0, Double(count) - correction))))
+  case (.logSumExp, .f64):
+    visitor.visit(FloatMaximum<Double>())
+    visitor.visit(ExponentialSum64())
+  case (.logSumExp, _):
+    visitor.visit(FloatMaximum<Float>())
+    visitor.visit(ExponentialSum32())
   }
 }
 
@@ -100,19 +124,10 @@ package func reduceVariance(
 private func copyFirst(of x: TensorView, along axes: [Int], into result: TensorView) {
   var shape = x.shape
   for axis in axes { shape[axis] = 1 }
-  let first = TensorView(base: x.base, dtype: x.dtype, shape: shape, strides: x.strides)
-  copy(first, into: TensorView(
-    base: result.base, dtype: x.dtype, shape: shape, strides: Shape(shape).contiguousStrides))
-}
-
-/// Logarithms of sums of exponentials, by way of the maximum, so that nothing overflows.
-package func reduceLogSumExp(_ x: TensorView, over axes: [Int], into result: TensorView) {
-  reduceMaximum(x, over: axes, into: result)
-  if x.dtype == .f64 {
-    reduce(ExponentialSum64(), x, over: axes, into: result.pointer())
-  } else {
-    reduce(ExponentialSum32(), x, over: axes, into: result.pointer())
-  }
+  copyRegion(
+    TensorView(base: x.base, dtype: x.dtype, shape: shape, strides: x.strides),
+    into: TensorView(
+      base: result.base, dtype: x.dtype, shape: shape, strides: Shape(shape).contiguousStrides))
 }
 
 /// The number of elements that fall on one result.
@@ -243,17 +258,7 @@ struct AllTrue: Reducer {
 /// A reducer over whole numbers whose partial results are wide enough to tell whether the last one fits.
 protocol ExactReducer: Reducer where Partial == Int128, Output == Int64 {
   /// Set where a result does not fit.
-  init(overflow: UnsafeMutablePointer<Bool>)
-}
-
-private func reduceExactly<R: ExactReducer>(
-  _: R.Type, _ x: TensorView, _ axes: [Int], _ result: TensorView
-) -> Bool {
-  var overflow = false
-  withUnsafeMutablePointer(to: &overflow) { flag in
-    reduce(R(overflow: flag), x, over: axes, into: result.pointer())
-  }
-  return !overflow
+  var overflow: UnsafeMutablePointer<Bool> { get }
 }
 
 extension ExactReducer {

@@ -4,7 +4,11 @@ import Tensors
 // of one dtype, f32 or f64. The backward passes want the result y, not the operand.
 //
 // Lines along the last axis are rows: each is summed by lanes. Other lines lie across rows and are worked on
-// side by side, so that every loop runs along memory; their sums are made in f64.
+// side by side, so that every loop runs along memory; their sums are made in f64. Rows, and blocks of such
+// lines, are shared by threads.
+
+/// What an element costs, in elements of a simple loop.
+private let elementCost = 2
 
 /// y = exp(x - max) / sum(exp(x - max)) along an axis. A line with nothing above -inf gives NaN.
 package func softmax(_ x: TensorView, into y: TensorView, _ sizes: LineSizes) {
@@ -104,23 +108,25 @@ private func softmax<Scalar: KernelFloat>(
   _ x: UnsafeMutablePointer<Scalar>, _ y: UnsafeMutablePointer<Scalar>, _ sizes: LineSizes
 ) {
   if sizes.inner == 1 {
-    softmaxRows(x, y, rowCount: sizes.outer, count: sizes.count)
+    inParallel(sizes.outer, cost: elementCost &* sizes.count) { from, to in
+      softmaxRows(
+        x + from &* sizes.count, y + from &* sizes.count, rowCount: to &- from, count: sizes.count)
+    }
     return
   }
-  withColumns { (top: UnsafeMutablePointer<Scalar>, total: UnsafeMutablePointer<Double>) in
-    forEachColumnBlock(sizes) { start, width in
-      columnMaxima(x + start, top, width, sizes)
-      for j in 0..<width { total[j] = 0 }
-      for i in 0..<sizes.count {
-        let (x, y) = (x + (start &+ i &* sizes.inner), y + (start &+ i &* sizes.inner))
-        for j in 0..<width { y[j] = Scalar.exponential(x[j] - top[j]) }
-        for j in 0..<width { total[j] += Double(y[j]) }
-      }
-      for j in 0..<width { top[j] = Scalar(1 / total[j]) }
-      for i in 0..<sizes.count {
-        let y = y + (start &+ i &* sizes.inner)
-        for j in 0..<width { y[j] *= top[j] }
-      }
+  forEachColumnBlock(sizes, cost: elementCost) {
+    (start, width, top: UnsafeMutablePointer<Scalar>, total) in
+    columnMaxima(x + start, top, width, sizes)
+    for j in 0..<width { total[j] = 0 }
+    for i in 0..<sizes.count {
+      let (x, y) = (x + (start &+ i &* sizes.inner), y + (start &+ i &* sizes.inner))
+      for j in 0..<width { y[j] = Scalar.exponential(x[j] - top[j]) }
+      for j in 0..<width { total[j] += Double(y[j]) }
+    }
+    for j in 0..<width { top[j] = Scalar(1 / total[j]) }
+    for i in 0..<sizes.count {
+      let y = y + (start &+ i &* sizes.inner)
+      for j in 0..<width { y[j] *= top[j] }
     }
   }
 }
@@ -129,22 +135,24 @@ private func logSoftmax<Scalar: KernelFloat>(
   _ x: UnsafeMutablePointer<Scalar>, _ y: UnsafeMutablePointer<Scalar>, _ sizes: LineSizes
 ) {
   if sizes.inner == 1 {
-    logSoftmaxRows(x, y, rowCount: sizes.outer, count: sizes.count)
+    inParallel(sizes.outer, cost: elementCost &* sizes.count) { from, to in
+      logSoftmaxRows(
+        x + from &* sizes.count, y + from &* sizes.count, rowCount: to &- from, count: sizes.count)
+    }
     return
   }
-  withColumns { (top: UnsafeMutablePointer<Scalar>, total: UnsafeMutablePointer<Double>) in
-    forEachColumnBlock(sizes) { start, width in
-      columnMaxima(x + start, top, width, sizes)
-      for j in 0..<width { total[j] = 0 }
-      for i in 0..<sizes.count {
-        let x = x + (start &+ i &* sizes.inner)
-        for j in 0..<width { total[j] += Double(Scalar.exponential(x[j] - top[j])) }
-      }
-      for j in 0..<width { total[j] = Double(Scalar.logarithm(Scalar(total[j]))) }
-      for i in 0..<sizes.count {
-        let (x, y) = (x + (start &+ i &* sizes.inner), y + (start &+ i &* sizes.inner))
-        for j in 0..<width { y[j] = x[j] - top[j] - Scalar(total[j]) }
-      }
+  forEachColumnBlock(sizes, cost: elementCost) {
+    (start, width, top: UnsafeMutablePointer<Scalar>, total) in
+    columnMaxima(x + start, top, width, sizes)
+    for j in 0..<width { total[j] = 0 }
+    for i in 0..<sizes.count {
+      let x = x + (start &+ i &* sizes.inner)
+      for j in 0..<width { total[j] += Double(Scalar.exponential(x[j] - top[j])) }
+    }
+    for j in 0..<width { total[j] = Double(Scalar.logarithm(Scalar(total[j]))) }
+    for i in 0..<sizes.count {
+      let (x, y) = (x + (start &+ i &* sizes.inner), y + (start &+ i &* sizes.inner))
+      for j in 0..<width { y[j] = x[j] - top[j] - Scalar(total[j]) }
     }
   }
 }
@@ -154,26 +162,27 @@ private func softmaxGradient<Scalar: KernelFloat>(
   _ dx: UnsafeMutablePointer<Scalar>, _ sizes: LineSizes
 ) {
   if sizes.inner == 1 {
-    for row in 0..<sizes.outer {
-      let offset = row &* sizes.count
-      let (y, dy, dx) = (y + offset, dy + offset, dx + offset)
-      let dot = sumByLanes(sizes.count) { y[$0] * dy[$0] }
-      for i in 0..<sizes.count { dx[i] = y[i] * (dy[i] - dot) }
+    inParallel(sizes.outer, cost: elementCost &* sizes.count) { from, to in
+      for row in from..<to {
+        let offset = row &* sizes.count
+        let (y, dy, dx) = (y + offset, dy + offset, dx + offset)
+        let dot = sumByLanes(sizes.count) { y[$0] * dy[$0] }
+        for i in 0..<sizes.count { dx[i] = y[i] * (dy[i] - dot) }
+      }
     }
     return
   }
-  withColumns { (_: UnsafeMutablePointer<Scalar>, total: UnsafeMutablePointer<Double>) in
-    forEachColumnBlock(sizes) { start, width in
-      for j in 0..<width { total[j] = 0 }
-      for i in 0..<sizes.count {
-        let (y, dy) = (y + (start &+ i &* sizes.inner), dy + (start &+ i &* sizes.inner))
-        for j in 0..<width { total[j] += Double(y[j]) * Double(dy[j]) }
-      }
-      for i in 0..<sizes.count {
-        let offset = start &+ i &* sizes.inner
-        let (y, dy, dx) = (y + offset, dy + offset, dx + offset)
-        for j in 0..<width { dx[j] = y[j] * (dy[j] - Scalar(total[j])) }
-      }
+  forEachColumnBlock(sizes, cost: elementCost) {
+    (start, width, _: UnsafeMutablePointer<Scalar>, total) in
+    for j in 0..<width { total[j] = 0 }
+    for i in 0..<sizes.count {
+      let (y, dy) = (y + (start &+ i &* sizes.inner), dy + (start &+ i &* sizes.inner))
+      for j in 0..<width { total[j] += Double(y[j]) * Double(dy[j]) }
+    }
+    for i in 0..<sizes.count {
+      let offset = start &+ i &* sizes.inner
+      let (y, dy, dx) = (y + offset, dy + offset, dx + offset)
+      for j in 0..<width { dx[j] = y[j] * (dy[j] - Scalar(total[j])) }
     }
   }
 }
@@ -183,43 +192,32 @@ private func logSoftmaxGradient<Scalar: KernelFloat>(
   _ dx: UnsafeMutablePointer<Scalar>, _ sizes: LineSizes
 ) {
   if sizes.inner == 1 {
-    for row in 0..<sizes.outer {
-      let offset = row &* sizes.count
-      let (y, dy, dx) = (y + offset, dy + offset, dx + offset)
-      let total = sumByLanes(sizes.count) { dy[$0] }
-      for i in 0..<sizes.count { dx[i] = dy[i] - Scalar.exponential(y[i]) * total }
+    inParallel(sizes.outer, cost: elementCost &* sizes.count) { from, to in
+      for row in from..<to {
+        let offset = row &* sizes.count
+        let (y, dy, dx) = (y + offset, dy + offset, dx + offset)
+        let total = sumByLanes(sizes.count) { dy[$0] }
+        for i in 0..<sizes.count { dx[i] = dy[i] - Scalar.exponential(y[i]) * total }
+      }
     }
     return
   }
-  withColumns { (_: UnsafeMutablePointer<Scalar>, total: UnsafeMutablePointer<Double>) in
-    forEachColumnBlock(sizes) { start, width in
-      for j in 0..<width { total[j] = 0 }
-      for i in 0..<sizes.count {
-        let dy = dy + (start &+ i &* sizes.inner)
-        for j in 0..<width { total[j] += Double(dy[j]) }
-      }
-      for i in 0..<sizes.count {
-        let offset = start &+ i &* sizes.inner
-        let (y, dy, dx) = (y + offset, dy + offset, dx + offset)
-        for j in 0..<width { dx[j] = dy[j] - Scalar.exponential(y[j]) * Scalar(total[j]) }
-      }
+  forEachColumnBlock(sizes, cost: elementCost) {
+    (start, width, _: UnsafeMutablePointer<Scalar>, total) in
+    for j in 0..<width { total[j] = 0 }
+    for i in 0..<sizes.count {
+      let dy = dy + (start &+ i &* sizes.inner)
+      for j in 0..<width { total[j] += Double(dy[j]) }
+    }
+    for i in 0..<sizes.count {
+      let offset = start &+ i &* sizes.inner
+      let (y, dy, dx) = (y + offset, dy + offset, dx + offset)
+      for j in 0..<width { dx[j] = dy[j] - Scalar.exponential(y[j]) * Scalar(total[j]) }
     }
   }
 }
 
 // MARK: - Columns
-
-/// Calls `body` with room for a maximum and a sum of each column of a block.
-@inline(__always)
-private func withColumns<Scalar>(
-  _ body: (UnsafeMutablePointer<Scalar>, UnsafeMutablePointer<Double>) -> Void
-) {
-  withScratch(of: Scalar.self, count: columnBlock) { top in
-    withScratch(of: Double.self, count: columnBlock) { total in
-      body(top, total)
-    }
-  }
-}
 
 @inline(__always)
 private func columnMaxima<Scalar: KernelFloat>(

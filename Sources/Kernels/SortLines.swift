@@ -55,19 +55,22 @@ private enum WholeDescending<Value: FixedWidthInteger>: Ordering {
 private func sort<O: Ordering>(
   _ x: TensorView, _ axis: Int, _ values: TensorView, _ indices: TensorView, _: O.Type
 ) {
-  let sizes = AxisSizes(x.shape, axis: axis)
+  let sizes = LineSizes(x.shape, axis: axis)
   let kept = values.shape[axis]
   if kept == 0 { return }
-  for outer in 0..<sizes.outer {
-    for inner in 0..<sizes.inner {
-      let source = UnsafePointer<O.Value>(x.pointer()) + (outer &* sizes.axis &* sizes.inner &+ inner)
+  // A comparison of the log n for each element.
+  let cost = 4 &* sizes.count &* (Int.bitWidth &- sizes.count.leadingZeroBitCount)
+  inParallel(sizes.outer &* sizes.inner, cost: cost) { from, to in
+    for index in from..<to {
+      let (outer, inner) = index.quotientAndRemainder(dividingBy: sizes.inner)
+      let source = UnsafePointer<O.Value>(x.pointer()) + (outer &* sizes.count &* sizes.inner &+ inner)
       let start = outer &* kept &* sizes.inner &+ inner
       let line = Line<O>(
         values: values.pointer() + start, indices: indices.pointer() + start, stride: sizes.inner)
       for place in 0..<kept { line.put(source[place &* sizes.inner], Int64(place), at: place) }
       line.makeHeap(count: kept)
       // The root is the last of those kept: whatever stands before it takes its place.
-      for place in kept..<sizes.axis {
+      for place in kept..<sizes.count {
         let value = source[place &* sizes.inner]
         if O.precedes(value, line.values[0]) {
           line.put(value, Int64(place), at: 0)

@@ -68,16 +68,22 @@ package struct TileFunction: Sendable {
   private let double: TileBody?
   private let integer: TileBody?
   private let truth: TileBody?
+  private let integerMayFail: Bool
 
+  /// - Parameter checked: instead of `integer`, a loop that may fail.
   init(
-    single: TileBody? = nil, double: TileBody? = nil, integer: TileBody? = nil,
+    single: TileBody? = nil, double: TileBody? = nil, integer: TileBody? = nil, checked: TileBody? = nil,
     truth: TileBody? = nil
   ) {
     self.single = single
     self.double = double
-    self.integer = integer
+    self.integer = checked ?? integer
     self.truth = truth
+    integerMayFail = checked != nil
   }
+
+  /// Whether there are elements of this lane for which the loop returns a fault.
+  package func mayFail(in lane: Lane) -> Bool { lane == .integer && integerMayFail }
 
   /// The loop for operands in `lane`.
   /// - Requires: the function is defined on it. Type rules see to that.

@@ -18,6 +18,7 @@ package func fuse(_ graph: inout Graph) {
   var fusion = Fusion(graph)
   fusion.groupElementwise()
   fusion.attachProducts()
+  fusion.joinChains()
   graph = fusion.rewritten()
 }
 
@@ -40,6 +41,8 @@ private struct Fusion {
   private var chains: [[Int]] = []
   /// The product at the head of each chain; -1 where there is none.
   private var productOf: [Int] = []
+  /// The chain that each product heads.
+  private var headOf: [Int: Int] = [:]
 
   init(_ graph: Graph) {
     self.graph = graph
@@ -126,6 +129,10 @@ private struct Fusion {
     return seen.count
   }
 
+  private func mayRefuse(_ index: Int) -> Bool {
+    graph.nodes[index].op.mayRefuse(graph.nodes[index].operands.map(\.type))
+  }
+
   // MARK: Products
 
   mutating func attachProducts() {
@@ -138,7 +145,7 @@ private struct Fusion {
       let chain = readers[result.id].first.map { chainOf[$0] } ?? -1
       guard chain >= 0, productOf[chain] < 0,
         readers[result.id].allSatisfy({ chainOf[$0] == chain }),
-        shape(chains[chain][0]) == result.shape,
+        shape(chains[chain][0]) == result.shape, !chains[chain].contains(where: mayRefuse),
         // Read as it is, never through a view.
         chains[chain].allSatisfy({ member in
           graph.nodes[member].operands.allSatisfy { base[$0.id] != result.id || $0.id == result.id }
@@ -146,6 +153,58 @@ private struct Fusion {
       else { continue }
       productOf[chain] = index
     }
+  }
+
+  // MARK: A second round
+
+  /// Where a node will stand: with its chain, where the chain's last member stood.
+  private func place(_ index: Int) -> Int {
+    if chainOf[index] >= 0 { return chains[chainOf[index]].last! }
+    return headOf[index].map { chains[$0].last! } ?? index
+  }
+
+  /// Joins chains that only products stood between, now that those stand with chains further down.
+  mutating func joinChains() {
+    for (chain, product) in productOf.enumerated() where product >= 0 { headOf[product] = chain }
+    for later in chains.indices where !chains[later].isEmpty {
+      var sources: [Int] = []
+      for member in chains[later] {
+        for operand in graph.nodes[member].operands where producer[operand.id] >= 0 {
+          let chain = chainOf[producer[operand.id]]
+          if chain >= 0 && chain != later && !sources.contains(chain) { sources.append(chain) }
+        }
+      }
+      for earlier in sources where mayJoin(earlier, later) {
+        chains[later] = (chains[earlier] + chains[later]).sorted()
+        chains[earlier] = []
+        for member in chains[later] { chainOf[member] = later }
+        if productOf[earlier] >= 0 {
+          productOf[later] = productOf[earlier]
+          headOf[productOf[earlier]] = later
+          productOf[earlier] = -1
+        }
+      }
+    }
+  }
+
+  private func mayJoin(_ earlier: Int, _ later: Int) -> Bool {
+    let (first, second) = (chains[earlier], chains[later])
+    guard !first.isEmpty, shape(first[0]) == shape(second[0]),
+      first.count + second.count <= Fusion.memberLimit, productOf[earlier] < 0 || productOf[later] < 0
+    else { return false }
+    // All other readers must come later, and what the product of the later chain reads must be there before.
+    let end = second.last!
+    for member in first {
+      for reader in readers[graph.nodes[member].results[0].id] where chainOf[reader] != earlier {
+        if chainOf[reader] != later && place(reader) <= end { return false }
+        if headOf[reader] == later { return false }
+      }
+    }
+    let all = Set(first + second)
+    if productOf[earlier] >= 0 || productOf[later] >= 0 {
+      if all.contains(where: mayRefuse) { return false }
+    }
+    return operandCount(all) <= Fusion.operandLimit && !all.contains { looksBack($0, into: all) }
   }
 
   // MARK: Rewriting

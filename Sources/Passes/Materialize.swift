@@ -10,7 +10,8 @@ import Tensors
 // memory that a step takes.
 //
 // A view that no layout of its operand expresses gets a copy of the operand to look at. One copy serves all
-// readers of a phase; the next phase makes its own rather than keeping it.
+// readers of a phase. The next phase makes its own rather than keeping two of the same, unless it reads what was
+// copied in no other way: then the copy is kept instead.
 
 /// Inserts copies where a kernel or a view needs contiguous elements and does not have them.
 package func materialize(_ graph: inout Graph) throws {
@@ -23,12 +24,13 @@ package func materialize(_ graph: inout Graph) throws {
     return Layout(contiguous: value.type.shape)
   }
   var copies: [Key: GraphValue] = [:]
+  let keeps = copiesToKeep(graph)
   var nodes: [Graph.Node] = []
   nodes.reserveCapacity(graph.nodes.count)
 
   func contiguous(_ value: GraphValue, _ origin: Origin) -> GraphValue {
     if layouts[value.id].isContiguous { return value }
-    let key = Key(value: value.id, phase: origin.phase)
+    let key = Key(value: value.id, phase: keeps[value.id] ? .forward : origin.phase)
     if let copy = copies[key] { return copy }
     let copy = GraphValue(id: graph.values.count, type: value.type)
     graph.values.append((type: value.type, definition: .result(node: nodes.count, index: 0)))
@@ -56,4 +58,23 @@ package func materialize(_ graph: inout Graph) throws {
   }
   graph.nodes = nodes
   graph.renumber()
+}
+
+/// For each value, whether all that reads the memory behind it after the forward pass reads this view of it.
+private func copiesToKeep(_ graph: Graph) -> [Bool] {
+  let base = graph.viewBases()
+  var reader = [Int](repeating: -1, count: graph.values.count)
+  var isOnly = [Bool](repeating: true, count: graph.values.count)
+  for node in graph.nodes where !node.isView && node.origin.phase != .forward {
+    for operand in node.operands {
+      let id = base[operand.id]
+      if reader[id] >= 0 && reader[id] != operand.id { isOnly[id] = false }
+      reader[id] = operand.id
+    }
+  }
+  for value in graph.leavingValues { isOnly[base[value.id]] = false }
+  return graph.values.indices.map { id in
+    guard case .result = graph.values[base[id]].definition else { return false }
+    return isOnly[base[id]] && reader[base[id]] == id
+  }
 }

@@ -27,7 +27,7 @@ import Testing
 
   private func expectCopy(of tensor: Tensor) {
     let target = Tensor(uninitialized: tensor.type)
-    copy(tensor.view, into: target.view)
+    copyRegion(tensor.view, into: target.view)
     #expect(target.doubles() == tensor.doubles(), "\(tensor.type), strides \(tensor.layout.strides)")
   }
 }

@@ -56,12 +56,17 @@ package struct Attention: TensorOp {
   }
 
   package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
-    let sizes = rule.sizes(
-      Shape(operands[0].shape), Shape(operands[1].shape), Shape(operands[2].shape))
+    let sizes = rule.sizes(of: operands)
     attend(
       operands[0], operands[1], operands[2], mask: operands.count > 3 ? operands[3] : nil,
       into: results[0], sizes)
   }
+
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    attentionScratchByteCount(operands[0].dtype, rule.sizes(of: operands))
+  }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
 
   package var gradient: Gradient {
     .pullback { [rule] g, at in

@@ -67,13 +67,18 @@ package struct AttentionGradient: TensorOp {
   }
 
   package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
-    let sizes = rule.sizes(
-      Shape(operands[0].shape), Shape(operands[1].shape), Shape(operands[2].shape))
+    let sizes = rule.sizes(of: operands)
     attendGradient(
       operands[0], operands[1], operands[2], operands[3],
       mask: operands.count > 4 ? operands[4] : nil, dq: results[0], dk: results[1],
       dv: results[2], sizes)
   }
+
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    attentionGradientScratchByteCount(operands[0].dtype, rule.sizes(of: operands))
+  }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
 
   // With a, b, c the cotangents of dq, dk, dv, the number to differentiate is
   //

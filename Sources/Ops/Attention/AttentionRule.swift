@@ -78,6 +78,11 @@ package struct AttentionRule: Hashable, Sendable {
       keyWidth: q[axes + 1], valueWidth: v[axes + 1], scale: scale, isCausal: isCausal)
   }
 
+  /// The sizes for q, k and v, which come first among `operands`.
+  func sizes(of operands: [TensorView]) -> AttentionSizes {
+    sizes(Shape(operands[0].shape), Shape(operands[1].shape), Shape(operands[2].shape))
+  }
+
   // MARK: The definition
 
   /// Returns P [.., t, s]: the softmax of each query's scaled scores over the keys it sees, 0 elsewhere.

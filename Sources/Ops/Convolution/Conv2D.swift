@@ -53,6 +53,13 @@ package struct Conv2D: TensorOp {
     convolve(operands[0], operands[1], into: results[0], sizes)
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    convolveScratchByteCount(
+      results[0].dtype, sizes(Shape(operands[0].shape), Shape(operands[1].shape)))
+  }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   private func sizes(_ x: Shape, _ weight: Shape) -> ConvolutionSizes {
     ConvolutionSizes(
       batch: x[0], groups: attributes.groups, inputChannels: weight[1],

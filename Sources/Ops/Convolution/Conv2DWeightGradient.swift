@@ -71,6 +71,13 @@ package struct Conv2DWeightGradient: TensorOp {
     convolveWeightGradient(operands[0], operands[1], into: results[0], sizes)
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    convolveWeightGradientScratchByteCount(
+      results[0].dtype, sizes(Shape(operands[0].shape), Shape(operands[1].shape)))
+  }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   private func sizes(_ x: Shape, _ dy: Shape) -> ConvolutionSizes {
     ConvolutionSizes(
       batch: x[0], groups: attributes.groups, inputChannels: x[1] / attributes.groups,

@@ -48,6 +48,10 @@ package struct MaxPool: TensorOp {
     maxPool(operands[0], into: results[0], attributes.sizes(Shape(operands[0].shape)))
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   package var gradient: Gradient {
     .pullback { [attributes] g, at in
       [try g.maxPoolGradient(at.operands[0], at.cotangent, attributes)]

@@ -49,6 +49,10 @@ package struct MaxPoolGradient: TensorOp {
       operands[0], operands[1], into: results[0], attributes.sizes(Shape(operands[0].shape)))
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   // Linear in dy, and constant in x as long as no other pixel becomes the largest.
   package var gradient: Gradient {
     .pullback { [attributes] g, at in

@@ -53,6 +53,10 @@ package struct MaxPoolSelect: TensorOp {
       operands[0], operands[1], into: results[0], attributes.sizes(Shape(operands[0].shape)))
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   package var gradient: Gradient {
     .pullback { [attributes] g, at in
       [nil, try g.maxPoolGradient(at.operands[0], at.cotangent, attributes)]

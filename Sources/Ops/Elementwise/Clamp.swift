@@ -38,6 +38,7 @@ package struct Clamp: ElementwiseOp {
   }
 
   package func tile(for operands: [DType]) -> TileBody { TileFunction.clamp[operands[0].lane] }
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
 
   // Of low <= x <= high, x < low < high and x > high or low > high, one holds and takes dy.
   package var gradient: Gradient {

@@ -32,6 +32,7 @@ package struct IsNaN: ElementwiseOp {
   }
 
   package func tile(for operands: [DType]) -> TileBody { TileFunction.isNaN[operands[0].lane] }
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
 
   package var gradient: Gradient { .zero(because: "the result is a truth value") }
 

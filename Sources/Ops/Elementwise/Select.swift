@@ -42,6 +42,7 @@ package struct Select: ElementwiseOp {
   }
 
   package func tile(for operands: [DType]) -> TileBody { TileFunction.select[operands[1].lane] }
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
 
   // da = dy where the condition holds, db = dy where not
   package var gradient: Gradient {

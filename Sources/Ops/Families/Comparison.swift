@@ -33,6 +33,9 @@ extension Comparison {
   package var gradient: Gradient { .zero(because: "the result is a truth value") }
 
   package func tile(for operands: [DType]) -> TileBody { Self.function[operands[0].lane] }
+  package func mayRefuse(_ operands: [TensorType]) -> Bool {
+    Self.function.mayFail(in: operands[0].dtype.lane)
+  }
 
   package static var samples: [OpSample] {
     [

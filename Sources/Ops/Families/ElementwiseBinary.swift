@@ -28,6 +28,9 @@ extension ElementwiseBinary {
   }
 
   package func tile(for operands: [DType]) -> TileBody { Self.function[operands[0].lane] }
+  package func mayRefuse(_ operands: [TensorType]) -> Bool {
+    Self.function.mayFail(in: operands[0].dtype.lane)
+  }
 
   /// Samples with elements from two ranges, where the function is smooth, in the shapes that kernels treat
   /// apart; and `special` pairs, such as ties and infinities.

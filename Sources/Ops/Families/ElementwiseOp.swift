@@ -22,6 +22,10 @@ extension ElementwiseOp {
     }
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    tilesScratchByteCount(operands, results[0])
+  }
+
   /// Says which numbers could not be computed, and where they stand.
   static func explain(
     _ fault: ArithmeticFault, _ operands: [Tensor], _ dtype: DType, at index: [Int]

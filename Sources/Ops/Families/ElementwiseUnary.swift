@@ -25,6 +25,9 @@ extension ElementwiseUnary {
   }
 
   package func tile(for operands: [DType]) -> TileBody { Self.function[operands[0].lane] }
+  package func mayRefuse(_ operands: [TensorType]) -> Bool {
+    Self.function.mayFail(in: operands[0].dtype.lane)
+  }
 
   /// Samples with elements from `range`, where the function is smooth, in the shapes that kernels treat apart;
   /// and `special` values, such as kinks and infinities.

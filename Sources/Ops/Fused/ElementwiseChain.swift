@@ -50,6 +50,19 @@ package final class ElementwiseChain: Hashable, Sendable {
   package static func == (a: ElementwiseChain, b: ElementwiseChain) -> Bool { a === b }
   package func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
 
+  /// Whether any member may refuse what it is given.
+  package var mayRefuse: Bool {
+    members.contains { member in
+      member.op.mayRefuse(
+        member.sources.map { source in
+          switch source {
+          case .operand(let operand): operandTypes[operand]
+          case .instruction(let earlier): members[earlier].type
+          }
+        })
+    }
+  }
+
   var resultTypes: [TensorType] { results.map { members[$0].type } }
 
   /// The values of all members by their definitions.

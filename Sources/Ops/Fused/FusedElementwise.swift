@@ -37,6 +37,11 @@ package struct FusedElementwise: FusedOp {
     }
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    chain.program.scratchByteCount(operands, results)
+  }
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { chain.mayRefuse }
+
   package var gradient: Gradient { .zero(because: "fusion follows differentiation") }
   package static var samples: [OpSample] { [] }
   package static var rejections: [OpSample.Rejected] { [] }

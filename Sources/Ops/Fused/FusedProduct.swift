@@ -53,6 +53,12 @@ package struct FusedProduct: FusedOp {
       operands[0], operands[1], then: chain.program, Array(operands[2...]), into: results)
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    productScratchByteCount(
+      operands[0], operands[1], then: chain.program, Array(operands[2...]), into: results)
+  }
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   package var gradient: Gradient { .zero(because: "fusion follows differentiation") }
   package static var samples: [OpSample] { [] }
   package static var rejections: [OpSample.Rejected] { [] }

@@ -103,6 +103,10 @@ package struct Arange: TensorOp {
     }
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   package var gradient: Gradient { .zero(because: "it has no operands") }
 
   package static let samples = [

@@ -55,6 +55,10 @@ package struct Eye: TensorOp {
     fillIdentity(results[0])
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   package var gradient: Gradient { .zero(because: "it has no operands") }
 
   package static let samples = [

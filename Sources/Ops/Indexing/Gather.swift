@@ -3,7 +3,7 @@ import Kernels
 import Tensors
 
 /// `gather(x, indices, axis)`: the slices of `x` that indices name.
-package struct Gather: TensorOp {
+package struct Gather: IndexCheckingOp {
   package let axis: Int
 
   package init(axis: Int) {
@@ -62,6 +62,13 @@ package struct Gather: TensorOp {
   package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
     try checkIndices(operands[1], axis: axis, size: operands[0].shape[axis])
     Kernels.gather(operands[0], indices: operands[1], axis: axis, into: results[0])
+  }
+
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { true }
+  package func indexCheck(_ operands: [TensorType]) -> (operand: Int, allowed: AllowedIndices)? {
+    (1, AllowedIndices(along: operands[0].shape[axis]))
   }
 
   // y = x[indices]:  dx = zeros, with dy added where its slices came from

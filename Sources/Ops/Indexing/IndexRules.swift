@@ -36,6 +36,11 @@ func checkIndices(_ indices: TensorView, axis: Int, size: Int) throws(KernelFaul
   }
 }
 
+extension AllowedIndices {
+  /// What `checkIndices` takes: places along an axis, negative ones counted from its end.
+  init(along size: Int) { self.init(-size..<max(size, 0)) }
+}
+
 extension ReferenceTensor {
   /// The places that these indices name along an axis, negative ones counted from the end.
   func places(axis: Int, size: Int) throws(KernelFault) -> [Int] {

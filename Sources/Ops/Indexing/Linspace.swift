@@ -51,6 +51,10 @@ package struct Linspace: TensorOp {
     fillSpaced(results[0], from: start, to: stop)
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   package var gradient: Gradient { .zero(because: "it has no operands") }
 
   package static let samples = [

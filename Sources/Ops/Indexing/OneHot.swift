@@ -58,6 +58,10 @@ package struct OneHot: TensorOp {
     oneHot(operands[0], into: results[0])
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { true }
+
   private func outOfRange(_ index: Int) -> KernelFault {
     KernelFault("index \(index) is out of range for \(classCount) classes")
   }

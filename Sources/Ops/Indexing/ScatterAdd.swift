@@ -3,7 +3,7 @@ import Kernels
 import Tensors
 
 /// `scatter_add(indices, updates, axis, size)`: slices added up where indices say. The reverse of `gather`.
-package struct ScatterAdd: TensorOp {
+package struct ScatterAdd: IndexCheckingOp {
   package let axis: Int
   /// The size of the result along the axis.
   package let size: Int
@@ -75,6 +75,14 @@ package struct ScatterAdd: TensorOp {
     guard Kernels.scatterAdd(operands[1], indices: operands[0], axis: axis, into: results[0]) else {
       throw KernelFault("a sum does not fit in \(results[0].dtype)", code: "integer-overflow")
     }
+  }
+
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { true }
+  package func indexCheck(_ operands: [TensorType]) -> (operand: Int, allowed: AllowedIndices)? {
+    // Sums of whole numbers may not fit.
+    operands[1].dtype.isFloating ? (0, AllowedIndices(along: size)) : nil
   }
 
   // du = the slices of dy at the indices

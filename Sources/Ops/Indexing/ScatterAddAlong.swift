@@ -4,7 +4,7 @@ import Tensors
 
 /// `scatter_add_along(indices, updates, axis, size)`: elements added up in their own lines. The reverse
 /// of `take_along`.
-package struct ScatterAddAlong: TensorOp {
+package struct ScatterAddAlong: IndexCheckingOp {
   package let axis: Int
   /// The size of the result along the axis.
   package let size: Int
@@ -75,6 +75,14 @@ package struct ScatterAddAlong: TensorOp {
     else {
       throw KernelFault("a sum does not fit in \(results[0].dtype)", code: "integer-overflow")
     }
+  }
+
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { true }
+  package func indexCheck(_ operands: [TensorType]) -> (operand: Int, allowed: AllowedIndices)? {
+    // Sums of whole numbers may not fit.
+    operands[1].dtype.isFloating ? (0, AllowedIndices(along: size)) : nil
   }
 
   // du = the elements of dy at the indices

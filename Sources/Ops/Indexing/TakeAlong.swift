@@ -3,7 +3,7 @@ import Kernels
 import Tensors
 
 /// `take_along(x, indices, axis)`: one element per index, from its own line.
-package struct TakeAlong: TensorOp {
+package struct TakeAlong: IndexCheckingOp {
   package let axis: Int
 
   package init(axis: Int) {
@@ -55,6 +55,13 @@ package struct TakeAlong: TensorOp {
   package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
     try checkIndices(operands[1], axis: axis, size: operands[0].shape[axis])
     gatherAlong(operands[0], indices: operands[1], axis: axis, into: results[0])
+  }
+
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { true }
+  package func indexCheck(_ operands: [TensorType]) -> (operand: Int, allowed: AllowedIndices)? {
+    (1, AllowedIndices(along: operands[0].shape[axis]))
   }
 
   // dx = zeros, with dy added where its elements came from

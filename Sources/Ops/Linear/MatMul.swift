@@ -114,6 +114,12 @@ package struct MatMul: TensorOp {
     }
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    productScratchByteCount(operands[0], operands[1])
+  }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { !operands[0].dtype.isFloating }
+
   // c = a @ b:  da = dc @ b.T,  db = a.T @ dc.  With one b for a whole batch, db adds up over the batch,
   // which is one product of the batch as a tall matrix.
   package var gradient: Gradient {

@@ -4,7 +4,7 @@ import Kernels
 import Tensors
 
 /// `cross_entropy(logits, targets)`: minus the log probability of each row's class.
-package struct CrossEntropy: TensorOp {
+package struct CrossEntropy: IndexCheckingOp {
   package let rule: CrossEntropyRule
 
   package static let name = "cross_entropy"
@@ -53,6 +53,15 @@ package struct CrossEntropy: TensorOp {
     let sizes = rule.sizes(operands[0])
     try rule.check(operands[1], sizes)
     Kernels.crossEntropy(operands[0], operands[1], into: results[0], sizes)
+  }
+
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    crossEntropyScratchByteCount(rule.sizes(operands[0]))
+  }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { true }
+  package func indexCheck(_ operands: [TensorType]) -> (operand: Int, allowed: AllowedIndices)? {
+    rule.indexCheck(operands)
   }
 
   package var gradient: Gradient {

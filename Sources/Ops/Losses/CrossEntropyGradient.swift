@@ -3,7 +3,7 @@ import Kernels
 import Tensors
 
 /// `cross_entropy_gradient(logits, targets, dy)`: the cotangent of the logits of a cross_entropy.
-package struct CrossEntropyGradient: TensorOp {
+package struct CrossEntropyGradient: IndexCheckingOp {
   package let rule: CrossEntropyRule
 
   package static let name = "cross_entropy_gradient"
@@ -55,6 +55,13 @@ package struct CrossEntropyGradient: TensorOp {
     let sizes = rule.sizes(operands[0])
     try rule.check(operands[1], sizes)
     Kernels.crossEntropyGradient(operands[0], operands[1], operands[2], into: results[0], sizes)
+  }
+
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { true }
+  package func indexCheck(_ operands: [TensorType]) -> (operand: Int, allowed: AllowedIndices)? {
+    rule.indexCheck(operands)
   }
 
   // dlogits = (p - wanted) w dy, w the weight of a row. With a its cotangent:

@@ -64,6 +64,11 @@ package struct CrossEntropyRule: Hashable, Sendable {
     }
   }
 
+  /// What `check` asks of the targets, operand 1.
+  func indexCheck(_ operands: [TensorType]) -> (operand: Int, allowed: AllowedIndices)? {
+    (1, AllowedIndices(0..<(operands[0].shape.sizes.last ?? 0), ignored: ignoredTarget))
+  }
+
   private func strayTarget(_ target: Int, row: Int, classCount: Int) -> KernelFault {
     KernelFault("target \(target) of row \(row) is out of range for \(classCount) classes")
   }

@@ -48,6 +48,12 @@ package struct LayerNormGradient: TensorOp {
       dbias: results[2], centering: rule.centering, epsilon: rule.epsilon)
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    normalizeRowsGradientScratchByteCount(operands[0])
+  }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   package var gradient: Gradient {
     .pullback { [rule] g, at in
       try rule.pullBackGradient(

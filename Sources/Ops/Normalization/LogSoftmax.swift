@@ -47,6 +47,12 @@ package struct LogSoftmax: TensorOp {
     Kernels.logSoftmax(operands[0], into: results[0], LineSizes(operands[0].shape, axis: axis))
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    linesScratchByteCount(results[0].dtype, LineSizes(operands[0].shape, axis: axis))
+  }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   package var gradient: Gradient {
     .pullback { [axis] g, at in
       [try g.emit(LogSoftmaxGradient(axis: axis), at.result, at.cotangent)]

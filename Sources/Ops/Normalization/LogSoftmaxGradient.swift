@@ -49,6 +49,12 @@ package struct LogSoftmaxGradient: TensorOp {
       operands[0], operands[1], into: results[0], LineSizes(operands[0].shape, axis: axis))
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    linesScratchByteCount(results[0].dtype, LineSizes(operands[0].shape, axis: axis))
+  }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   // With a the cotangent of dx = dy - exp(y) sum(dy):
   //   that of dy is a - sum(a exp(y)), that of y is -a exp(y) sum(dy).
   package var gradient: Gradient {

@@ -45,6 +45,10 @@ package struct RMSNorm: TensorOp {
       epsilon: rule.epsilon)
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   package var gradient: Gradient {
     .pullback { [rule] g, at in
       try g.append(

@@ -47,6 +47,12 @@ package struct RMSNormGradient: TensorOp {
       dbias: nil, centering: rule.centering, epsilon: rule.epsilon)
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    normalizeRowsGradientScratchByteCount(operands[0])
+  }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   package var gradient: Gradient {
     .pullback { [rule] g, at in
       try rule.pullBackGradient(

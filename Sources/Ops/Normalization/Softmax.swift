@@ -43,6 +43,12 @@ package struct Softmax: TensorOp {
     Kernels.softmax(operands[0], into: results[0], LineSizes(operands[0].shape, axis: axis))
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    linesScratchByteCount(results[0].dtype, LineSizes(operands[0].shape, axis: axis))
+  }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   package var gradient: Gradient {
     .pullback { [axis] g, at in
       [try g.emit(SoftmaxGradient(axis: axis), at.result, at.cotangent)]

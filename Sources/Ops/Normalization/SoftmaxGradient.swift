@@ -48,6 +48,12 @@ package struct SoftmaxGradient: TensorOp {
       operands[0], operands[1], into: results[0], LineSizes(operands[0].shape, axis: axis))
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    linesScratchByteCount(results[0].dtype, LineSizes(operands[0].shape, axis: axis))
+  }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   // dx = y (dy - sum(dy y)) is linear in dy and its own adjoint there; with a the cotangent of dx
   // that of y is  a (dy - sum(dy y)) - dy sum(a y).
   package var gradient: Gradient {

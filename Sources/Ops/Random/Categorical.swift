@@ -68,6 +68,10 @@ package struct Categorical: TensorOp {
     }
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { true }
+
   private func notADistribution(row: Int) -> KernelFault {
     KernelFault(
       "row \(row) of the logits gives no probabilities: it holds nan or inf, or nothing above -inf",

@@ -64,6 +64,12 @@ package struct Normal: TensorOp {
     fillNormal(results[0], stream: RandomStream(key: operands[0], ordinal: ordinal))
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    drawScratchByteCount(results[0].dtype)
+  }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   package var gradient: Gradient { .zero(because: "random numbers depend on no operand") }
 
   package static let samples: [OpSample] = [

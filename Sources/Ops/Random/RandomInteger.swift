@@ -61,6 +61,10 @@ package struct RandomInteger: TensorOp {
       results[0], from: low, to: high, stream: RandomStream(key: operands[0], ordinal: ordinal))
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   package var gradient: Gradient { .zero(because: "whole numbers have no gradient") }
 
   package static let samples: [OpSample] = [

@@ -32,9 +32,7 @@ package struct AllTrue: Reduction {
   package func resultDType(of operand: DType) -> DType { .bool }
   package static func reduce(_ elements: [Double]) -> Double { elements.contains(0) ? 0 : 1 }
 
-  package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
-    reduceAll(operands[0], over: axes, into: results[0])
-  }
+  package var kernel: ReductionKind { .all }
 
   package var gradient: Gradient { .zero(because: "truth has no derivative") }
 

@@ -32,9 +32,7 @@ package struct AnyTrue: Reduction {
   package func resultDType(of operand: DType) -> DType { .bool }
   package static func reduce(_ elements: [Double]) -> Double { elements.contains(1) ? 1 : 0 }
 
-  package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
-    reduceAny(operands[0], over: axes, into: results[0])
-  }
+  package var kernel: ReductionKind { .any }
 
   package var gradient: Gradient { .zero(because: "truth has no derivative") }
 

@@ -75,6 +75,12 @@ extension ArgumentReduction {
     reduceArgument(operands[0], axis: axis, of: Self.extreme, into: results[0])
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    argumentScratchByteCount(operands[0])
+  }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   package var gradient: Gradient { .zero(because: "an index does not vary smoothly") }
 
   package static var samples: [OpSample] {

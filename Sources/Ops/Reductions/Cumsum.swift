@@ -62,6 +62,12 @@ package struct Cumsum: TensorOp {
     }
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    scanScratchByteCount(LineSizes(operands[0].shape, axis: axis))
+  }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { ReductionKind.sum.mayOverflow(operands[0]) }
+
   // Element i takes part in every sum from i on:  dx = running sums of dy from the end
   package var gradient: Gradient {
     .pullback { g, at in

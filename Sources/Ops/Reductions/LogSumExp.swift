@@ -38,9 +38,7 @@ package struct LogSumExp: Reduction {
     return log(elements.reduce(0) { $0 + exp($1 - top) }) + top
   }
 
-  package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
-    reduceLogSumExp(operands[0], over: axes, into: results[0])
-  }
+  package var kernel: ReductionKind { .logSumExp }
 
   // y = log(sum(exp(x))):  dx = dy * exp(x - y)
   package var gradient: Gradient {

@@ -35,9 +35,7 @@ package struct Max: Reduction {
     elements.reduce(-.infinity) { $0 > $1 || $0.isNaN ? $0 : $1 }
   }
 
-  package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
-    reduceMaximum(operands[0], over: axes, into: results[0])
-  }
+  package var kernel: ReductionKind { .maximum }
 
   package var gradient: Gradient {
     .pullback { g, at in [try shareAmongTies(g, at)] }

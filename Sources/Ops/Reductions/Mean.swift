@@ -35,9 +35,7 @@ package struct Mean: Reduction {
     elements.reduce(0, +) / Double(elements.count)
   }
 
-  package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
-    reduceMean(operands[0], over: axes, into: results[0])
-  }
+  package var kernel: ReductionKind { .mean }
 
   // y = sum(x) / n:  dx = dy / n
   package var gradient: Gradient {

@@ -34,11 +34,7 @@ package struct Product: Reduction {
   package func resultDType(of operand: DType) -> DType { operand.isFloating ? operand : .i64 }
   package static func reduce(_ elements: [Double]) -> Double { elements.reduce(1, *) }
 
-  package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
-    guard reduceProduct(operands[0], over: axes, into: results[0]) else {
-      throw KernelFault("the product does not fit in i64", code: "integer-overflow")
-    }
-  }
+  package var kernel: ReductionKind { .product }
 
   // y = prod(x):  dx_i = dy * (product of the others), which is y / x_i but for zeros: with the zeros
   // read as ones, their product over x_i stands wherever no other element is zero, and 0 elsewhere.

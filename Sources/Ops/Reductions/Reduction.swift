@@ -1,4 +1,5 @@
 import Graphs
+import Kernels
 import Tensors
 
 /// An op that turns the elements along some axes into one: `sum`, `max`, `any`.
@@ -17,6 +18,7 @@ package protocol Reduction: TensorOp {
   func resultDType(of operand: DType) -> DType
   /// The result of the elements that fall on it, in row-major order.
   static func reduce(_ elements: [Double]) -> Double
+  var kernel: ReductionKind { get }
 }
 
 extension Reduction {
@@ -38,6 +40,18 @@ extension Reduction {
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     [reducing(operands[0], with: Self.reduce)]
   }
+
+  package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
+    guard Kernels.reduce(kernel, operands[0], over: axes, into: results[0]) else {
+      throw KernelFault("the result of \(Self.name) does not fit in i64", code: "integer-overflow")
+    }
+  }
+
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    reductionScratchByteCount(kernel, operands[0], over: axes)
+  }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { kernel.mayOverflow(operands[0]) }
 
   func reducedType(of operand: TensorType) throws(OpRejection) -> TensorType {
     try Self.requireDTypes(of: [operand])
@@ -132,4 +146,19 @@ extension OpSample.Rejected {
       "no axes to name", [TensorType(.f32, [])], [("axis", .int(0))],
       message: "a single number has no axes"),
   ]
+}
+
+extension ReductionKind {
+  /// Whether a result for such an operand may be beyond i64.
+  func mayOverflow(_ operand: TensorType) -> Bool {
+    if operand.dtype.isFloating { return false }
+    switch self {
+    case .product: return true
+    case .sum:
+      // Bits of the largest element, and of the count.
+      let bits = operand.dtype == .bool ? 1 : 8 * operand.dtype.byteCount
+      return bits + Int.bitWidth - operand.elementCount.leadingZeroBitCount >= Int.bitWidth
+    case .mean, .maximum, .minimum, .any, .all, .variance, .logSumExp: return false
+    }
+  }
 }

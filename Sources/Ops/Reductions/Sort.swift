@@ -46,6 +46,10 @@ package struct Sort: TensorOp {
     sortLines(operands[0], axis: axis, order: order, values: results[0], indices: results[1])
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   // y = x[indices]:  dx = zeros, with dy put back where its elements came from
   package var gradient: Gradient {
     .pullback { g, at in [try putBack(g, at, axis: axis)] }

@@ -53,6 +53,10 @@ package struct TopK: TensorOp {
     sortLines(operands[0], axis: axis, order: .descending, values: results[0], indices: results[1])
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   // y = x[indices]:  dx = zeros, with dy put back where its elements came from
   package var gradient: Gradient {
     .pullback { g, at in [try putBack(g, at, axis: axis)] }

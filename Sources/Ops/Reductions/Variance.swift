@@ -61,9 +61,7 @@ package struct Variance: Reduction {
     [reducing(operands[0]) { Variance.variance($0, correction: correction) }]
   }
 
-  package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
-    reduceVariance(operands[0], over: axes, correction: correction, into: results[0])
-  }
+  package var kernel: ReductionKind { .variance(correction: correction) }
 
   // y = sum((x - m)^2) / d with m the mean:  dx = dy * 2 (x - m) / d; what flows through m adds up to 0
   package var gradient: Gradient {

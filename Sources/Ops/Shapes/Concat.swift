@@ -83,6 +83,12 @@ package struct Concat: TensorOp {
     }
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    operands.map(copyScratchByteCount).max() ?? 0
+  }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   // dx_i = its part of dy
   package var gradient: Gradient {
     .pullback { g, at in

@@ -20,6 +20,10 @@ package struct ContiguousCopy: TensorOp {
   package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
     copyRegion(operands[0], into: results[0])
   }
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    copyScratchByteCount(operands[0])
+  }
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
   package var gradient: Gradient {
     .pullback { _, pullback in [pullback.cotangent] }
   }

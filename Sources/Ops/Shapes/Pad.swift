@@ -110,6 +110,12 @@ package struct Pad: TensorOp {
         base: y.base + offset * y.dtype.byteCount, dtype: y.dtype, shape: x.shape, strides: strides))
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    copyScratchByteCount(operands[0])
+  }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   // dx = dy where the elements of x went
   package var gradient: Gradient {
     .pullback { g, at in

@@ -81,6 +81,12 @@ package struct Stack: TensorOp {
     }
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    operands.map(copyScratchByteCount).max() ?? 0
+  }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   // dx_i = its part of dy, without the axis
   package var gradient: Gradient {
     .pullback { g, at in

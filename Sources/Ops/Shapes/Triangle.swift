@@ -48,6 +48,10 @@ extension Triangle {
     copyTriangle(operands[0], offset: diagonal, isLower: Self.isLower, into: results[0])
   }
 
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+
+  package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+
   // dx = the same triangle of dy
   package var gradient: Gradient {
     .pullback { g, at in [try g.emit(self, at.cotangent)] }
