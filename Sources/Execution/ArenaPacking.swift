@@ -10,81 +10,67 @@ struct ArenaBuffer {
   var alignedByteCount: Int {
     (max(byteCount, 1) + Storage.alignment - 1) / Storage.alignment * Storage.alignment
   }
-  func overlaps(_ other: ArenaBuffer) -> Bool { first <= other.last && other.first <= last }
 }
 
 /// Gives buffers offsets so that those alive together lie apart, in as few bytes as a search finds.
 ///
-/// Buffers are placed one after the other, each in the lowest gap that is free throughout its life: largest first
-/// (Pisarchyk and Lee 2020), or longest-lived first, or in order of time. While the best result is above
-/// the bound, the buffer that reaches highest is placed earlier and all is tried again.
+/// Buffers are placed one after the other, each in the lowest gap that is free throughout its life; what decides is
+/// their order. It starts from those alive when most is alive, the longest-lived first (the largest first is
+/// Pisarchyk and Lee 2020). While something reaches above the bound, a buffer that is alive along with it
+/// moves to another place in the order, and the change is kept if the arena does not grow. Small buffers,
+/// which fit anywhere, come last. The search is bounded in work and draws from a fixed seed.
 ///
 /// - Returns: the bytes taken, and the largest sum of live bytes, which no placement can undercut.
 func packArena(_ buffers: inout [ArenaBuffer]) -> (byteCount: Int, lowerBound: Int) {
-  let bound = largestLiveSum(buffers)
-  var orders: [[Int]] = []
-  orders.append(
-    buffers.indices.sorted { (buffers[$1].alignedByteCount, $0) < (buffers[$0].alignedByteCount, $1) })
-  func area(_ index: Int) -> Int {
-    buffers[index].alignedByteCount &* (buffers[index].last - buffers[index].first + 1)
-  }
-  orders.append(buffers.indices.sorted { (area($1), $0) < (area($0), $1) })
-  orders.append(buffers.indices.sorted { (buffers[$0].first, $0) < (buffers[$1].first, $1) })
-
-  var best: (byteCount: Int, offsets: [Int], order: [Int])?
-  func attempt(_ order: [Int]) {
-    let (byteCount, offsets) = place(buffers, in: order)
-    if best.map({ byteCount < $0.byteCount }) ?? true { best = (byteCount, offsets, order) }
-  }
-  for order in orders where best.map({ $0.byteCount > bound }) ?? true { attempt(order) }
-  // A few more for large arenas; each costs as much as one placement.
-  var rounds = buffers.count < 2000 ? 60 : 4
-  while rounds > 0, let found = best, found.byteCount > bound {
-    rounds -= 1
-    var order = found.order
-    let highest = order.indices.max {
-      found.offsets[order[$0]] + buffers[order[$0]].alignedByteCount
-        < found.offsets[order[$1]] + buffers[order[$1]].alignedByteCount
-    }!
-    if highest == 0 { break }
-    let moved = order.remove(at: highest)
-    order.insert(moved, at: rounds % 2 == 0 ? 0 : highest / 2)
-    let before = found.byteCount
-    attempt(order)
-    // Where this order is no better, the next round starts from it all the same.
-    if let now = best, now.byteCount == before { best = (now.byteCount, now.offsets, order) }
-  }
-  guard let best else { return (0, 0) }
-  for index in buffers.indices { buffers[index].offset = best.offsets[index] }
-  return (best.byteCount, bound)
+  let live = liveBytes(buffers)
+  let bound = live.max() ?? 0
+  if bound == 0 { return (0, 0) }
+  var packing = Packing(buffers)
+  let large = buffers.indices.filter { buffers[$0].alignedByteCount > bound / 512 }
+  let small = buffers.indices.filter { buffers[$0].alignedByteCount <= bound / 512 }
+  packing.search(large, tight: live.indices.filter { live[$0] > bound - bound / 32 })
+  for index in packing.bySize(small) { packing.place(index) }
+  for index in buffers.indices { buffers[index].offset = packing.offsets[index] }
+  return (packing.end, bound)
 }
 
-private func largestLiveSum(_ buffers: [ArenaBuffer]) -> Int {
-  var changes: [Int: Int] = [:]
+/// The sum of what is alive at each step.
+private func liveBytes(_ buffers: [ArenaBuffer]) -> [Int] {
+  var live = [Int](repeating: 0, count: (buffers.map(\.last).max() ?? -1) + 2)
   for buffer in buffers {
-    changes[buffer.first, default: 0] += buffer.alignedByteCount
-    changes[buffer.last + 1, default: 0] -= buffer.alignedByteCount
+    live[buffer.first] += buffer.alignedByteCount
+    live[buffer.last + 1] -= buffer.alignedByteCount
   }
-  var live = 0
-  var largest = 0
-  for step in changes.keys.sorted() {
-    live += changes[step]!
-    largest = max(largest, live)
-  }
-  return largest
+  for step in live.indices.dropFirst() { live[step] += live[step - 1] }
+  return live
 }
 
-private func place(_ buffers: [ArenaBuffer], in order: [Int]) -> (byteCount: Int, offsets: [Int]) {
-  var offsets = [Int](repeating: 0, count: buffers.count)
-  var end = 0
-  // In order of offsets, so that one pass finds the first gap.
-  var placed: [Int] = []
-  for index in order {
-    let size = buffers[index].alignedByteCount
+private struct Packing {
+  private let sizes: [Int]
+  private let firsts: [Int]
+  private let lasts: [Int]
+  private(set) var offsets: [Int]
+  private(set) var end = 0
+  /// What has been placed, in the order of offsets, so that one pass finds the first gap.
+  private var placed: [Int] = []
+
+  init(_ buffers: [ArenaBuffer]) {
+    sizes = buffers.map(\.alignedByteCount)
+    firsts = buffers.map(\.first)
+    lasts = buffers.map(\.last)
+    offsets = Array(repeating: 0, count: buffers.count)
+  }
+
+  func bySize(_ indices: [Int]) -> [Int] { indices.sorted { (sizes[$1], $0) < (sizes[$0], $1) } }
+
+  private func overlap(_ a: Int, _ b: Int) -> Bool { firsts[a] <= lasts[b] && firsts[b] <= lasts[a] }
+
+  mutating func place(_ index: Int) {
+    let (size, first, last) = (sizes[index], firsts[index], lasts[index])
     var offset = 0
-    for other in placed where buffers[other].overlaps(buffers[index]) {
+    for other in placed where firsts[other] <= last && first <= lasts[other] {
       if offset + size <= offsets[other] { break }
-      offset = max(offset, offsets[other] + buffers[other].alignedByteCount)
+      offset = max(offset, offsets[other] + sizes[other])
     }
     offsets[index] = offset
     end = max(end, offset + size)
@@ -96,5 +82,81 @@ private func place(_ buffers: [ArenaBuffer], in order: [Int]) -> (byteCount: Int
     }
     placed.insert(index, at: low)
   }
-  return (end, offsets)
+
+  private mutating func placeAll(_ order: [Int]) {
+    placed.removeAll(keepingCapacity: true)
+    end = 0
+    for index in order { place(index) }
+  }
+
+  /// Pairs of buffers that the search may compare: some 50 ms.
+  private static let workLimit = 40_000_000
+
+  /// Places `indices` in the best order that is found.
+  /// - Parameter tight: the steps at which almost as much is alive as ever.
+  mutating func search(_ indices: [Int], tight: [Int]) {
+    if indices.isEmpty { return }
+    let bound = largestLiveSum(indices)
+    let coverage = sizes.indices.map { index in tight.count { firsts[index] <= $0 && $0 <= lasts[index] } }
+    func duration(_ index: Int) -> Int { lasts[index] - firsts[index] }
+    let starts = [
+      indices.sorted { (coverage[$1], duration($1), $0) < (coverage[$0], duration($0), $1) },
+      indices.sorted { (duration($1), $0) < (duration($0), $1) },
+      bySize(indices),
+    ]
+    var best = (end: Int.max, order: starts[0])
+    var random = Draw()
+    var work = Packing.workLimit
+    let pairs = indices.count * indices.count / 2 + 1
+    for round in 0..<12 where best.end > bound && (work > 0 || round == 0) {
+      var order = starts[round % starts.count]
+      placeAll(order)
+      work -= pairs
+      var current = end
+      if current < best.end { best = (current, order) }
+      var attempts = 100
+      while current > bound && attempts > 0 && work > 0 {
+        attempts -= 1
+        work -= pairs
+        let high = order.filter { offsets[$0] + sizes[$0] > bound }
+        let top = high[random.below(high.count)]
+        let rivals = order.indices.filter { overlap(order[$0], top) }
+        var other = order
+        let moved = other.remove(at: rivals[random.below(rivals.count)])
+        other.insert(moved, at: random.below(other.count + 1))
+        placeAll(other)
+        if end <= current {
+          (current, order) = (end, other)
+          if current < best.end { best = (current, order) }
+        } else {
+          // Offsets are those of the rejected order: find the tops of the kept one again.
+          placeAll(order)
+        }
+      }
+    }
+    placeAll(best.order)
+  }
+
+  private func largestLiveSum(_ indices: [Int]) -> Int {
+    var live = [Int](repeating: 0, count: (indices.map { lasts[$0] }.max() ?? -1) + 2)
+    for index in indices {
+      live[firsts[index]] += sizes[index]
+      live[lasts[index] + 1] -= sizes[index]
+    }
+    var sum = 0
+    return live.reduce(0) { largest, change in
+      sum += change
+      return max(largest, sum)
+    }
+  }
+}
+
+/// The numbers that the search draws: the same ones every time (Knuth's MMIX generator).
+private struct Draw {
+  private var state: UInt64 = 1
+
+  mutating func below(_ count: Int) -> Int {
+    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+    return Int((state &>> 33) % UInt64(max(count, 1)))
+  }
 }

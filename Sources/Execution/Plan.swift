@@ -1,4 +1,3 @@
-import Glibc
 import Graphs
 import Kernels
 import Ops
@@ -134,7 +133,6 @@ package final class Plan {
     for (index, effect) in graph.effects.enumerated() {
       if case .assertion = effect.kind { assertions.append(index) }
     }
-    defer { if ProcessDump.isOn { dump() } }
     ledger = Ledger(
       entries: entries(lives, roles), steps: ledgerSteps(), arenaByteCount: byteCount,
       arenaLowerBound: lowerBound,
@@ -521,14 +519,4 @@ package final class Plan {
   }
 
   package var stepCount: Int { steps.count }
-}
-
-enum ProcessDump { nonisolated(unsafe) static let isOn = getenv("GRADUS_DUMP") != nil }
-extension Plan {
-  func dump() {
-    for (i, step) in ledger.steps.enumerated() {
-      let born = ledger.entries.filter { $0.first == i && !$0.category.isResident }.map { "\($0.category.name):\($0.byteCount/1024)K..\($0.last)" }.joined(separator: " ")
-      print(i, ledger.usage.total(i)/1024, step.origin.phase.rawValue, step.origin.path, step.op.prefix(90), born)
-    }
-  }
 }

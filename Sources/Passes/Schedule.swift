@@ -13,9 +13,9 @@ import Tensors
 // Both are edges of the order here. Where they close a circle, the write gives way: its value is computed
 // elsewhere and copied when the run is over.
 //
-// The order is found by list scheduling: of all nodes whose operands are there, the next is the first in the trace
-// that frees at least as many bytes as it takes, or else the first in the trace. Two other rules are tried as
-// well, and the order with the lowest peak is taken.
+// The order is found by list scheduling: of all nodes whose operands are there, a rule chooses the next; a few rules
+// are tried, and the order with the lowest peak is taken. What is rebuilt, or copied, from values of the
+// forward pass would be there at once: such nodes wait until a node wants them.
 
 /// Orders nodes for a low peak, and decides which writes happen in place.
 package func schedule(_ graph: inout Graph) {
@@ -52,9 +52,12 @@ private struct ScheduledOrder {
 /// What must come before what: nodes with kernels, and the values that they share memory through.
 private struct Dependences {
   struct Kernel {
-    /// Nodes that read what this one makes, and those that must wait for it for another reason.
+    /// Nodes that need what this one makes, directly or through nodes made on demand.
     var followers: [Int] = []
     var waitsFor = 0
+    /// Nodes made on demand that must run right before, in their order.
+    var onDemand: [Int] = []
+    var isOnDemand = false
     /// Values that it reads and makes, seen through views.
     var reads: [Int] = []
     var makes: [Int] = []
@@ -106,11 +109,8 @@ private struct Dependences {
         readers[id].append(index)
         readerCount[id] += 1
         kernels[index].reads.append(id)
-        if producer[id] >= 0 {
-          kernels[producer[id]].followers.append(index)
-          kernels[index].waitsFor += 1
-        }
       }
+      link(index, node, producer)
       kernels[index].overwritable = node.overwritableOperands(base)
       kernels[index].refuses = refuses(node, &checked)
     }
@@ -126,9 +126,42 @@ private struct Dependences {
         taken.insert(write.value.id).inserted,
         !kernels[kernel].reads.contains(input) || kernels[kernel].overwritable.contains(input)
       else { continue }
-      writes[index] = Write(kernel: kernel, readers: readers[input].filter { $0 != kernel })
+      // What runs on demand of the node itself runs before it in any case.
+      writes[index] = Write(
+        kernel: kernel,
+        readers: readers[input].filter { $0 != kernel && !kernels[kernel].onDemand.contains($0) })
       writtenValues[write.value.id] = kernel
     }
+  }
+
+  /// Notes what a node waits for.
+  private mutating func link(_ index: Int, _ node: Graph.Node, _ producer: [Int]) {
+    let sources = kernels[index].reads.compactMap { producer[$0] >= 0 ? producer[$0] : nil }
+    kernels[index].isOnDemand =
+      node.origin.phase != .forward && type(of: node.op).traits.cost == .streaming
+      && sources.allSatisfy { graph.nodes[$0].origin.phase == .forward || kernels[$0].isOnDemand }
+    var seen = Set<Int>()
+    for source in sources {
+      guard kernels[source].isOnDemand else {
+        if seen.insert(source).inserted && !kernels[index].isOnDemand { wait(index, for: source) }
+        continue
+      }
+      for earlier in kernels[source].onDemand + [source] where !kernels[index].onDemand.contains(earlier) {
+        kernels[index].onDemand.append(earlier)
+      }
+    }
+    if kernels[index].isOnDemand { return }
+    for earlier in kernels[index].onDemand {
+      for value in kernels[earlier].reads {
+        let source = producer[value]
+        if source >= 0, !kernels[source].isOnDemand, seen.insert(source).inserted { wait(index, for: source) }
+      }
+    }
+  }
+
+  private mutating func wait(_ index: Int, for source: Int) {
+    kernels[source].followers.append(index)
+    kernels[index].waitsFor += 1
   }
 
   private struct Check: Hashable {
@@ -143,6 +176,9 @@ private struct Dependences {
     guard let check = (node.op as? any IndexCheckingOp)?.indexCheck(types) else { return true }
     return checked.insert(Check(value: node.operands[check.operand].id, allowed: check.allowed)).inserted
   }
+
+  /// The phases in order; updates run along with the backward pass.
+  func phase(_ kernel: Int) -> Int { graph.nodes[kernel].origin.phase == .forward ? 0 : 1 }
 
   /// Nodes in the order of `kernels`, each view before its first reader.
   func withViews(_ order: [Int]) -> [Graph.Node] {
@@ -176,6 +212,7 @@ private struct ListScheduler {
   private var waitsFor: [Int]
   private var readersLeft: [Int]
   private var readyKernels: [Int] = []
+  private var isDone: [Bool]
   private var live = 0
   private var peak = 0
   private var refusersLeft: Int
@@ -193,6 +230,7 @@ private struct ListScheduler {
     let count = dependences.kernels.count
     waitsFor = dependences.kernels.map(\.waitsFor)
     readersLeft = dependences.readerCount
+    isDone = Array(repeating: false, count: count)
     refusersLeft = dependences.kernels.count { $0.refuses }
     oldReadersLeft = Array(repeating: 0, count: count)
     writesAfter = Array(repeating: [], count: count)
@@ -203,7 +241,8 @@ private struct ListScheduler {
       oldReadersLeft[write.kernel] += write.readers.count
       for reader in write.readers { writesAfter[reader].append(index) }
     }
-    for (index, node) in dependences.graph.nodes.enumerated() where !node.isView && waitsFor[index] == 0 {
+    for (index, node) in dependences.graph.nodes.enumerated()
+    where !node.isView && waitsFor[index] == 0 && !dependences.kernels[index].isOnDemand {
       readyKernels.append(index)
     }
   }
@@ -215,11 +254,22 @@ private struct ListScheduler {
         giveUp()
         continue
       }
-      let kernel = readyKernels.remove(at: place)
+      for kernel in withDemand(readyKernels.remove(at: place)) {
+        run(kernel)
+        order.append(kernel)
+      }
+    }
+    // What only leaves the graph was wanted by no node.
+    for kernel in dependences.kernels.indices where dependences.kernels[kernel].isOnDemand && !isDone[kernel] {
       run(kernel)
       order.append(kernel)
     }
     return ScheduledOrder(kernels: order, peak: peak, givenUp: givenUp)
+  }
+
+  /// A node behind those that it wants and that have not run.
+  private func withDemand(_ kernel: Int) -> [Int] {
+    dependences.kernels[kernel].onDemand.filter { !isDone[$0] } + [kernel]
   }
 
   /// Whether nothing but its operands holds a node back.
@@ -231,13 +281,16 @@ private struct ListScheduler {
   private func next() -> Int? {
     var best: Int?
     var bestGrowth = Int.max
+    let earliest = readyKernels.lazy.filter(mayRun).map(dependences.phase).min() ?? 0
     for (place, kernel) in readyKernels.enumerated() where mayRun(kernel) {
       switch rule {
       case .asTraced: return place
       case .releaseFirst:
-        if growth(kernel) <= 0 { return place }
+        if growth(kernel) <= 0 && dependences.phase(kernel) == earliest { return place }
         if best == nil { best = place }
       case .smallestGrowth:
+        // Not ahead of the phase: what is rebuilt for a later one would only wait for it.
+        if dependences.phase(kernel) > earliest { continue }
         let growth = growth(kernel)
         if growth < bestGrowth { (best, bestGrowth) = (place, growth) }
       }
@@ -279,9 +332,25 @@ private struct ListScheduler {
     return (taken, freed)
   }
 
+  /// Bytes by which a node, with those that it wants, adds to what is alive behind it.
   private func growth(_ kernel: Int) -> Int {
-    let change = change(kernel)
-    return change.taken - change.freed
+    let group = withDemand(kernel)
+    if group.count == 1 {
+      let change = change(kernel)
+      return change.taken - change.freed
+    }
+    var readers: [Int: Int] = [:]
+    var growth = 0
+    for member in group {
+      for value in dependences.kernels[member].reads { readers[value, default: 0] += 1 }
+      for value in dependences.kernels[member].makes where !isWrittenInPlace(value, by: member) {
+        growth += dependences.bytes[value]
+      }
+    }
+    for (value, count) in readers where readersLeft[value] == count && !dependences.leaves[value] {
+      growth -= dependences.bytes[value]
+    }
+    return growth
   }
 
   private mutating func run(_ kernel: Int) {
@@ -289,6 +358,7 @@ private struct ListScheduler {
     peak = max(peak, live + change.taken)
     live += change.taken - change.freed
     let node = dependences.kernels[kernel]
+    isDone[kernel] = true
     for value in node.reads { readersLeft[value] -= 1 }
     // Results that nobody reads are gone at once.
     for value in node.makes
