@@ -7,7 +7,8 @@ import Testing
 
 /// Times of kernels on one thread and on all, printed where GRADUS_BENCHMARK is set:
 ///
-///     GRADUS_BENCHMARK=1 swift test -c release --disable-testable-imports --disable-xctest --filter KernelBenchmarks
+///     GRADUS_BENCHMARK=1 swift test -c release --disable-testable-imports --disable-xctest \
+///       --filter KernelBenchmarks
 ///
 /// Its value may be a piece of the names of those to run.
 @Suite struct KernelBenchmarks {
@@ -31,6 +32,7 @@ import Testing
         ThreadPool.threadCount = count
         line += String(format: "%9.3f ms", try best { try op.run(views, into: targets) } * 1e3)
       }
+      withExtendedLifetime((operands, results)) {}
       print(line + "  scratch \(op.scratchByteCount(views, targets))")
     }
   }
@@ -76,7 +78,9 @@ import Testing
     .of(Argmax.self, "rows of 4M", [.normal([4096, 1024])], [("axis", .int(1))]),
     .of(Softmax.self, "rows of 4M", [.normal([4096, 1024])], [("axis", .int(1))]),
     .of(Softmax.self, "columns of 4M", [.normal([4096, 1024])], [("axis", .int(0))]),
-    .of(SoftmaxGradient.self, "rows of 4M", [.normal([4096, 1024]), .normal([4096, 1024])], [("axis", .int(1))]),
+    .of(
+      SoftmaxGradient.self, "rows of 4M", [.normal([4096, 1024]), .normal([4096, 1024])],
+      [("axis", .int(1))]),
     .of(Sort.self, "256 rows of 1024", [.normal([256, 1024])]),
     .of(CrossEntropy.self, "4096x1000", [.normal([4096, 1000]), .integers([4096], 0...999)]),
     .of(
@@ -129,7 +133,8 @@ import Testing
       [("size", .ints([28, 28])), ("padding", .int(1))]),
     .of(
       Conv2DWeightGradient.self, "32x32x28x28, 64 of 3x3",
-      [.normal([32, 32, 28, 28]), .normal([32, 64, 28, 28])], [("size", .ints([3, 3])), ("padding", .int(1))]),
+      [.normal([32, 32, 28, 28]), .normal([32, 64, 28, 28])],
+      [("size", .ints([3, 3])), ("padding", .int(1))]),
     .of(
       Conv2DWeightGradient.self, "256x1x28x28, 16 of 3x3",
       [.normal([256, 1, 28, 28]), .normal([256, 16, 28, 28])],

@@ -3,8 +3,8 @@ import Ops
 import Tensors
 
 extension OpCase {
-  /// Operands just large enough that kernels cut their work into parts, which they do for none of the contract's
-  /// samples; at least one case for each way of cutting.
+  /// Operands just large enough that kernels cut their work into parts, which they do for none of the
+  /// contract's samples; at least one case for each way of cutting.
   static let large: [OpCase] =
     elementwise + reductions + lines + products + images + lookups
 
@@ -53,7 +53,8 @@ extension OpCase {
       CrossEntropy.self, "each", [.normal([200, 300]), .integers([200], 0...299)],
       [("reduction", .string("none"))]),
     of(
-      CrossEntropyGradient.self, "mean", [.normal([200, 300]), .integers([200], 0...299), .uniform([], 1...2)]),
+      CrossEntropyGradient.self, "mean",
+      [.normal([200, 300]), .integers([200], 0...299), .uniform([], 1...2)]),
     of(LayerNorm.self, "rows", [.normal([300, 130]), .normal([130]), .normal([130])]),
     of(LayerNormGradient.self, "rows", [.normal([301, 130]), .normal([130]), .normal([301, 130])]),
     of(RMSNormGradient.self, "rows", [.normal([301, 130]), .normal([130]), .normal([301, 130])]),
