@@ -115,9 +115,9 @@ private func attend<Scalar: KernelFloat & BLASScalar>(
 
 // Note [Attention backward in parallel]
 //
-// All queries of a head add to dk and dv. Heads are many as a rule, and each is one thread's work, block after
-// block. Few heads are done one after the other, and threads share each block twice: first its queries, which
-// find P, dS and dq, then its keys, whose rows of dk and dv are nobody else's.
+// All queries of a head add to dk and dv. Heads are many as a rule, and each is one thread's work, block
+// after block. Few heads are done one after the other, and threads share each block twice: first its queries,
+// which find P, dS and dq, then its keys, whose rows of dk and dv are nobody else's.
 
 private func attendGradient<Scalar: KernelFloat & BLASScalar>(
   _ q: UnsafeMutablePointer<Scalar>, _ k: UnsafeMutablePointer<Scalar>,

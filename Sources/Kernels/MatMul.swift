@@ -111,19 +111,17 @@ private func commonRowStride(_ x: TensorView) -> Int? {
 
 // MARK: - Cuts
 
-/// Multiplications worth a part of their own, some 40 microseconds; a block is worth more, for it is packed
-/// anew.
+/// Multiplications worth a part of their own, some 40 microseconds.
 private let productGrain = 1 &<< 21
-private let blockGrain = 1 &<< 25
+/// Multiplications of a block: enough for a few, or worth many, as each is packed anew.
+private let blockGrain = (few: 1 &<< 23, many: 1 &<< 26)
+private let blockCount = (few: 4, many: 16)
 /// Blocks are not cut to sides below this.
 private let blockSide = 96
-/// More blocks than this bring nothing but packing.
-private let mostBlocks = 16
-/// Elements of the inner axis that a cut leaves together, and results for which it is cut.
+/// The inner axis is cut so often at most, into no less than this, and for so many partial results.
+private let mostInnerBlocks = 8
 private let innerSide = 512
-private let innerResults = 1 &<< 16
-/// How often it is cut at most.
-private let mostInnerCuts = 8
+private let mostPartials = 1 &<< 17
 
 /// A batch of products and its cuts.
 /// See Note [Blocks of matrix products].
@@ -163,7 +161,8 @@ private struct MatrixProduct {
       rows: sizes.k, columns: sizes.n, rowStride: rightStrides.row, columnStride: rightStrides.column)
     let work = sizes.m &* sizes.n &* sizes.k
     batch = Cut(sizes.batch, cost: work / (productGrain / partGrain), most: 64)
-    let wanted = min(mostBlocks, work / blockGrain)
+    let wanted = max(
+      min(blockCount.few, work / blockGrain.few), min(blockCount.many, work / blockGrain.many))
     if batch.length == 1 {
       while rowBlocks &* columnBlocks &* sizes.batch < wanted {
         let (height, width) = (sizes.m / rowBlocks, sizes.n / columnBlocks)
@@ -175,12 +174,13 @@ private struct MatrixProduct {
 
   /// By sizes alone, as it decides in what order products are added.
   private static func innerBlocks(_ sizes: ProductSizes, isShared: Bool) -> Int {
-    let results = isShared ? sizes.resultCount : sizes.m &* sizes.n
-    let work = results &* sizes.k
-    if results > innerResults { return 1 }
+    let rows = isShared ? sizes.batch &* sizes.m : sizes.m
+    let work = rows &* sizes.n &* sizes.k
+    let otherBlocks = max(1, rows / blockSide) &* max(1, sizes.n / blockSide)
     var blocks = 1
-    while blocks < mostInnerCuts && work / (2 &* blocks) >= productGrain
+    while blocks &* otherBlocks < mostInnerBlocks && work / (2 &* blocks) >= productGrain
       && sizes.k / (2 &* blocks) >= innerSide
+      && (2 &* blocks &- 1) &* rows &* sizes.n <= mostPartials
     {
       blocks &*= 2
     }

@@ -262,7 +262,6 @@ func inParallel(
   _ count: Int, cost: Int, unit: Int = 1, _ body: (_ from: Int, _ to: Int) -> Void
 ) {
   let cut = Cut(count, cost: cost, unit: unit)
-  if cut.parts == 1 { return body(0, count) }
   inParallel(parts: cut.parts) { part in body(cut.start(part), cut.end(part)) }
 }
 

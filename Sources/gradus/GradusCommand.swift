@@ -1,4 +1,6 @@
 import ArgumentParser
+import Glibc
+import Kernels
 import Notebook
 
 /// The command line: `gradus`, `gradus FILE`, `gradus test PATH` and so on.
@@ -25,6 +27,15 @@ struct GradusCommand: ParsableCommand {
     gradus help [NAME]                   the page of a function or topic
     gradus explain [CODE]                an error at length
     """
+
+  func validate() throws {
+    guard let value = getenv("GRADUS_THREADS") else { return }
+    let text = String(cString: value)
+    guard ThreadPool.threadCount(in: text) != nil else {
+      let (low, high) = (ThreadPool.threadCounts.lowerBound, ThreadPool.threadCounts.upperBound)
+      throw ValidationError("GRADUS_THREADS must be a whole number from \(low) to \(high), got `\(text)`")
+    }
+  }
 
   /// Parses the arguments of the process, runs what they ask for, and returns the exit code.
   static func runMain() -> Int32 {
