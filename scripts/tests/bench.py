@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""Checks that the benchmarks' files compile, and that scripts/bench prints what its readers rely on.
+
+    scripts/tests/bench.py GRADUS
+
+Times nothing: a benchmark runs once, for the form of its report. The last line counts.
+"""
+import glob
+import json
+import os
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+KEYS = [
+    "workload", "system", "dtype", "threads", "median_ms", "first_ms", "peak_bytes", "measured_peak_bytes",
+    "rss_mib",
+]
+BENCH = os.path.join(ROOT, "scripts", "bench")
+
+
+def compiles():
+    # Without the peers themselves, which need not be installed.
+    for path in [BENCH, *glob.glob(os.path.join(ROOT, "scripts", "benchmarks", "peers", "*.py"))]:
+        with open(path, encoding="utf-8") as file:
+            compile(file.read(), path, "exec")
+
+
+def reports_json(gradus):
+    command = [sys.executable, BENCH, "--gradus", gradus, "--repeat", "1", "--systems", "gradus", "--json"]
+    done = subprocess.run([*command, "mlp-tiny"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    [line] = done.stdout.splitlines()
+    record = json.loads(line)
+    assert list(record) == KEYS, record
+    assert (record["workload"], record["system"], record["dtype"]) == ("mlp-tiny", "gradus", "f32"), record
+    assert 0 < record["median_ms"] < record["first_ms"], record
+
+
+def scripts_check(gradus):
+    for path in sorted(glob.glob(os.path.join(ROOT, "scripts", "benchmarks", "*.nn"))):
+        done = subprocess.run([gradus, "check", path], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def main():
+    gradus = os.path.abspath(sys.argv[1])
+    passed = failed = 0
+    for name, check in [
+        ("the files of the benchmarks compile", compiles),
+        ("the scripts of the benchmarks check", lambda: scripts_check(gradus)),
+        ("scripts/bench --json has every key", lambda: reports_json(gradus)),
+    ]:
+        try:
+            check()
+            passed += 1
+        except Exception as problem:
+            failed += 1
+            print(f"FAIL {name}: {problem}")
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(failed > 0)
+
+
+main()
