@@ -163,6 +163,11 @@ extension Interpreter {
     guard isTensorLike(value) else {
       throw Failure("bad-operand", "cannot negate \(value.described)", at: site)
     }
+    if case .list = value, op == "negate" {
+      // As `-1 * list` does: numbers stay numbers.
+      let sites = BinarySites(whole: site, operator: site, left: site, right: operand)
+      if let list = try elementwise(Multiplication.op, .int(-1), value, sites) { return list }
+    }
     return try apply(OpTable.byName[op]!, [value], Attributes(), [operand], at: site, site)
   }
 
@@ -217,7 +222,11 @@ extension Interpreter {
       labels: [
         .init(site: sites.left, text: a.typeDescription),
         .init(site: sites.right, text: b.typeDescription),
-      ])
+      ],
+      help: {
+        if op == Addition.op, case (.list, .list) = (a, b) { return "`concat(a, b)` joins lists" }
+        return nil
+      }())
   }
 
   // MARK: Limits
