@@ -171,8 +171,8 @@ func loadCheckpoint(_ call: BuiltinCall, _ name: String) throws(Failure) -> Valu
     if let (path, tensor) = try plainTensors(thing.value, "", interpreter, thing.site).first {
       let what = path == "value" ? tensor.type.description : "`\(path)`, \(tensor.type),"
       throw Failure(
-        "bad-argument", "\(what) is a value, and values do not change: models, optimizers and steps are restored",
-        at: thing.site, help: "`load(\"\(name)\")` returns what the file holds")
+        "bad-argument",
+        "\(what) is a value, and values do not change: models, optimizers and steps are restored", at: thing.site, help: "`load(\"\(name)\")` returns what the file holds")
     }
   }
   let paths = parameterPaths(things)
@@ -204,12 +204,13 @@ func loadCheckpoint(_ call: BuiltinCall, _ name: String) throws(Failure) -> Valu
     optimizers += 1
     guard let saved else {
       throw Failure(
-        "checkpoint-mismatch", "\(name): it holds no state of an optimizer for `\(optimizer.definition.name)`", at: site,
-        notes: [contents], help: "it is saved by `save(path, net, opt)`")
+        "checkpoint-mismatch",
+        "\(name): it holds no state of an optimizer for `\(optimizer.definition.name)`", at: site, notes: [contents], help: "it is saved by `save(path, net, opt)`")
     }
     guard saved == optimizer.definition.name else {
       throw Failure(
-        "checkpoint-mismatch", "\(name): the optimizer was `\(saved)`, this one is `\(optimizer.definition.name)`", at: thing.site)
+        "checkpoint-mismatch",
+        "\(name): the optimizer was `\(saved)`, this one is `\(optimizer.definition.name)`", at: thing.site)
     }
     for entry in paths {
       guard let text = metadata[prefix + "t." + entry.path] else { continue }
@@ -231,7 +232,9 @@ func loadCheckpoint(_ call: BuiltinCall, _ name: String) throws(Failure) -> Valu
     }
   }
   let seed = metadata["seed"].flatMap { Int($0) }
-  let tick = try metadata["tick"].map { text throws(Failure) in try counter(text, "the tick", name, at: site) }
+  let tick = try metadata["tick"].map { text throws(Failure) in
+    try counter(text, "the tick", name, at: site)
+  }
   for change in changes { change() }
   if let seed { interpreter.seed = seed }
   if let tick { interpreter.tick = tick }

@@ -163,8 +163,8 @@ extension Interpreter {
     return Tensor(integers: integers, dtype: dtype, shape: Shape(shape))
   }
 
-  /// What the op `cast` makes of a number in an integer dtype, and its refusal where that does not hold it: a number
-  /// of the program goes past the op, which would take it in f32.
+  /// What the op `cast` makes of a number in an integer dtype, and its refusal where that does not hold it:
+  /// a number of the program goes past the op, which would take it in f32.
   private func wholePart(
     of number: Value, as dtype: DType, in shape: [Int] = [], index: Int = 0, at site: Site
   ) throws(Failure) -> Int {
@@ -181,9 +181,10 @@ extension Interpreter {
       place.insert(rest % size, at: 0)
       rest /= size
     }
+    let written = try text(of: number, format: nil, at: site)
     throw Failure(
       "integer-overflow",
-      "cast(\(try text(of: number, format: nil, at: site))) does not fit \(dtype)" + (place.isEmpty ? "" : ", at index \(Shape(place))"), at: site)
+      "cast(\(written)) does not fit \(dtype)" + (place.isEmpty ? "" : ", at index \(Shape(place))"), at: site)
   }
 
   /// `owner with (name: value, …)`

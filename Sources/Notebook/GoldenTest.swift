@@ -120,10 +120,12 @@ package struct GoldenTest {
       if !check.unexpectedErrors.isEmpty, !check.canBless(blessing) {
         let rest = script.entries.count - index - 1
         if rest > 0 {
-          report.failures.append("  it stops here: \(rest) more \(rest == 1 ? "entry" : "entries") did not run")
+          let entries = rest == 1 ? "entry" : "entries"
+          report.failures.append("  it stops here: \(rest) more \(entries) did not run")
         }
         if blessing != .all, let error = check.unexpectedErrors.first {
-          report.failures.append("  an error that is meant to be stands below its line: #! error[\(error.code)]")
+          report.failures.append(
+            "  an error that is meant to be stands below its line: #! error[\(error.code)]")
         }
         isStopped = true
         break

@@ -56,7 +56,9 @@ enum Mistakes {
 
   /// Returns how to write a number that `suffix` clings to.
   static func suffixHelp(digits: String, suffix: String) -> String? {
-    if digits == "0", suffix.lowercased().first == "o" { return "numbers are decimal, `0x…` or `0b…`; there is no octal" }
+    if digits == "0", suffix.lowercased().first == "o" {
+      return "numbers are decimal, `0x…` or `0b…`; there is no octal"
+    }
     return switch suffix.lowercased() {
     case "k", "kb", "kib", "m", "mb", "mib", "g", "gb", "gib":
       "byte units are KiB, MiB and GiB: `\(digits)\(suffix.prefix(1).uppercased())iB`"

@@ -252,7 +252,8 @@ import Testing
   }
 
   @Test func stringsAreUTF8() {
-    let file = SourceFile(name: "test", bytes: Array("x = \"é".utf8) + [0xFF] + Array("\"\n# ".utf8) + [0xFE])
+    let bytes = Array("x = \"é".utf8) + [0xFF] + Array("\"\n# ".utf8) + [0xFE]
+    let file = SourceFile(name: "test", bytes: bytes)
     #expect(parse(file).diagnostics.map(summary) == ["bad-character 1:7 byte 255 is not UTF-8 text"])
   }
 

@@ -65,7 +65,8 @@ package struct Arange: TensorOp {
       let number: Int?
       switch progression {
       case .whole(let start, let step): number = start + index * step
-      case .real(let start, let step): number = Int(exactly: (start + Double(index) * step).rounded(.towardZero))
+      case .real(let start, let step):
+        number = Int(exactly: (start + Double(index) * step).rounded(.towardZero))
       }
       guard let number, dtype.holds(number) else {
         throw OpRejection("element \(index) of \(count) does not fit \(dtype)", code: "integer-overflow")
