@@ -4,7 +4,7 @@ import Tensors
 
 // A checkpoint is a safetensors file. Params and buffers stand under their paths; with several things in one
 // call each path begins with the thing's place, `0.`. An optimizer's state stands under
-// `optimizer.<name>.<path>`, its step numbers, the seed and the tick in the metadata.
+// `optimizer.<place>.<state>.<path>`; its name, its step numbers, the seed and the tick in the metadata.
 
 private struct SavedThing {
   let value: Value
@@ -12,8 +12,8 @@ private struct SavedThing {
   let site: Site
 }
 
-/// The arguments after the path; models get a prefix where there are several.
-private func things(_ call: BuiltinCall) throws(Failure) -> [SavedThing] {
+/// The arguments after the path; models get a prefix where there are several. `verb` is what is done to them.
+private func things(_ call: BuiltinCall, _ verb: String) throws(Failure) -> [SavedThing] {
   var models = 0
   for value in call.values.dropFirst() {
     if let value, isTree(value) { models += 1 }
@@ -31,7 +31,7 @@ private func things(_ call: BuiltinCall) throws(Failure) -> [SavedThing] {
     }
     guard isTree(value) else {
       throw Failure(
-        "bad-argument", "a model, tensor, optimizer or step can be saved, got \(value.described)",
+        "bad-argument", "a model, tensor, optimizer or step can be \(verb), got \(value.described)",
         at: call.sites[index])
     }
     result.append(SavedThing(value: value, prefix: models > 1 ? "\(place)." : "", site: call.sites[index]))
@@ -47,7 +47,7 @@ private func isTree(_ value: Value) -> Bool {
   }
 }
 
-/// Tensors of a tree that holds no models: what `save("x.safetensors", (a: t))` writes.
+/// Tensors of a tree beside its models: what `save("x.safetensors", (a: t))` writes.
 private func plainTensors(_ value: Value, _ path: String, _ interpreter: Interpreter, _ site: Site) throws(Failure) -> [(String, Tensor)] {
   func inner(_ name: String) -> String { path.isEmpty ? name : path + "." + name }
   switch value {
@@ -71,7 +71,14 @@ private func plainTensors(_ value: Value, _ path: String, _ interpreter: Interpr
     return result
   case .int, .double, .bool:
     return try plainTensors(.tensor(interpreter.tensorValue(value, at: site)), path, interpreter, site)
-  default: return []
+  case .model, .none: return []
+  default:
+    throw Failure(
+      "bad-argument", "`\(path)` is no tensor, number or model: got \(value.described)", at: site,
+      help: {
+        if case .optimizer = value { return "an optimizer is an argument of its own: `save(path, net, opt)`" }
+        return nil
+      }())
   }
 }
 
@@ -91,17 +98,24 @@ func saveCheckpoint(_ call: BuiltinCall) throws(Failure) -> Value {
     throw Failure("assignment-in-step", "`save` cannot be called inside a step", at: call.site)
   }
   let name = try call.string(0, "the path")
+  guard name.hasSuffix(".safetensors") else {
+    // `load` goes by the ending: under another one it could not read the file back.
+    throw Failure(
+      "file-unsupported", "\(name): `save` writes safetensors, the ending must say so", at: call.sites[0],
+      help: "name it `\(withoutEnding(name)).safetensors`")
+  }
   var tensors: [NamedTensor] = []
   var metadata = [
     "format": "gradus", "seed": String(interpreter.seed), "tick": String(interpreter.tick),
   ]
-  let things = try things(call)
+  let things = try things(call, "saved")
   let paths = parameterPaths(things)
   var optimizers = 0
   for thing in things {
     switch thing.value {
     case .optimizer(let optimizer):
       let prefix = "optimizer.\(optimizers)."
+      metadata["optimizer.\(optimizers)"] = optimizer.definition.name
       optimizers += 1
       for entry in paths {
         guard let slot = optimizer.slot(for: entry.parameter) else { continue }
@@ -148,7 +162,19 @@ func loadCheckpoint(_ call: BuiltinCall, _ name: String) throws(Failure) -> Valu
     throw Failure("file-unsupported", "\(name): it holds no named tensors", at: site)
   }
   let byName = Dictionary(list.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
-  let things = try things(call)
+  let things = try things(call, "restored")
+  for thing in things {
+    switch thing.value {
+    case .optimizer, .callable: continue
+    default: break
+    }
+    if let (path, tensor) = try plainTensors(thing.value, "", interpreter, thing.site).first {
+      let what = path == "value" ? tensor.type.description : "`\(path)`, \(tensor.type),"
+      throw Failure(
+        "bad-argument",
+        "\(what) is a value, and values do not change: models, optimizers and steps are restored", at: thing.site, help: "`load(\"\(name)\")` returns what the file holds")
+    }
+  }
   let paths = parameterPaths(things)
   let names = byName.keys.sorted()
   let contents =
@@ -174,9 +200,21 @@ func loadCheckpoint(_ call: BuiltinCall, _ name: String) throws(Failure) -> Valu
   for thing in things {
     guard case .optimizer(let optimizer) = thing.value else { continue }
     let prefix = "optimizer.\(optimizers)."
+    let saved = metadata["optimizer.\(optimizers)"]
     optimizers += 1
+    guard let saved else {
+      throw Failure(
+        "checkpoint-mismatch",
+        "\(name): it holds no state of an optimizer for `\(optimizer.definition.name)`", at: site, notes: [contents], help: "it is saved by `save(path, net, opt)`")
+    }
+    guard saved == optimizer.definition.name else {
+      throw Failure(
+        "checkpoint-mismatch",
+        "\(name): the optimizer was `\(saved)`, this one is `\(optimizer.definition.name)`", at: thing.site)
+    }
     for entry in paths {
-      guard let text = metadata[prefix + "t." + entry.path], let count = Int(text) else { continue }
+      guard let text = metadata[prefix + "t." + entry.path] else { continue }
+      let count = try counter(text, "the step number of `\(entry.path)`", name, at: site)
       var states: [Tensor] = []
       for state in optimizer.definition.states {
         guard let tensor = byName["\(prefix)\(state.name).\(entry.path)"] else {
@@ -194,9 +232,26 @@ func loadCheckpoint(_ call: BuiltinCall, _ name: String) throws(Failure) -> Valu
       }
     }
   }
+  let seed = metadata["seed"].flatMap { Int($0) }
+  let tick = try metadata["tick"].map { text throws(Failure) in
+    try counter(text, "the tick", name, at: site)
+  }
   for change in changes { change() }
-  if let text = metadata["seed"], let seed = Int(text) { interpreter.seed = seed }
-  if let text = metadata["tick"], let tick = Int(text) { interpreter.tick = tick }
+  if let seed { interpreter.seed = seed }
+  if let tick { interpreter.tick = tick }
   for thing in things { if case .model(let model) = thing.value { model.mend() } }
   return .none
+}
+
+/// A count out of a file's metadata. What follows it is counted too, so it leaves room.
+private func counter(_ text: String, _ what: String, _ name: String, at site: Site) throws(Failure) -> Int {
+  guard let number = Int(text), (0..<1 << 53).contains(number) else {
+    throw Failure("file-damaged", "\(name): \(what) is `\(text)`, not a count from 0", at: site)
+  }
+  return number
+}
+
+private func withoutEnding(_ name: String) -> Substring {
+  let start = name.lastIndex(of: "/").map { name.index(after: $0) } ?? name.startIndex
+  return name[..<(name[start...].dropFirst().lastIndex(of: ".") ?? name.endIndex)]
 }

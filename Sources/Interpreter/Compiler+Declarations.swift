@@ -236,9 +236,27 @@ final class InputNode: Node {
     case .double: if let value = Double(text) { return .double(value) }
     case .bool:
       if text == "true" || text == "false" { return .bool(text == "true") }
+    case .list: if let numbers = numbers(text) { return .list(ListValue(numbers, site: name.site)) }
     default: break
     }
     throw Failure(
       "bad-input", "the input `\(name.text)` is \(usual.typeDescription), `\(text)` is not", at: name.site)
+  }
+
+  /// The numbers of `[64, 0.5]`; nil where it is none.
+  private func numbers(_ text: String) -> [Value]? {
+    guard text.first == "[", text.last == "]" else { return nil }
+    var numbers: [Value] = []
+    for part in text.dropFirst().dropLast().split(separator: ",") {
+      let part = String(part.filter { $0 != " " })
+      if let whole = Int(part) {
+        numbers.append(.int(whole))
+      } else if let number = Double(part) {
+        numbers.append(.double(number))
+      } else {
+        return nil
+      }
+    }
+    return numbers
   }
 }

@@ -106,7 +106,8 @@ extension Compiler {
     let suggestion = didYouMean(name, among: scope.visibleNames)
     return fail(
       "unknown-name",
-      "no `\(name)` here" + (suggestion.map { "; did you mean `\($0)`?" } ?? ""), at: site)
+      "no `\(name)` here" + (suggestion.map { "; did you mean `\($0)`?" } ?? ""), at: site,
+      help: name == "help" ? "help is `gradus help NAME`, in the terminal `?name`" : nil)
   }
 
   // MARK: Operators

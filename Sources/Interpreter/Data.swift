@@ -23,7 +23,10 @@ var dataBuiltins: [Builtin] {
   },
   Builtin(
     "save", "path, things…",
-    "Writes models, optimizers with their state, and the random counter as safetensors; the file is replaced whole or not at all."
+    """
+    Writes models, optimizers with their state, and the random counter as .safetensors; the file is replaced
+    whole or not at all.
+    """
   ) { call throws(Failure) in try saveCheckpoint(call) },
   Builtin(
     "batches", "data, size, shuffle = false, drop_last = false",

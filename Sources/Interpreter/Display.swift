@@ -250,6 +250,9 @@ extension Interpreter {
       case "\t": result += "\\t"
       case "{": result += "\\{"
       case "}": result += "\\}"
+      // A terminal would obey it.
+      case _ where scalar.properties.generalCategory == .control:
+        result += "\\u{\(String(scalar.value, radix: 16))}"
       default: result.unicodeScalars.append(scalar)
       }
     }
@@ -278,7 +281,8 @@ extension Interpreter {
       ])
     }
     var text = model.definition.name + "\n" + table(rows, rightAligned: [2, 3])
-    text += "\n  \(grouped(trained + frozen)) parameters, \(grouped(bytes)) B"
+    let count = trained + frozen
+    text += "\n  \(grouped(count)) parameter\(count == 1 ? "" : "s"), \(grouped(bytes)) B"
     if frozen > 0 { text += ", \(grouped(frozen)) frozen" }
     return text
   }

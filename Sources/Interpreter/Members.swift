@@ -121,9 +121,12 @@ extension Interpreter {
     }
     let tensor: TensorValue
     switch value {
-    case .int(let number) where dtype.isInteger || dtype == .f64:
-      return .tensor(TensorValue(Tensor.number(integer: number, dtype), made: site))
-    case .double(let number) where dtype.isFloating:
+    case .int, .double:
+      if dtype.isInteger {
+        let whole = try wholePart(of: value, as: dtype, at: site)
+        return .tensor(TensorValue(Tensor.number(integer: whole, dtype), made: site))
+      }
+      let number = try hostDouble(value, "the value", at: site)
       return .tensor(TensorValue(Tensor.number(number, dtype), made: site))
     default: tensor = try tensorValue(value, at: site)
     }
@@ -133,8 +136,7 @@ extension Interpreter {
   }
 
   private func exactLiteral(_ list: ListValue, _ dtype: DType, at site: Site) throws(Failure) -> Tensor? {
-    var numbers: [Double] = []
-    var integers: [Int] = []
+    var numbers: [Value] = []
     var shape: [Int] = []
     func walk(_ value: Value, _ depth: Int) -> Bool {
       switch value {
@@ -142,21 +144,47 @@ extension Interpreter {
         if depth == shape.count { shape.append(inner.items.count) }
         guard shape[depth] == inner.items.count else { return false }
         return inner.items.allSatisfy { walk($0, depth + 1) }
-      case .int(let number):
-        numbers.append(Double(number))
-        integers.append(number)
-        return depth == shape.count
-      case .double(let number):
-        numbers.append(number)
-        integers.append(Int(saturating: number))
+      case .int, .double:
+        numbers.append(value)
         return depth == shape.count
       default: return false
       }
     }
     guard walk(.list(list), 0), numbers.count == Shape(shape).elementCount else { return nil }
-    return dtype == .f64
-      ? Tensor(numbers, dtype: dtype, shape: Shape(shape))
-      : Tensor(integers: integers, dtype: dtype, shape: Shape(shape))
+    if dtype == .f64 {
+      var doubles: [Double] = []
+      for number in numbers { doubles.append(try hostDouble(number, "an element", at: site)) }
+      return Tensor(doubles, dtype: dtype, shape: Shape(shape))
+    }
+    var integers: [Int] = []
+    for number in numbers {
+      integers.append(try wholePart(of: number, as: dtype, in: shape, index: integers.count, at: site))
+    }
+    return Tensor(integers: integers, dtype: dtype, shape: Shape(shape))
+  }
+
+  /// What the op `cast` makes of a number in an integer dtype, and its refusal where that does not hold it:
+  /// a number of the program goes past the op, which would take it in f32.
+  private func wholePart(
+    of number: Value, as dtype: DType, in shape: [Int] = [], index: Int = 0, at site: Site
+  ) throws(Failure) -> Int {
+    let whole: Int?
+    if case .int(let integer) = number {
+      whole = integer
+    } else {
+      whole = Int(exactly: try hostDouble(number, "the value", at: site).rounded(.towardZero))
+    }
+    if let whole, dtype.holds(whole) { return whole }
+    var place: [Int] = []
+    var rest = index
+    for size in shape.reversed() {
+      place.insert(rest % size, at: 0)
+      rest /= size
+    }
+    let written = try text(of: number, format: nil, at: site)
+    throw Failure(
+      "integer-overflow",
+      "cast(\(written)) does not fit \(dtype)" + (place.isEmpty ? "" : ", at index \(Shape(place))"), at: site)
   }
 
   /// `owner with (name: value, …)`

@@ -103,8 +103,7 @@ extension Interpreter {
     do {
       bytes = try readFile(path)
     } catch {
-      let reason = (error as? FileError)?.message ?? "\(error)"
-      throw Failure("missing-file", "cannot read `\(written)`: \(reason)", at: site)
+      throw Failure.from(error, file: written, path: path, at: site)
     }
     useStack.append((path, written))
     defer { useStack.removeLast() }
@@ -146,4 +145,9 @@ extension Interpreter {
 /// - Throws: `FileError` naming what was wrong.
 package func readProgramFile(_ path: String) throws -> [UInt8] {
   try ByteSource(opening: path, memoryLimit: nil).allBytes()
+}
+
+/// The stable code of what `readProgramFile` throws.
+package func fileErrorCode(_ error: any Error) -> String {
+  (error as? FileError)?.code ?? FileError.Kind.unreadable.rawValue
 }

@@ -160,6 +160,11 @@ extension Interpreter {
     guard isTensorLike(value) else {
       throw Failure("bad-operand", "cannot negate \(value.described)", at: site)
     }
+    if case .list = value, op == "negate" {
+      // As `-1 * list` does: numbers stay numbers.
+      let sites = BinarySites(whole: site, operator: site, left: site, right: operand)
+      if let list = try elementwise(Multiplication.op, .int(-1), value, sites) { return list }
+    }
     return try apply(OpTable.byName[op]!, [value], Attributes(), [operand], at: site, site)
   }
 
@@ -214,7 +219,11 @@ extension Interpreter {
       labels: [
         .init(site: sites.left, text: a.typeDescription),
         .init(site: sites.right, text: b.typeDescription),
-      ])
+      ],
+      help: {
+        if op == Addition.op, case (.list, .list) = (a, b) { return "`concat(a, b)` joins lists" }
+        return nil
+      }())
   }
 
   // MARK: Limits
@@ -449,7 +458,7 @@ extension Interpreter {
 
   private func realTensor(_ operand: Operand, _ dtype: DType, at site: Site) throws -> Tensor {
     switch operand {
-    case .int(let value): return Tensor.number(integer: value, dtype)
+    case .int(let value): return try wholeNumber(value, dtype, at: site)
     case .double(let value): return Tensor.number(value, dtype)
     case .bool(let value): return Tensor.number(value ? 1 : 0, dtype)
     case .tensor(let tensor):
@@ -462,11 +471,21 @@ extension Interpreter {
     _ operand: Operand, _ dtype: DType, in trace: Trace, at site: Site
   ) throws -> GraphValue {
     switch operand {
-    case .int(let value): return trace.builder.constant(Tensor.number(integer: value, dtype))
+    case .int(let value): return trace.builder.constant(try wholeNumber(value, dtype, at: site))
     case .double(let value): return trace.builder.constant(value, dtype)
     case .bool(let value): return trace.builder.constant(value ? 1 : 0, dtype)
     case .tensor(let tensor): return try trace.builder.cast(trace.value(of: tensor, at: site), to: dtype)
     }
+  }
+
+  /// A number of the program in the dtype of the tensor that it meets: clamped, 300 would equal a u8 of 255.
+  private func wholeNumber(_ number: Int, _ dtype: DType, at site: Site) throws(Failure) -> Tensor {
+    guard dtype.holds(number) else {
+      throw Failure(
+        "integer-overflow", "\(number) does not fit \(dtype), the dtype of the tensor that it meets", at: site,
+        help: "convert the tensor: `i64(…)`")
+    }
+    return Tensor.number(integer: number, dtype)
   }
 
   func cast(_ tensor: Tensor, to dtype: DType) throws -> Tensor {

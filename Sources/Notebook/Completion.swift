@@ -45,7 +45,13 @@ extension Session {
       return words(interpreter.memberNames(of: owner))
     }
     if word.isEmpty, line.isEmpty { return words([]) }
-    return words(names + keywordArguments(in: bytes, at: wordStart))
+    let labels = keywordArguments(in: bytes, at: wordStart)
+    // Where an argument begins and nothing is typed yet, all names there are would hide what the call takes.
+    let before = bytes[..<wordStart].last { $0 != UInt8(ascii: " ") }
+    if word.isEmpty, !labels.isEmpty, before == UInt8(ascii: "(") || before == UInt8(ascii: ",") {
+      return words(labels)
+    }
+    return words(names + labels)
   }
 
   private var names: [String] {

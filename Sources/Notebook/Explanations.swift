@@ -159,7 +159,7 @@ extension Explanation {
       """),
     Explanation("exit", "`exit(code)` ends the program with this code."),
     Explanation("file-damaged", "The bytes are not what the format asks for: the file is cut off or altered, or is of another kind."),
-    Explanation("file-missing", "There is no file with this name. Paths are relative to the folder you are in.",
+    Explanation("file-missing", "There is no file with this name. Paths are relative to the folder you are in, those of `use` to the file it stands in.",
       wrong: "load(\"nowhere.csv\")"),
     Explanation("file-too-large", "The file's contents do not fit in memory."),
     Explanation("file-unreadable", "The system does not let the file be read, or it is a folder or device."),
@@ -189,8 +189,6 @@ extension Explanation {
     Explanation(
       "missing-argument", "The function has a parameter without a default, and the call gives nothing for it.",
       wrong: "fn f(a, b) = a + b\nf(1)", right: "fn f(a, b = 2) = a + b\nf(1)"),
-    Explanation("missing-file", "A script or a file that `use` or `:load` names cannot be read. The path of `use` is relative to the file it stands in.",
-      wrong: "use \"nowhere.nn\""),
     Explanation(
       "model-in-step",
       "A step uses models; it cannot make them, since their parameters would be lost with the call.",

@@ -97,6 +97,8 @@ package struct GoldenTest {
     var edits = LineEdits()
     var checkCount = 0
     var isStopped = false
+    // Whether `--bless` would change anything: it never writes an error in the place of output.
+    var canBless = false
     for (index, entry) in script.entries.enumerated() {
       let outcome = session.run(entry, of: prepared)
       var (printed, diagnostics) = recorder.take()
@@ -114,10 +116,17 @@ package struct GoldenTest {
         expectation: entry.expectation, printed: printed, diagnostics: diagnostics,
         includesAll: blessing == .all)
       checkCount += entry.expectation.isCompared ? 1 : 0
-      judge(check, &report, &edits)
+      canBless = judge(check, &report, &edits) || canBless
       if !check.unexpectedErrors.isEmpty, !check.canBless(blessing) {
         let rest = script.entries.count - index - 1
-        if rest > 0 { report.failures.append("  it stops here: \(rest) more entries did not run") }
+        if rest > 0 {
+          let entries = rest == 1 ? "entry" : "entries"
+          report.failures.append("  it stops here: \(rest) more \(entries) did not run")
+        }
+        if blessing != .all, let error = check.unexpectedErrors.first {
+          report.failures.append(
+            "  an error that is meant to be stands below its line: #! error[\(error.code)]")
+        }
         isStopped = true
         break
       }
@@ -130,17 +139,18 @@ package struct GoldenTest {
           return edits
         }
         checkCount += 1
-        judge(check, &report, &edits)
+        canBless = judge(check, &report, &edits) || canBless
       }
     }
     if checkCount == 0, report.failed == 0 { report.passed += 1 }
-    if report.failed > 0, blessing == .never {
+    if canBless {
       report.failures.append("  accept with: gradus test \(path) --bless")
     }
     return edits
   }
 
-  private func judge(_ check: Check, _ report: inout Report, _ edits: inout LineEdits) {
+  /// - Returns: whether it failed, and `--bless` would mend that.
+  private func judge(_ check: Check, _ report: inout Report, _ edits: inout LineEdits) -> Bool {
     if check.passes {
       report.passed += check.expectation.isCompared ? 1 : 0
     } else if check.canBless(blessing) {
@@ -148,7 +158,9 @@ package struct GoldenTest {
       check.bless(&edits)
     } else {
       report.fail(check.diff(fileName: path, color: color))
+      return check.canBless(.changed)
     }
+    return false
   }
 
   /// Whether a file that a script requires is there: as it is, beside the script, or in the folder of test data, which

@@ -38,7 +38,7 @@ struct DiagnosticRenderer {
     let heading = "\(diagnostic.severity.rawValue)[\(diagnostic.code)]"
     lines.append(
       palette.paint(heading, .severity(diagnostic.severity))
-        + palette.paint(": " + diagnostic.message, .message))
+        + palette.paint(": " + diagnostic.message.printable, .message))
     if let site = diagnostic.site {
       renderWindows(around: site)
       if !diagnostic.notes.isEmpty || diagnostic.help != nil || !diagnostic.trace.isEmpty {

@@ -32,6 +32,11 @@ extension Unicode.Scalar {
 }
 
 extension StringProtocol {
+  /// The text with nothing in it that a terminal would obey, but for ends of lines: it may quote a file.
+  package var printable: String {
+    String(String.UnicodeScalarView(unicodeScalars.map { $0 == "\n" ? $0 : $0.printable }))
+  }
+
   /// The number of terminal columns that the text takes; a newline or tab counts as one.
   package var displayWidth: Int { unicodeScalars.reduce(0) { $0 + $1.displayWidth } }
 }

@@ -212,7 +212,29 @@ struct Lexer {
   }
 
   private mutating func appendText(from start: Int) {
-    if offset > start { append(.stringText, from: start) }
+    if offset <= start { return }
+    append(.stringText, from: start)
+    // Bytes that are no text would become another text, silently.
+    guard let wrong = invalidByte(in: start..<offset) else { return }
+    report(
+      Diagnostic(
+        "bad-character", "byte \(bytes[wrong]) is not UTF-8 text", at: site(wrong, wrong + 1),
+        help: "save the file as UTF-8"))
+  }
+
+  /// Returns where a range stops being UTF-8, nil where it never does.
+  private func invalidByte(in range: Range<Int>) -> Int? {
+    if bytes[range].allSatisfy({ $0 < 0x80 }) { return nil }
+    var parser = Unicode.UTF8.ForwardParser()
+    var rest = bytes[range].makeIterator()
+    var index = range.lowerBound
+    while true {
+      switch parser.parseScalar(from: &rest) {
+      case .valid(let scalar): index += scalar.count
+      case .emptyInput: return nil
+      case .error: return index
+      }
+    }
   }
 
   /// Takes `:.4` before the `}` of an interpolation as one token.

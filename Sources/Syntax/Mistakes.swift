@@ -12,7 +12,7 @@ enum Mistakes {
       ("“”‘’'`", "strings are written in plain double quotes"),
       ("\u{A0}", "this is a no-break space; use a plain one"),
       ("&~", "logic is `and`, `or`, `not`"), ("|", "a pipe is `|>`; logic is `and`, `or`, `not`"),
-      ("?", "a choice is `if c { a } else { b }`; help is `help(name)`"),
+      ("?", "a choice is `if c { a } else { b }`; help is `gradus help NAME`, in the terminal `?name`"),
       ("$", "names carry no `$`; a string takes `{name}`"),
       ("\\", "a line goes on inside brackets or after an operator"),
     ]
@@ -43,7 +43,9 @@ enum Mistakes {
   }()
 
   /// Spellings of constants elsewhere.
-  static let constants: [String: String] = ["True": "true", "False": "false", "None": "none"]
+  static let constants: [String: (written: String, meant: Expression.Kind)] = [
+    "True": ("true", .boolean(true)), "False": ("false", .boolean(false)), "None": ("none", .none),
+  ]
 
   /// Operators elsewhere, by the operator here that is meant.
   static let operators: [TokenKind: (meant: TokenKind, help: String)] = [
@@ -54,7 +56,10 @@ enum Mistakes {
 
   /// Returns how to write a number that `suffix` clings to.
   static func suffixHelp(digits: String, suffix: String) -> String? {
-    switch suffix.lowercased() {
+    if digits == "0", suffix.lowercased().first == "o" {
+      return "numbers are decimal, `0x…` or `0b…`; there is no octal"
+    }
+    return switch suffix.lowercased() {
     case "k", "kb", "kib", "m", "mb", "mib", "g", "gb", "gib":
       "byte units are KiB, MiB and GiB: `\(digits)\(suffix.prefix(1).uppercased())iB`"
     case "f", "d", "l", "u", "f32", "f64":

@@ -164,11 +164,13 @@ extension Parser {
       return try parseConditional()
     case _ where token.kind.isName:
       let text = text(of: token)
-      if bytes[token.start] < 0x5B, let meant = Mistakes.constants[text] {
+      if bytes[token.start] < 0x5B, let constant = Mistakes.constants[text] {
         report(
           Diagnostic(
-            "syntax", "`\(text)` is written `\(meant)`", at: site(of: token),
+            "syntax", "`\(text)` is written `\(constant.written)`", at: site(of: token),
             help: "constants are lower case: `true`, `false`, `none`"))
+        index += 1
+        return Expression(constant.meant, at: site(of: token))
       }
       index += 1
       return Expression(.name(text), at: site(of: token))

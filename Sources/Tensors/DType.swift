@@ -48,6 +48,15 @@ package enum DType: UInt8, Hashable, Sendable, CaseIterable {
     case .f32, .f64, .f16, .bf16, .bool: false
     }
   }
+
+  /// Whether a whole number is one of an integer type's; the others take every number, rounded.
+  package func holds(_ number: Int) -> Bool {
+    switch self {
+    case .i32: Int32(exactly: number) != nil
+    case .u8: UInt8(exactly: number) != nil
+    case .i64, .f32, .f64, .f16, .bf16, .bool: true
+    }
+  }
 }
 
 extension DType: CustomStringConvertible {

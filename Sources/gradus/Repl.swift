@@ -65,7 +65,13 @@ final class Repl {
           text = ""
           continue
         }
-        if Command.parse(text) != nil || inputs(inPastedText: text) != [text] { return text }
+        if Command.parse(text) != nil { return text }
+        let pasted = inputs(inPastedText: text)
+        if pasted != [text] {
+          // A terminal that does not bracket what is pasted sends a transcript line by line.
+          if let last = pasted.last, inputStatus(of: last) == .incomplete { continue }
+          return text
+        }
         if inputStatus(of: text) != .incomplete { return text }
       }
     }
@@ -132,7 +138,8 @@ final class Repl {
     do {
       return session.run(SourceFile(name: path, bytes: try readProgramFile(path)))
     } catch {
-      terminal.report(Diagnostic(.error, "missing-file", "\(error)", at: nil))
+      terminal.report(
+        Diagnostic(.error, fileErrorCode(error), "\(error)", at: nil))
       return .failed
     }
   }

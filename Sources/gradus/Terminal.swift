@@ -65,7 +65,12 @@ final class Terminal: Output {
         if count < 0 {
           if errno == EINTR || errno == EAGAIN { continue }
           // Nobody reads any more, as after `| head`: end as quietly as the signal would.
-          _exit(errno == EPIPE ? 128 + SIGPIPE : 1)
+          if errno == EPIPE { _exit(128 + SIGPIPE) }
+          if descriptor == STDOUT_FILENO {
+            let reason = String(cString: strerror(errno)).lowercased()
+            writeFully(Array("error: cannot write the output: \(reason)\n".utf8), to: STDERR_FILENO)
+          }
+          _exit(1)
         }
         offset += count
       }

@@ -35,6 +35,14 @@ import Testing
     #expect(report.failures.joined().contains("index-out-of-range"))
   }
 
+  @Test func onlyWhatBlessingMendsIsToldToBeBlessed() throws {
+    let (report, _) = try test("1\n#> 1\n[1][4]\n2\n")
+    let text = report.failures.joined(separator: "\n")
+    #expect(text.contains("#! error[index-out-of-range]"))
+    #expect(text.contains("1 more entry did not run"))
+    #expect(!text.contains("--bless"))
+  }
+
   @Test func anErrorThatDoesNotHappenFails() throws {
     let (report, _) = try test("1\n#! error[index-out-of-range]\n")
     #expect(report.failed == 1)

@@ -66,6 +66,9 @@ import Testing
     #expect(completion("f(amo", after: setup).candidates == ["amount:"])
     #expect(completion("f([1, 2], amo", after: setup).candidates == ["amount:"])
     #expect(completion("f(am", after: setup).candidates == ["amount:", "amsgrad"])
+    #expect(completion("f(", after: setup).candidates == ["amount:", "value:"])
+    #expect(completion("f(1, ", after: setup).candidates == ["amount:", "value:"])
+    #expect(completion("f(1 + ", after: setup).candidates.contains("softmax"))
     #expect(!completion("f(1)\nam", after: setup).candidates.contains("amount:"))
   }
 

@@ -244,10 +244,17 @@ import Testing
     ("f(x) = 2", "`fn f(…) = …`"), ("// a", "`#`"), ("x ? 1 : 2", "`if c { a } else { b }`"),
     ("for (i in xs) { }", "`for x in xs { … }`"), ("x++", "`x += 1`"), ("x.0", "`[0]`"),
     ("f(x for x in xs)", "`[x for x in xs]`"), ("x = 1 − 2", "minus is `-`"),
+    ("x = 0o17", "there is no octal"), ("x ? 1 : 2", "`gradus help NAME`"),
   ])
   func helps(source: String, help: String) {
     let shown = parse(source).diagnostics.first?.help ?? "no help"
     #expect(shown.contains(help))
+  }
+
+  @Test func stringsAreUTF8() {
+    let bytes = Array("x = \"é".utf8) + [0xFF] + Array("\"\n# ".utf8) + [0xFE]
+    let file = SourceFile(name: "test", bytes: bytes)
+    #expect(parse(file).diagnostics.map(summary) == ["bad-character 1:7 byte 255 is not UTF-8 text"])
   }
 
   @Test func parsingGoesOnAfterAMistake() {

@@ -174,6 +174,24 @@ def paste_of_a_transcript(gradus, home):
     equal(session.close(), 0)
 
 
+def transcript_line_by_line(gradus, home):
+    # As a terminal without bracketed paste sends it.
+    session = Session(gradus, home)
+    session.prompt()
+    session.send("nn> (1 +\r")
+    session.expect(r"\.\.\.> \Z", "the input goes on")
+    output = session.run("...> 41)")
+    check(output.endswith("42\n"), output)
+    equal(session.close(), 0)
+
+
+def output_that_cannot_be_written(gradus, home):
+    with open("/dev/full", "w") as full:
+        run = subprocess.run([gradus, "-e", "1"], stdout=full, stderr=subprocess.PIPE, text=True)
+    equal(run.stderr, "error: cannot write the output: no space left on device\n")
+    equal(run.returncode, 1)
+
+
 def interrupt_at_the_prompt(gradus, home):
     session = Session(gradus, home)
     session.prompt()
@@ -320,6 +338,7 @@ def silent_when_piped(gradus, home):
 
 TESTS = [
     banner_and_echo, continuation, errors_and_bindings, paste_of_a_block, paste_of_a_transcript,
+    transcript_line_by_line, output_that_cannot_be_written,
     interrupt_at_the_prompt, interrupt_while_running, completion, history, help_pages, commands,
     script_interrupted, silent_when_piped,
 ]

@@ -55,6 +55,23 @@ package struct Arange: TensorOp {
     } else {
       dtype = try attributes.dtype("dtype")
     }
+    try checkEnds()
+  }
+
+  /// Refuses numbers that the dtype cannot hold; it holds all if it holds the first and the last.
+  private func checkEnds() throws(OpRejection) {
+    guard dtype.isInteger, count > 0 else { return }
+    for index in [0, count - 1] {
+      let number: Int?
+      switch progression {
+      case .whole(let start, let step): number = start + index * step
+      case .real(let start, let step):
+        number = Int(exactly: (start + Double(index) * step).rounded(.towardZero))
+      }
+      guard let number, dtype.holds(number) else {
+        throw OpRejection("element \(index) of \(count) does not fit \(dtype)", code: "integer-overflow")
+      }
+    }
   }
 
   private static func count(from start: Int, to stop: Int, by step: Int) throws(OpRejection) -> Int {
@@ -122,6 +139,9 @@ package struct Arange: TensorOp {
     .init("step 0", [], [("start", .int(3)), ("step", .int(0))], message: "the step is 0"),
     .init(
       "too many", [], [("start", .int(.min)), ("stop", .int(.max))], message: "are too many"),
+    .init(
+      "beyond the dtype", [], [("start", .int(250)), ("stop", .int(300)), ("dtype", .dtype(.u8))],
+      message: "element 49 of 50 does not fit u8"),
     .init(
       "not finite", [], [("start", .int(0)), ("stop", .number(.infinity))],
       message: "start, stop and step are finite numbers"),
