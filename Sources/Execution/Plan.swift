@@ -157,7 +157,8 @@ package final class Plan {
       isTakenOver = Array(repeating: false, count: graph.values.count)
       var step = 0
       for node in graph.nodes where !node.isView {
-        for operand in node.operands { last[base[operand.id]] = step }
+        // Of an operand without elements nothing is read.
+        for operand in node.operands where operand.type.elementCount > 0 { last[base[operand.id]] = step }
         for result in node.results {
           first[result.id] = step
           last[result.id] = step
@@ -166,7 +167,7 @@ package final class Plan {
       }
       stepCount = step
       // What leaves is read, or copied, by one more step behind all others; inputs that change stay to the end.
-      for value in graph.leavingValues { last[base[value.id]] = step }
+      for value in graph.leavingValues where value.type.elementCount > 0 { last[base[value.id]] = step }
       for write in graph.writes { last[graph.inputs[write.input].id] = step }
     }
   }

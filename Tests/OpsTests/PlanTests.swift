@@ -1,0 +1,240 @@
+import Execution
+import Graphs
+import Kernels
+import Ops
+import Passes
+import Tensors
+import Testing
+
+/// A random graph made into a training step: a loss, its gradients, and updates of some of its inputs.
+struct GeneratedStep {
+  let graph: Graph
+  let inputs: [Tensor]
+  let ops: [String]
+
+  init(seed: Int, dtype: DType) throws {
+    let generated = GeneratedGraph(seed: seed, dtype: dtype)
+    let g = generated.builder
+    inputs = generated.inputs
+    ops = generated.ops
+    var loss = g.constant(0, dtype)
+    for output in g.graph.outputs where output.dtype == dtype {
+      // Bounded, so that gradients of large values do not drown the others.
+      loss = try g.add(loss, try g.sum(try g.tanh(output), axes: Array(0..<output.rank), keepingAxes: false))
+    }
+    let targets = g.graph.inputs.filter { $0.dtype == dtype && $0.type.elementCount > 0 }
+    let gradients = try pullBack(g, from: [loss], cotangents: [try g.number(1, like: loss)], to: targets)
+    for (place, (target, gradient)) in zip(targets, gradients).enumerated() {
+      guard let gradient, place % 3 != 2 else { continue }
+      g.origin.phase = .update
+      g.graph.gradients.append((gradient, "\(place)"))
+      // Momentum kept in another input of the same type, where there is one.
+      let step = try g.multiply(gradient, try g.number(0.01, like: gradient))
+      let new = try g.subtract(target, step)
+      guard case .input(let input) = g.graph.definition(of: target) else { continue }
+      g.graph.writes.append(.init(input: input, value: new))
+    }
+    g.graph.outputs.append(loss)
+    graph = g.graph
+  }
+
+  func planned(_ passes: [Pass]) throws -> Plan {
+    var graph = graph
+    try Pipeline.run(passes, on: &graph)
+    return try Plan(graph)
+  }
+}
+
+/// What a run leaves behind, as bits.
+struct Outcome: Equatable {
+  var bytes: [[UInt8]] = []
+
+  init(_ tensors: [Tensor]) {
+    bytes = tensors.map { tensor in
+      let tensor = tensor.contiguous()
+      let start = tensor.storage.base + tensor.layout.offset * tensor.dtype.byteCount
+      return Array(UnsafeRawBufferPointer(start: start, count: tensor.type.byteCount))
+    }
+  }
+}
+
+extension Plan {
+  /// Runs on copies of tensors, and gives outputs and then the inputs as the run left them.
+  func run(
+    onCopiesOf inputs: [Tensor], in arena: Arena = Arena(), observer: (any RunObserver)? = nil,
+    measuring: TouchRecorder? = nil
+  ) throws -> (outputs: [Tensor], inputs: [Tensor], usage: MemoryUsage?) {
+    let copies = inputs.map { tensor in
+      let copy = Tensor(uninitialized: tensor.type)
+      copy.storage.base.copyMemory(from: tensor.contiguous().storage.base, byteCount: tensor.type.byteCount)
+      return copy
+    }
+    let bases = copies.map(\.storage.base)
+    return try bases.withUnsafeBufferPointer { bases in
+      let fallback = UnsafeMutableRawPointer(bitPattern: 64)!
+      return try withUnsafePointer(to: fallback) { empty in
+        let pointer = bases.baseAddress ?? empty
+        let outputs = try run(pointer, in: arena, observer: observer ?? measuring)
+        let usage = measuring.map { self.usage(measuredBy: $0, inputs: pointer, roles: []) }
+        return (outputs, copies, usage)
+      }
+    }
+  }
+
+  func outcome(_ inputs: [Tensor], observer: (any RunObserver)? = nil, arena: Arena = Arena()) throws -> Outcome {
+    let result = try run(onCopiesOf: inputs, in: arena, observer: observer)
+    return Outcome(result.outputs + result.inputs)
+  }
+}
+
+/// Watches that kernels write nothing but their results, and poisons memory that nobody reads any more.
+final class Warden: RunObserver {
+  private var readsByStep: [[Range<UInt>]] = []
+  private var writesByStep: [[Range<UInt>]] = []
+  private let arena: Arena
+  private let poisons: Bool
+  private var before: [UInt8] = []
+  private(set) var violations: [Int] = []
+
+  /// - Parameter lessons: a warden that has seen the same plan run; what it saw last read is then poisoned.
+  init(_ arena: Arena, after lessons: Warden? = nil) {
+    self.arena = arena
+    poisons = lessons != nil
+    if let lessons { (readsByStep, writesByStep) = (lessons.readsByStep, lessons.writesByStep) }
+  }
+
+  private var arenaBytes: UnsafeMutableBufferPointer<UInt8> {
+    UnsafeMutableBufferPointer(
+      start: arena.storage.base.assumingMemoryBound(to: UInt8.self), count: arena.storage.byteCount)
+  }
+
+  func willRun(step: Int, reads: [TensorView], writes: [TensorView]) {
+    if !poisons {
+      readsByStep.append(reads.compactMap(\.touchedRange))
+      writesByStep.append(writes.compactMap(\.touchedRange))
+    }
+    before = Array(arenaBytes)
+  }
+
+  func didRun(step: Int) {
+    let start = UInt(bitPattern: arena.storage.base)
+    var changed = Set<Int>()
+    let now = arenaBytes
+    for index in before.indices where before[index] != now[index] { changed.insert(index) }
+    for range in writesByStep[step] {
+      for address in range where address >= start { changed.remove(Int(address - start)) }
+    }
+    if !changed.isEmpty { violations.append(step) }
+    if !poisons { return }
+    // All of the arena that no later step reads before it is written.
+    var isNeeded = [Bool](repeating: false, count: now.count)
+    for later in stride(from: readsByStep.count - 1, to: step, by: -1) {
+      for range in writesByStep[later] {
+        for address in range where address >= start && address < start + UInt(now.count) {
+          isNeeded[Int(address - start)] = false
+        }
+      }
+      for range in readsByStep[later] {
+        for address in range where address >= start && address < start + UInt(now.count) {
+          isNeeded[Int(address - start)] = true
+        }
+      }
+    }
+    for index in isNeeded.indices where !isNeeded[index] { now[index] = 0xFF }
+  }
+}
+
+@Suite struct PlanTests {
+  @Test(arguments: 0..<100, [DType.f64, .f32])
+  func passesKeepTheMeaning(_ seed: Int, _ dtype: DType) throws {
+    let step = try GeneratedStep(seed: seed, dtype: dtype)
+    let inputs = step.inputs.map { ReferenceTensor($0) }
+    func leaving(_ graph: Graph) throws -> [[Double]] {
+      let values = try evaluateReference(graph, inputs: inputs)
+      return (graph.outputs + graph.writes.map(\.value)).map { values[$0.id].values }
+    }
+    let expected = try leaving(step.graph)
+    var graph = step.graph
+    for pass in Pipeline.step {
+      try Pipeline.run([pass], on: &graph)
+      let now = try leaving(graph)
+      let isSame = zip(now, expected).allSatisfy { $0.elementsEqual($1) { $0 == $1 || ($0.isNaN && $1.isNaN) } }
+      #expect(isSame, "\(pass.name) changes what the step means: \(step.ops)")
+    }
+  }
+
+  @Test(arguments: 0..<100, [DType.f64, .f32])
+  func bitsDependOnNeitherFusionNorThreads(_ seed: Int, _ dtype: DType) throws {
+    let step = try GeneratedStep(seed: seed, dtype: dtype)
+    let before = ThreadPool.threadCount
+    defer { ThreadPool.threadCount = before }
+    ThreadPool.threadCount = 1
+    let unfused = try step.planned(Pipeline.unfusedStep).outcome(step.inputs)
+    let plan = try step.planned(Pipeline.step)
+    for count in [1, 2, 4] {
+      ThreadPool.threadCount = count
+      #expect(try plan.outcome(step.inputs) == unfused, "\(count) threads: \(step.ops)")
+    }
+  }
+
+  @Test(arguments: 0..<100, [DType.f64, .f32])
+  func plannedMemoryIsWhatKernelsTouch(_ seed: Int, _ dtype: DType) throws {
+    let step = try GeneratedStep(seed: seed, dtype: dtype)
+    for passes in [Pipeline.step, Pipeline.unfusedStep] {
+      let plan = try step.planned(passes)
+      let measured = try plan.run(onCopiesOf: step.inputs, measuring: TouchRecorder()).usage
+      #expect(measured == plan.ledger.usage, "\(step.ops)")
+      #expect(plan.measuredScratchByteCount == plan.ledger.scratchByteCount, "\(step.ops)")
+      #expect(plan.ledger.arenaByteCount >= plan.ledger.arenaLowerBound)
+    }
+  }
+
+  @Test(arguments: 0..<60)
+  func nothingOutsideTheLedgerIsTouched(_ seed: Int) throws {
+    let step = try GeneratedStep(seed: seed, dtype: .f32)
+    let plan = try step.planned(Pipeline.step)
+    let arena = Arena()
+    // The first run makes the arena as large as it must be.
+    let expected = try plan.outcome(step.inputs, arena: arena)
+    let watching = Warden(arena)
+    #expect(try plan.outcome(step.inputs, observer: watching, arena: arena) == expected)
+    let poisoning = Warden(arena, after: watching)
+    #expect(try plan.outcome(step.inputs, observer: poisoning, arena: arena) == expected, "\(step.ops)")
+    #expect(watching.violations.isEmpty && poisoning.violations.isEmpty, "\(step.ops)")
+  }
+
+  @Test func aPlanThatIsWrongIsNoticed() throws {
+    // The recorder must not take its answer from the plan: a run that reads an extra tensor is not as planned.
+    let step = try GeneratedStep(seed: 3, dtype: .f32)
+    let plan = try step.planned(Pipeline.step)
+    let recorder = TouchRecorder()
+    let stray = Tensor(uninitialized: TensorType(.f32, [100]))
+    recorder.willRun(step: 0, reads: [], writes: [stray.view])
+    recorder.willRun(step: 1, reads: [stray.view], writes: [])
+    #expect(try plan.run(onCopiesOf: step.inputs, measuring: recorder).usage != plan.ledger.usage)
+  }
+
+  @Test func aLongGraphIsPlannedInTime() throws {
+    // Near linear: ten times the nodes are not a hundred times the work. Generous, since it runs beside other tests.
+    func seconds(_ count: Int) throws -> Double {
+      let g = GraphBuilder()
+      var x = g.input(TensorType(.f32, [8, 8]))
+      let w = g.input(TensorType(.f32, [8, 8]))
+      for index in 0..<count / 2 {
+        x = try index % 4 == 0 ? g.matmul(x, w) : g.tanh(x)
+        if index % 7 == 0 { x = try g.transpose(x, permutation: [1, 0]) }
+      }
+      g.graph.outputs = [x]
+      let clock = ContinuousClock()
+      let duration = try clock.measure {
+        var graph = g.graph
+        try Pipeline.run(Pipeline.step, on: &graph)
+        _ = try Plan(graph)
+      }
+      return Double(duration.components.attoseconds) / 1e18 + Double(duration.components.seconds)
+    }
+    _ = try seconds(1000)
+    let (small, large) = (try seconds(1000), try seconds(10_000))
+    #expect(large < 60 * max(small, 0.002), "1,000 nodes \(small) s, 10,000 nodes \(large) s")
+  }
+}
