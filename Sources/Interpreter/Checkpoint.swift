@@ -89,6 +89,19 @@ private func parameterPaths(_ things: [SavedThing]) -> [ParameterPath] {
   }
 }
 
+/// `save("memory.svg", timeline(…))`
+private func saveDrawing(_ call: BuiltinCall, _ name: String) throws(Failure) -> Value {
+  guard call.values.count == 2, case .object(let object) = call[1], let svg = object.svg else {
+    throw Failure(
+      "bad-argument", "\(name): only one thing that can be drawn is saved as SVG, such as a timeline; got \(call[1].described)",
+      at: call.sites[1])
+  }
+  do {
+    try writeAtomically(Array(svg.utf8), to: name)
+  } catch { throw Failure(error.code, error.description, at: call.sites[0]) }
+  return .none
+}
+
 func saveCheckpoint(_ call: BuiltinCall) throws(Failure) -> Value {
   let interpreter = call.interpreter
   guard call.values.count >= 2 else {
@@ -98,6 +111,7 @@ func saveCheckpoint(_ call: BuiltinCall) throws(Failure) -> Value {
     throw Failure("assignment-in-step", "`save` cannot be called inside a step", at: call.site)
   }
   let name = try call.string(0, "the path")
+  if name.hasSuffix(".svg") { return try saveDrawing(call, name) }
   guard name.hasSuffix(".safetensors") else {
     // `load` goes by the ending: under another one it could not read the file back.
     throw Failure(

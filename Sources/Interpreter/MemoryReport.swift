@@ -126,7 +126,7 @@ func padded(_ text: String, _ width: Int) -> String {
 
 extension TracedStep {
   /// `train(x: f32[32, 64], y: i64[32])`
-  fileprivate var heading: String {
+  var heading: String {
     let arguments = sources.compactMap { source, pattern in
       if case .argument(_, let name) = source { "\(name): \(pattern.description)" } else { nil }
     }
@@ -165,6 +165,82 @@ var memoryBuiltins: [Builtin] {
       >>> memory(double, [1.0, 2.0]).outputs
       8
       """
-    ) { call throws(Failure) in .object(MemoryReport(try call.plannedStep())) }
+    ) { call throws(Failure) in .object(MemoryReport(try call.plannedStep())) },
+    Builtin(
+      "timeline", "step, arguments…",
+      """
+      The live bytes of a step through forward, backward and update, from its plan; nothing runs. Echoed it is a chart,
+      `save("memory.svg", timeline(…))` draws it. Members: bytes and phases of each step of the plan, peak.
+
+      >>> step double(x) = 2 * x
+      >>> timeline(double, [1.0, 2.0]).peak > 0
+      true
+      """
+    ) { call throws(Failure) in .object(Timeline(try call.plannedStep())) },
+    Builtin(
+      "compare", "steps…",
+      """
+      Steps side by side, called with the same arguments: `compare(a, b, args: (x, y))`. Memory is that of their plans;
+      the time is measured on copies of what they write, so that models, optimizers and the random counter stay as
+      they are. `rows` has the numbers.
+
+      >>> step double(x) = 2 * x
+      >>> step twice(x) = x + x
+      >>> compare(double, twice, args: ([1.0, 2.0],)).rows[1].name
+      "twice"
+      """
+    ) { call throws(Failure) in try compareSteps(call) },
+    Builtin(
+      "time", "step, arguments…",
+      """
+      The seconds that a call of a step takes, the median of several, measured on copies of what it writes: models,
+      optimizers and the random counter stay as they are.
+
+      >>> step double(x) = 2 * x
+      >>> time(double, [1.0, 2.0]) < 1
+      true
+      """
+    ) { call throws(Failure) in
+      .double(try call.plannedStep().seconds(call.interpreter, at: call.site))
+    },
   ]
+}
+
+private func compareSteps(_ call: BuiltinCall) throws(Failure) -> Value {
+  var arguments: [Arguments.Argument] = []
+  var steps: [(step: StepValue, site: Site)] = []
+  for (index, value) in call.values.enumerated() {
+    if call.labels[index] == "args" {
+      // A tuple or a list of arguments; anything else is the only one.
+      let items: [Value] =
+        switch value ?? .none {
+        case .record(let record): record.items
+        case .list(let list): list.items
+        case let single: [single]
+        }
+      arguments = items.map { Arguments.Argument(label: nil, value: $0, site: call.sites[index]) }
+      continue
+    }
+    if let label = call.labels[index] {
+      throw Failure("unknown-argument", "`compare` takes steps and `args`, not `\(label)`", at: call.sites[index])
+    }
+    guard case .callable(let callable)? = value, let step = callable as? StepValue else {
+      throw Failure(
+        "bad-argument", "`compare` compares steps, got \(call[index].described)", at: call.sites[index],
+        help: "write `compare(a, b, args: (x, y))`")
+    }
+    steps.append((step, call.sites[index]))
+  }
+  guard !steps.isEmpty else {
+    throw Failure("missing-argument", "`compare` needs steps", at: call.site)
+  }
+  var rows: [Comparison.Row] = []
+  for (step, site) in steps {
+    let traced = try step.plan(for: Arguments(arguments, at: call.site), call.interpreter)
+    rows.append(
+      Comparison.Row(
+        name: site.shortText ?? step.name, ledger: traced.plan.ledger,
+        seconds: try traced.seconds(call.interpreter, at: call.site)))
+  }
+  return .object(Comparison(rows))
 }

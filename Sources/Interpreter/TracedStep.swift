@@ -217,21 +217,10 @@ final class TracedStep {
       outputs = try plan.run(
         bases, in: interpreter.arena, observer: recorder, request: { Interpreter.stopRequest },
         report: { slot, tensors in interpreter.printPieces(prints[slot], tensors) })
-    } catch is Interrupted {
-      throw Failure.interrupted(at: site)
     } catch is Torn {
       throw tear(at: site)
-    } catch let fault as AssertionFault {
-      let assertion = assertions[fault.effect]
-      let failure = assertionFailure(assertion.message, at: assertion.site)
-      failure.add(call: name, at: site)
-      throw failure
-    } catch let fault as PlacedFault {
-      let failure = Failure.from(fault.error, at: fault.origin.site ?? site)
-      failure.add(call: name, at: site)
-      throw failure
     } catch {
-      throw Failure.from(error, at: site)
+      throw failure(error, at: site)
     }
     if let recorder {
       measurement = Measurement(
@@ -242,6 +231,21 @@ final class TracedStep {
     if usesRandom { interpreter.tick += 1 }
     held.removeAll(keepingCapacity: true)
     return value(result, outputs, interpreter)
+  }
+
+  /// The error of a run in terms of the program.
+  private func failure(_ error: any Error, at site: Site) -> Failure {
+    let failure: Failure
+    switch error {
+    case is Interrupted, is Torn: return Failure.interrupted(at: site)
+    case let fault as AssertionFault:
+      let assertion = assertions[fault.effect]
+      failure = assertionFailure(assertion.message, at: assertion.site)
+    case let fault as PlacedFault: failure = Failure.from(fault.error, at: fault.origin.site ?? site)
+    default: return Failure.from(error, at: site)
+    }
+    failure.add(call: name, at: site)
+    return failure
   }
 
   private func refuseTorn(at site: Site) throws(Failure) {
@@ -274,6 +278,40 @@ final class TracedStep {
     return fitting > 0
       ? "about \(fitting) rows of `\(roles[index].name)` at a time would fit, instead of \(rows)"
       : nil
+  }
+
+  /// The median time of a run on what the step was bound to, measured on copies of all that it writes. Prints are
+  /// not repeated.
+  func seconds(_ interpreter: Interpreter, at site: Site) throws(Failure) -> Double {
+    try refuseTorn(at: site)
+    try refuseWithoutMemory(interpreter.arena, at: site)
+    var copies: [Tensor] = []
+    for index in feeds.indices where isWritten[index] {
+      let copy = Tensor(uninitialized: inputTypes[index])
+      copy.storage.base.copyMemory(from: bases[index], byteCount: copy.type.byteCount)
+      bases[index] = copy.storage.base
+      copies.append(copy)
+    }
+    // The next call binds anew.
+    defer { withExtendedLifetime(copies) { held.removeAll() } }
+    let clock = ContinuousClock()
+    var durations: [Double] = []
+    var total = 0.0
+    // The first run touches pages and fills caches.
+    for run in 0..<200 where run < 6 || total < 0.2 {
+      let start = clock.now
+      do {
+        _ = try plan.run(bases, in: interpreter.arena, request: { Interpreter.stopRequest })
+      } catch {
+        throw failure(error, at: site)
+      }
+      let duration = start.duration(to: clock.now)
+      let seconds = Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+      if run > 0 { durations.append(seconds) }
+      total += seconds
+      if total > 5 && run > 1 { break }
+    }
+    return durations.sorted()[durations.count / 2]
   }
 
   /// Marks what a run was stopped in the middle of writing.

@@ -145,6 +145,8 @@ package class ObjectValue {
   package var summary: String { kind }
   func member(_ name: String) -> Value? { nil }
   package var memberNames: [String] { [] }
+  /// A drawing of it, for files and notebooks; nil where it has none.
+  package var svg: String? { nil }
   /// Elements for `for`; nil where it has none.
   func makeIterator(_ interpreter: Interpreter, at site: Site) throws(Failure) -> ValueIterator? { nil }
   /// The number of elements where it is known.
