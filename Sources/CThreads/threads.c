@@ -9,8 +9,9 @@
 typedef __attribute__((swiftcall)) void (*part_function)(
     long part, __attribute__((swift_context)) void *context);
 
-void cthreads_lend(void *function, void *context, void (*use)(struct cthreads_body)) {
-  use((struct cthreads_body){function, context});
+void cthreads_lend(
+    void *function, void *context, long parts, void (*use)(struct cthreads_body, long parts)) {
+  use((struct cthreads_body){function, context}, parts);
 }
 
 void cthreads_call(struct cthreads_body body, long part) {

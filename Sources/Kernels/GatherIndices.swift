@@ -183,40 +183,38 @@ private struct Fits: ~Copyable {
   var isTrue: Bool { flag.load(ordering: .relaxed) }
 }
 
-/// Neighbouring targets that one part adds to: a few cache lines.
-private let scatterColumns = 64
+/// How many ranges targets are cut into at most: each part looks at all indices, which must cost little
+/// beside adding rows.
+private func targetRanges(_ sizes: LineSizes) -> Int { max(1, min(16, sizes.count, sizes.inner / 32)) }
 
-/// Cut by targets, between outer places and between columns: each part follows all indices in order.
+/// Cut by targets: each part adds the rows that fall into its range, in the order of indices.
 private func scatterAdd<A: Addition>(
   _ updates: TensorView, _ indices: TensorView, _ axis: Int, _ result: TensorView, _: A.Type
 ) -> Bool {
   let sizes = LineSizes(result.shape, axis: axis)
   let count = indices.elementCount
   let fits = Fits()
-  let pieces = max(1, sizes.inner / scatterColumns)
-  let pieceCost = (sizes.count &+ 2 &* count) &* (sizes.inner / pieces &+ indexCost)
-  inParallel(sizes.outer &* pieces, cost: pieceCost) { from, to in
-    var piece = from
-    while piece < to {
-      let (outer, first) = piece.quotientAndRemainder(dividingBy: pieces)
-      let last = min(pieces, first &+ (to &- piece))
-      let column = first &* sizes.inner / pieces
-      let width = last &* sizes.inner / pieces &- column
-      let source = UnsafePointer<A.Value>(updates.pointer()) + (outer &* count &* sizes.inner &+ column)
-      let target = result.pointer(A.Value.self) + (outer &* sizes.count &* sizes.inner &+ column)
-      if width == sizes.inner {
-        target.update(repeating: A.zero, count: sizes.count &* width)
-      } else {
-        for row in 0..<sizes.count { (target + row &* sizes.inner).update(repeating: A.zero, count: width) }
-      }
+  let ranges = targetRanges(sizes)
+  let cost = (sizes.count &+ 2 &* count) &* (sizes.inner &+ indexCost) / ranges
+  inParallel(sizes.outer &* ranges, cost: cost) { from, to in
+    var range = from
+    while range < to {
+      let (outer, first) = range.quotientAndRemainder(dividingBy: ranges)
+      let last = min(ranges, first &+ (to &- range))
+      let places = first &* sizes.count / ranges..<last &* sizes.count / ranges
+      let source = UnsafePointer<A.Value>(updates.pointer()) + outer &* count &* sizes.inner
+      let target = result.pointer(A.Value.self) + outer &* sizes.count &* sizes.inner
+      (target + places.lowerBound &* sizes.inner).update(
+        repeating: A.zero, count: places.count &* sizes.inner)
       var allFit = true
       forEachIndex(indices, size: sizes.count, from: 0, to: count) { at, place in
+        if !places.contains(place) { return }
         let row = source + at &* sizes.inner
         let sum = target + place &* sizes.inner
-        for inner in 0..<width where !A.add(row[inner], to: &sum[inner]) { allFit = false }
+        for inner in 0..<sizes.inner where !A.add(row[inner], to: &sum[inner]) { allFit = false }
       }
       if !allFit { fits.deny() }
-      piece &+= last &- first
+      range &+= last &- first
     }
   }
   return fits.isTrue

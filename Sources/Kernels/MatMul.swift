@@ -116,8 +116,8 @@ private let productGrain = 1 &<< 21
 /// Multiplications of a block: enough for a few, or worth many, as each is packed anew.
 private let blockGrain = (few: 1 &<< 23, many: 1 &<< 26)
 private let blockCount = (few: 4, many: 16)
-/// Blocks are not cut to sides below this.
-private let blockSide = 96
+/// Blocks are not cut to sides below this: to be few, or many.
+private let blockSide = (few: 96, many: 192)
 /// The inner axis is cut so often at most, into no less than this, and for so many partial results.
 private let mostInnerBlocks = 8
 private let innerSide = 512
@@ -164,9 +164,10 @@ private struct MatrixProduct {
     let wanted = max(
       min(blockCount.few, work / blockGrain.few), min(blockCount.many, work / blockGrain.many))
     if batch.length == 1 {
-      while rowBlocks &* columnBlocks &* sizes.batch < wanted {
+      while partCount < wanted {
         let (height, width) = (sizes.m / rowBlocks, sizes.n / columnBlocks)
-        if max(height, width) < 2 &* blockSide { break }
+        let side = partCount < blockCount.few ? blockSide.few : blockSide.many
+        if max(height, width) < 2 &* side { break }
         if height >= width { rowBlocks &*= 2 } else { columnBlocks &*= 2 }
       }
     }
@@ -176,7 +177,7 @@ private struct MatrixProduct {
   private static func innerBlocks(_ sizes: ProductSizes, isShared: Bool) -> Int {
     let rows = isShared ? sizes.batch &* sizes.m : sizes.m
     let work = rows &* sizes.n &* sizes.k
-    let otherBlocks = max(1, rows / blockSide) &* max(1, sizes.n / blockSide)
+    let otherBlocks = max(1, rows / blockSide.few) &* max(1, sizes.n / blockSide.few)
     var blocks = 1
     while blocks &* otherBlocks < mostInnerBlocks && work / (2 &* blocks) >= productGrain
       && sizes.k / (2 &* blocks) >= innerSide

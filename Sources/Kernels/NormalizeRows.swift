@@ -70,28 +70,33 @@ private func joinByLanes<Scalar: KernelFloat>(
 /// Columns that are worked on at a time where lines lie across rows.
 let columnBlock = 128
 
-/// Calls `body` with the offset of each block of neighbouring lines and how many they are; blocks run in
-/// parallel, with a maximum and a sum for each column in scratch.
-///
-/// - Parameter cost: of an element, in elements of a simple loop.
-@inline(__always)
-func forEachColumnBlock<Scalar>(
-  _ sizes: LineSizes, cost: Int,
-  _ body: (
-    _ start: Int, _ width: Int, _ top: UnsafeMutablePointer<Scalar>, _ total: UnsafeMutablePointer<Double>
-  ) -> Void
-) {
-  let blocks = (sizes.inner &+ columnBlock &- 1) / columnBlock
-  let blockCost = cost &* sizes.count &* min(columnBlock, sizes.inner)
-  inParallel(sizes.outer &* blocks, cost: blockCost) { from, to in
+extension LineSizes {
+  private var columnBlocks: Int { (inner &+ columnBlock &- 1) / columnBlock }
+
+  /// Calls `body` with ranges of blocks of neighbouring lines, in parallel where the work is worth it.
+  ///
+  /// - Parameter cost: of an element, in elements of a simple loop.
+  @inline(__always)
+  func inParallelColumns(cost: Int, _ body: (_ from: Int, _ to: Int) -> Void) {
+    inParallel(outer &* columnBlocks, cost: cost &* count &* min(columnBlock, inner), body)
+  }
+
+  /// Calls `body` with the offset of each block and how many lines it has, and with scratch for a maximum and
+  /// a sum of each line.
+  @inline(__always)
+  func forEachColumnBlock<Scalar>(
+    _ from: Int, _ to: Int,
+    _ body: (
+      _ start: Int, _ width: Int, _ top: UnsafeMutablePointer<Scalar>,
+      _ total: UnsafeMutablePointer<Double>
+    ) -> Void
+  ) {
     withScratch(of: Scalar.self, count: columnBlock) { top in
       withScratch(of: Double.self, count: columnBlock) { total in
         for block in from..<to {
-          let (outer, index) = block.quotientAndRemainder(dividingBy: blocks)
+          let (outer, index) = block.quotientAndRemainder(dividingBy: columnBlocks)
           let column = index &* columnBlock
-          body(
-            outer &* sizes.count &* sizes.inner &+ column, min(columnBlock, sizes.inner &- column), top,
-            total)
+          body(outer &* count &* inner &+ column, min(columnBlock, inner &- column), top, total)
         }
       }
     }

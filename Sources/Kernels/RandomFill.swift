@@ -34,10 +34,12 @@ package func fillUniform(
   let span = Float(high - low)
   // Rounding may carry the sum up to `high`, which is not in the interval.
   let top = max(start, Float(high).nextDown)
-  forEachBlock(count, stream) { words, _, first, size in
-    for i in 0..<size {
-      let value = start + span * unit(words[i])
-      y[first + i] = value < top ? value : top
+  inParallel(count, cost: drawCost, unit: blockCount) { from, to in
+    forEachBlock(from, to, stream) { words, _, first, size in
+      for i in 0..<size {
+        let value = start + span * unit(words[i])
+        y[first + i] = value < top ? value : top
+      }
     }
   }
 }
@@ -59,10 +61,12 @@ package func fillNormal(_ result: TensorView, stream: RandomStream) {
     return
   }
   let y = result.base.assumingMemoryBound(to: Float.self)
-  forEachBlock(count, stream) { words, others, first, size in
-    for i in 0..<size {
-      let u = Float(Int32(truncatingIfNeeded: words[i] >> 8) &+ 1) * 0x1p-24
-      y[first + i] = (-2 * VectorMath.log(u)).squareRoot() * cosineOfTurns(unit(others[i]))
+  inParallel(count, cost: drawCost, unit: blockCount) { from, to in
+    forEachBlock(from, to, stream) { words, others, first, size in
+      for i in 0..<size {
+        let u = Float(Int32(truncatingIfNeeded: words[i] >> 8) &+ 1) * 0x1p-24
+        y[first + i] = (-2 * VectorMath.log(u)).squareRoot() * cosineOfTurns(unit(others[i]))
+      }
     }
   }
 }
@@ -151,23 +155,21 @@ package func fillCategorical(
 /// Calls `body` for each block with its elements' first two words, its first element and its count.
 @inline(__always)
 private func forEachBlock(
-  _ count: Int, _ stream: RandomStream,
+  _ from: Int, _ to: Int, _ stream: RandomStream,
   _ body: (
     _ words: UnsafePointer<UInt32>, _ others: UnsafePointer<UInt32>, _ first: Int, _ size: Int
   ) -> Void
 ) {
-  inParallel(count, cost: drawCost, unit: blockCount) { from, to in
-    withScratch(of: UInt32.self, count: 2 &* blockCount) { words in
-      let others = words + blockCount
-      for first in stride(from: from, to: to, by: blockCount) {
-        let size = min(blockCount, to &- first)
-        for i in 0..<size {
-          let drawn = stream.words(at: first &+ i)
-          words[i] = drawn.0
-          others[i] = drawn.1
-        }
-        body(words, others, first, size)
+  withScratch(of: UInt32.self, count: 2 &* blockCount) { words in
+    let others = words + blockCount
+    for first in stride(from: from, to: to, by: blockCount) {
+      let size = min(blockCount, to &- first)
+      for i in 0..<size {
+        let drawn = stream.words(at: first &+ i)
+        words[i] = drawn.0
+        others[i] = drawn.1
       }
+      body(words, others, first, size)
     }
   }
 }

@@ -114,19 +114,21 @@ private func softmax<Scalar: KernelFloat>(
     }
     return
   }
-  forEachColumnBlock(sizes, cost: elementCost) {
-    (start, width, top: UnsafeMutablePointer<Scalar>, total) in
-    columnMaxima(x + start, top, width, sizes)
-    for j in 0..<width { total[j] = 0 }
-    for i in 0..<sizes.count {
-      let (x, y) = (x + (start &+ i &* sizes.inner), y + (start &+ i &* sizes.inner))
-      for j in 0..<width { y[j] = Scalar.exponential(x[j] - top[j]) }
-      for j in 0..<width { total[j] += Double(y[j]) }
-    }
-    for j in 0..<width { top[j] = Scalar(1 / total[j]) }
-    for i in 0..<sizes.count {
-      let y = y + (start &+ i &* sizes.inner)
-      for j in 0..<width { y[j] *= top[j] }
+  sizes.inParallelColumns(cost: elementCost) { from, to in
+    sizes.forEachColumnBlock(from, to) {
+      (start, width, top: UnsafeMutablePointer<Scalar>, total) in
+      columnMaxima(x + start, top, width, sizes)
+      for j in 0..<width { total[j] = 0 }
+      for i in 0..<sizes.count {
+        let (x, y) = (x + (start &+ i &* sizes.inner), y + (start &+ i &* sizes.inner))
+        for j in 0..<width { y[j] = Scalar.exponential(x[j] - top[j]) }
+        for j in 0..<width { total[j] += Double(y[j]) }
+      }
+      for j in 0..<width { top[j] = Scalar(1 / total[j]) }
+      for i in 0..<sizes.count {
+        let y = y + (start &+ i &* sizes.inner)
+        for j in 0..<width { y[j] *= top[j] }
+      }
     }
   }
 }
@@ -141,18 +143,20 @@ private func logSoftmax<Scalar: KernelFloat>(
     }
     return
   }
-  forEachColumnBlock(sizes, cost: elementCost) {
-    (start, width, top: UnsafeMutablePointer<Scalar>, total) in
-    columnMaxima(x + start, top, width, sizes)
-    for j in 0..<width { total[j] = 0 }
-    for i in 0..<sizes.count {
-      let x = x + (start &+ i &* sizes.inner)
-      for j in 0..<width { total[j] += Double(Scalar.exponential(x[j] - top[j])) }
-    }
-    for j in 0..<width { total[j] = Double(Scalar.logarithm(Scalar(total[j]))) }
-    for i in 0..<sizes.count {
-      let (x, y) = (x + (start &+ i &* sizes.inner), y + (start &+ i &* sizes.inner))
-      for j in 0..<width { y[j] = x[j] - top[j] - Scalar(total[j]) }
+  sizes.inParallelColumns(cost: elementCost) { from, to in
+    sizes.forEachColumnBlock(from, to) {
+      (start, width, top: UnsafeMutablePointer<Scalar>, total) in
+      columnMaxima(x + start, top, width, sizes)
+      for j in 0..<width { total[j] = 0 }
+      for i in 0..<sizes.count {
+        let x = x + (start &+ i &* sizes.inner)
+        for j in 0..<width { total[j] += Double(Scalar.exponential(x[j] - top[j])) }
+      }
+      for j in 0..<width { total[j] = Double(Scalar.logarithm(Scalar(total[j]))) }
+      for i in 0..<sizes.count {
+        let (x, y) = (x + (start &+ i &* sizes.inner), y + (start &+ i &* sizes.inner))
+        for j in 0..<width { y[j] = x[j] - top[j] - Scalar(total[j]) }
+      }
     }
   }
 }
@@ -172,17 +176,19 @@ private func softmaxGradient<Scalar: KernelFloat>(
     }
     return
   }
-  forEachColumnBlock(sizes, cost: elementCost) {
-    (start, width, _: UnsafeMutablePointer<Scalar>, total) in
-    for j in 0..<width { total[j] = 0 }
-    for i in 0..<sizes.count {
-      let (y, dy) = (y + (start &+ i &* sizes.inner), dy + (start &+ i &* sizes.inner))
-      for j in 0..<width { total[j] += Double(y[j]) * Double(dy[j]) }
-    }
-    for i in 0..<sizes.count {
-      let offset = start &+ i &* sizes.inner
-      let (y, dy, dx) = (y + offset, dy + offset, dx + offset)
-      for j in 0..<width { dx[j] = y[j] * (dy[j] - Scalar(total[j])) }
+  sizes.inParallelColumns(cost: elementCost) { from, to in
+    sizes.forEachColumnBlock(from, to) {
+      (start, width, _: UnsafeMutablePointer<Scalar>, total) in
+      for j in 0..<width { total[j] = 0 }
+      for i in 0..<sizes.count {
+        let (y, dy) = (y + (start &+ i &* sizes.inner), dy + (start &+ i &* sizes.inner))
+        for j in 0..<width { total[j] += Double(y[j]) * Double(dy[j]) }
+      }
+      for i in 0..<sizes.count {
+        let offset = start &+ i &* sizes.inner
+        let (y, dy, dx) = (y + offset, dy + offset, dx + offset)
+        for j in 0..<width { dx[j] = y[j] * (dy[j] - Scalar(total[j])) }
+      }
     }
   }
 }
@@ -202,17 +208,19 @@ private func logSoftmaxGradient<Scalar: KernelFloat>(
     }
     return
   }
-  forEachColumnBlock(sizes, cost: elementCost) {
-    (start, width, _: UnsafeMutablePointer<Scalar>, total) in
-    for j in 0..<width { total[j] = 0 }
-    for i in 0..<sizes.count {
-      let dy = dy + (start &+ i &* sizes.inner)
-      for j in 0..<width { total[j] += Double(dy[j]) }
-    }
-    for i in 0..<sizes.count {
-      let offset = start &+ i &* sizes.inner
-      let (y, dy, dx) = (y + offset, dy + offset, dx + offset)
-      for j in 0..<width { dx[j] = dy[j] - Scalar.exponential(y[j]) * Scalar(total[j]) }
+  sizes.inParallelColumns(cost: elementCost) { from, to in
+    sizes.forEachColumnBlock(from, to) {
+      (start, width, _: UnsafeMutablePointer<Scalar>, total) in
+      for j in 0..<width { total[j] = 0 }
+      for i in 0..<sizes.count {
+        let dy = dy + (start &+ i &* sizes.inner)
+        for j in 0..<width { total[j] += Double(dy[j]) }
+      }
+      for i in 0..<sizes.count {
+        let offset = start &+ i &* sizes.inner
+        let (y, dy, dx) = (y + offset, dy + offset, dx + offset)
+        for j in 0..<width { dx[j] = dy[j] - Scalar.exponential(y[j]) * Scalar(total[j]) }
+      }
     }
   }
 }

@@ -19,20 +19,14 @@ import Synchronization
 /// From inside a part, or while another thread uses the pool, the parts run in order in the caller.
 /// See Note [Threads and bits].
 package func inParallel(parts: Int, _ body: (Int) -> Void) {
-  if parts > 1 && ThreadPool.pool.begin(parts: parts) {
-    lend(body) { ThreadPool.pool.finish($0) }
-    return
-  }
-  var part = 0
-  while part < parts {
-    body(part)
-    part &+= 1
-  }
+  lend(body, parts) { ThreadPool.pool.run($0, parts: $1) }
 }
 
-/// Calls `use` with the words of `body`: an escaping copy of it would lie on the heap.
+/// Calls `use` with the words of `body`: an escaping copy of it would lie on the heap. Serial calls take the
+/// same way, so that a body is compiled once, and as fast for many threads as for one.
 @_silgen_name("cthreads_lend")
-private func lend(_ body: (Int) -> Void, to use: @convention(c) (cthreads_body) -> Void)
+private func lend(
+  _ body: (Int) -> Void, _ parts: Int, to use: @convention(c) (cthreads_body, Int) -> Void)
 
 /// The threads that share the work of kernels, the calling one among them.
 package enum ThreadPool {
@@ -107,25 +101,30 @@ private final class Pool: @unchecked Sendable {
 
   // MARK: The caller
 
-  /// Takes the pool, if it is free and there is somebody to share with. `finish` gives it back.
-  func begin(parts: Int) -> Bool {
-    let count = activeCount
-    if count == 1 || !take() { return false }
-    while created < count &- 1 && createThread() {}
-    remaining.store(parts, ordering: .relaxed)
-    return true
+  func run(_ body: cthreads_body, parts: Int) {
+    if parts > 1 && activeCount > 1 && take() {
+      share(body, parts: parts)
+      isBusy.store(false, ordering: .releasing)
+      return
+    }
+    var part = 0
+    while part < parts {
+      cthreads_call(body, part)
+      part &+= 1
+    }
   }
 
   private func take() -> Bool {
     isBusy.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged
   }
 
-  func finish(_ body: cthreads_body) {
+  private func share(_ body: cthreads_body, parts: Int) {
+    while created < activeCount &- 1 && createThread() {}
     let region = Scratch.region()
     self.body = body
     scratchInUse = region.pointee.used
     scratchPeak.store(0, ordering: .relaxed)
-    let parts = remaining.load(ordering: .relaxed)
+    remaining.store(parts, ordering: .relaxed)
     ticket.store(UInt64(parts) &<< 32, ordering: .sequentiallyConsistent)
     if sleeperCount.load(ordering: .sequentiallyConsistent) > 0 {
       pthread_mutex_lock(mutex)
@@ -138,7 +137,6 @@ private final class Pool: @unchecked Sendable {
     }
     if !spin(until: { remaining.load(ordering: .acquiring) == 0 }) { sleepUntilDone() }
     region.pointee.peak = max(region.pointee.peak, scratchPeak.load(ordering: .relaxed))
-    isBusy.store(false, ordering: .releasing)
   }
 
   private func sleepUntilDone() {

@@ -18,25 +18,26 @@ package func runTiles(
   if count == 0 { return }
   // Loops over two pointers run scalar where both are the same, so results in place go through a tile.
   var isStaged = !result.dtype.isLaneStorage
-  for index in operands.indices where operands[index].base == result.base { isStaged = true }
-  let sizes = TileSizes(operands, result, count: count)
+  for index in 0..<operands.count where operands[index].base == result.base { isStaged = true }
   let fault = FirstFault()
-  inParallel(count, cost: 1, unit: sizes.unit) { from, to in
-    withScratch(of: TileReader.self, count: operands.count) { readers in
-      withScratch(of: UInt8.self, count: sizes.tilesByteCount) { scratch in
+  withScratch(of: TileReader.self, count: operands.count) { readers in
+    let sizes = TileSizes(operands, result, count: count) { (readers + $0).initialize(to: $1) }
+    inParallel(count, cost: 1, unit: sizes.unit) { from, to in
+      withScratch(of: UInt8.self, count: sizes.partByteCount) { scratch in
         var free = UnsafeMutableRawPointer(scratch)
         func take(_ byteCount: Int) -> UnsafeMutableRawPointer {
           defer { free += byteCount }
           return free
         }
         let pointers = take(sizes.pointersByteCount).assumingMemoryBound(to: UnsafeRawPointer.self)
+        let own = take(sizes.readersByteCount).assumingMemoryBound(to: TileReader.self)
         let resultTile = take(sizes.resultByteCount)
-        for index in operands.indices {
-          (readers + index).initialize(to: TileReader(operands[index], capacity: sizes.capacity))
-          readers[index].place(in: take(readers[index].scratchByteCount), of: operands[index])
+        own.initialize(from: readers, count: operands.count)
+        for index in 0..<operands.count where own[index].scratchByteCount > 0 {
+          own[index].place(in: take(own[index].scratchByteCount), of: operands[index])
         }
         runTiles(
-          body, operands, readers, pointers, resultTile, isStaged: isStaged, sizes.capacity, result,
+          body, operands, own, pointers, resultTile, isStaged: isStaged, sizes.capacity, result,
           from: from, to: to, fault)
       }
     }
@@ -50,32 +51,41 @@ package func runTiles(
 package func tilesScratchByteCount(_ operands: [TensorView], _ result: TensorView) -> Int {
   let count = result.elementCount
   if count == 0 { return 0 }
+  let sizes = TileSizes(operands, result, count: count) { _, _ in }
   return scratchByteCount(of: TileReader.self, count: operands.count)
-    &+ scratchByteCount(of: UInt8.self, count: TileSizes(operands, result, count: count).tilesByteCount)
+    &+ scratchByteCount(of: UInt8.self, count: sizes.partByteCount)
 }
 
 private struct TileSizes {
   /// Elements of the longest tile.
   let capacity: Int
   let pointersByteCount: Int
+  /// Each part has readers of its own.
+  let readersByteCount: Int
   /// There is a tile for results even where they go straight to storage: what scratch an op needs should not
   /// hang on where its operands lie, and the search for a fault stores elements in any case.
   let resultByteCount: Int
   /// All of it, operands' tiles included.
-  private(set) var tilesByteCount: Int
+  private(set) var partByteCount: Int
   /// Parts begin at multiples of this: a panel is not read twice.
   private(set) var unit: Int
 
-  init(_ operands: [TensorView], _ result: TensorView, count: Int) {
+  /// - Parameter keep: called with each operand's reader.
+  @inline(__always)
+  init(
+    _ operands: [TensorView], _ result: TensorView, count: Int, _ keep: (Int, TileReader) -> Void
+  ) {
     capacity = min(count, tileCapacity)
     pointersByteCount = scratchByteCount(of: UnsafeRawPointer.self, count: operands.count)
+    readersByteCount = scratchByteCount(of: TileReader.self, count: operands.count)
     resultByteCount = wholeLines(capacity &* result.dtype.lane.byteCount)
-    tilesByteCount = pointersByteCount &+ resultByteCount
+    partByteCount = pointersByteCount &+ readersByteCount &+ resultByteCount
     unit = tileCapacity
-    for index in operands.indices {
+    for index in 0..<operands.count {
       let reader = TileReader(operands[index], capacity: capacity)
-      tilesByteCount &+= reader.scratchByteCount
+      partByteCount &+= reader.scratchByteCount
       unit = max(unit, reader.panelElementCount)
+      keep(index, reader)
     }
   }
 }

@@ -30,7 +30,7 @@ import Testing
       var line = test.testDescription.padding(toLength: 60, withPad: " ", startingAt: 0)
       for count in [1, all] {
         ThreadPool.threadCount = count
-        line += String(format: "%9.3f ms", try best { try op.run(views, into: targets) } * 1e3)
+        line += String(format: "%11.2f us", try best { try op.run(views, into: targets) } * 1e6)
       }
       withExtendedLifetime((operands, results)) {}
       print(line + "  scratch \(op.scratchByteCount(views, targets))")
@@ -68,12 +68,15 @@ import Testing
     .of(Add.self, "4M", [.normal([4096, 1024]), .normal([4096, 1024])]),
     .of(Add.self, "256k", [.normal([256, 1024]), .normal([256, 1024])]),
     .of(Add.self, "8k", [.normal([64, 128]), .normal([64, 128])]),
+    .of(Add.self, "10 numbers", [.normal([10]), .normal([10])]),
+    .of(Add.self, "32x128", [.normal([32, 128]), .normal([32, 128])]),
     .of(Exp.self, "4M", [.normal([4096, 1024])]),
     .of(Cast.self, "4M to f16", [.normal([4096, 1024])], [("dtype", .dtype(.f16))]),
     .of(Sum.self, "all of 4M", [.normal([4096, 1024])]),
     .of(Sum.self, "rows of 4M", [.normal([4096, 1024])], [("axis", .int(1))]),
     .of(Sum.self, "columns of 4M", [.normal([4096, 1024])], [("axis", .int(0))]),
     .of(Sum.self, "columns of 32x128", [.normal([32, 128])], [("axis", .int(0))]),
+    .of(Sum.self, "rows of 32x10", [.normal([32, 10])], [("axis", .int(1))]),
     .of(LogSumExp.self, "rows of 4M", [.normal([4096, 1024])], [("axis", .int(1))]),
     .of(Argmax.self, "rows of 4M", [.normal([4096, 1024])], [("axis", .int(1))]),
     .of(Softmax.self, "rows of 4M", [.normal([4096, 1024])], [("axis", .int(1))]),
@@ -82,6 +85,7 @@ import Testing
       SoftmaxGradient.self, "rows of 4M", [.normal([4096, 1024]), .normal([4096, 1024])],
       [("axis", .int(1))]),
     .of(Sort.self, "256 rows of 1024", [.normal([256, 1024])]),
+    .of(CrossEntropy.self, "32x10", [.normal([32, 10]), .integers([32], 0...9)]),
     .of(CrossEntropy.self, "4096x1000", [.normal([4096, 1000]), .integers([4096], 0...999)]),
     .of(
       CrossEntropyGradient.self, "4096x1000",
@@ -101,6 +105,7 @@ import Testing
     .of(MatMul.self, "512^3", [.normal([512, 512]), .normal([512, 512])]),
     .of(MatMul.self, "256^3", [.normal([256, 256]), .normal([256, 256])]),
     .of(MatMul.self, "32x64x128", [.normal([32, 64]), .normal([64, 128])]),
+    .of(MatMul.self, "8x8x8", [.normal([8, 8]), .normal([8, 8])]),
     .of(MatMul.self, "4096x1024x4096", [.normal([4096, 1024]), .normal([1024, 4096])]),
     .of(MatMul.self, "256x16384x256", [.normal([256, 16384]), .normal([16384, 256])]),
     .of(MatMul.self, "64x65536x10", [.normal([64, 65536]), .normal([65536, 10])]),

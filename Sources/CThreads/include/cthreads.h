@@ -8,7 +8,8 @@ struct cthreads_body {
 };
 
 /// Calls `use` with the words of a closure, which are good for as long as the call lasts.
-void cthreads_lend(void *function, void *context, void (*use)(struct cthreads_body));
+void cthreads_lend(
+    void *function, void *context, long parts, void (*use)(struct cthreads_body, long parts));
 
 /// Calls a lent closure of type (Int) -> Void.
 void cthreads_call(struct cthreads_body body, long part);
