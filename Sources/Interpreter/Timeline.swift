@@ -52,7 +52,7 @@ final class Timeline: ObjectValue {
     let totals = totals
     guard let top = totals.max(), let bottom = totals.min() else { return "timeline of \(heading): no steps" }
     let sections = sections
-    let columns = columns(sections)
+    let columns = columns
     let labels = [byteText(top), byteText(bottom)]
     let margin = labels.map(\.count).max() ?? 0
     let span = max(top - bottom, 1)
@@ -84,20 +84,13 @@ final class Timeline: ObjectValue {
     return lines.joined(separator: "\n")
   }
 
-  /// The steps that each column stands for; sections share the width by their steps.
-  private func columns(_ sections: [(name: String, steps: Range<Int>)]) -> [Range<Int>] {
+  /// The steps that each column stands for: several where there are many, one over some columns where there are few.
+  private var columns: [Range<Int>] {
     let count = ledger.steps.count
-    var columns: [Range<Int>] = []
-    for section in sections {
-      let share = max(1, min(section.steps.count, section.steps.count * Timeline.width / max(count, 1)))
-      let wide = count >= Timeline.width ? share : section.steps.count
-      for column in 0..<wide {
-        columns.append(
-          section.steps.lowerBound + column * section.steps.count / wide..<section.steps.lowerBound
-            + (column + 1) * section.steps.count / wide)
-      }
+    return (0..<Timeline.width).map { column in
+      let start = column * count / Timeline.width
+      return start..<max(start + 1, (column + 1) * count / Timeline.width)
     }
-    return columns
   }
 
   private var peakLine: String {
