@@ -89,8 +89,11 @@ package final class Failure: Error {
     guard let inner = diagnostic.site, inner.file.isLibrary else { return }
     if !diagnostic.message.hasPrefix(name) { diagnostic.message = "\(name): \(diagnostic.message)" }
     // Operands of the library's own line; what was passed on as it is has its label at the call.
-    let operands = diagnostic.labels.filter { $0.site.file.isLibrary && $0.text != Annotations.label }.map(
-      \.text)
+    let operands = diagnostic.labels.filter { $0.site.file.isLibrary && $0.text != Annotations.label }.map { label in
+      // At its place a type needs no name; in a note it says nothing without one.
+      guard !label.text.contains(":"), let name = label.site.shortText else { return label.text }
+      return "\(name) : \(label.text)"
+    }
     diagnostic.notes.append(
       "found at \(inner.file.name):\(inner.line)"
         + (operands.isEmpty ? "" : ", where " + operands.joined(separator: " and ")))

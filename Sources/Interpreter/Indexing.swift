@@ -44,10 +44,18 @@ extension Interpreter {
         what: record.isTuple ? "a tuple" : "a record", at: place)
       return record.items[position]
     case .range(let range):
-      guard items.count == 1, case .at(let index, let place) = items[0] else { break }
-      let position = try self.position(
-        try hostInteger(index, "an index", at: place), count: range.count, what: "a range", at: place)
-      return .int(range.start + position)
+      guard items.count == 1 else { break }
+      switch items[0] {
+      case .at(let index, let place):
+        let position = try self.position(
+          try hostInteger(index, "an index", at: place), count: range.count, what: "a range", at: place)
+        return .int(range.start + position)
+      case .slice(let start, let end, let step, let place):
+        try checkFits(elements: range.count, at: place)
+        let positions = try slicePositions(start, end, step, count: range.count, at: place)
+        return .list(ListValue(positions.map { .int(range.start + $0) }, site: site))
+      case .rest: return owner
+      }
     case .string(let string):
       let characters = Array(string.text)
       guard items.count == 1 else { break }

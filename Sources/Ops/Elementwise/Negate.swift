@@ -12,7 +12,7 @@ package struct Negate: ElementwiseUnary {
 
     Shapes: any -> the same. A whole number whose negative its dtype cannot hold is an error.
 
-    >>> -[1, -2]
+    >>> -f32([1, -2])
     f32[2]
     [-1.,  2.]
     """
