@@ -117,7 +117,6 @@ package final class Plan {
   /// - Throws: `OpRejection` with code `out-of-memory` where a value has more bytes than the machine could ever hold.
   package init(_ graph: Graph, inputs roles: [InputRole] = []) throws {
     self.graph = graph
-    for value in graph.values { try EagerEvaluator.checkFits(value.type) }
     locations = Array(repeating: nil, count: graph.values.count)
     directOutputs = Array(repeating: nil, count: graph.outputs.count)
     commitStep = 0
@@ -207,6 +206,7 @@ package final class Plan {
           place = .input(input)
           commit = commit ?? step
         } else if let output = outputOf[result.id] {
+          try EagerEvaluator.checkFits(result.type)
           place = .output(output)
           directOutputs[output] = result.id
         } else if let operand = overwritable.first(where: { operand in
@@ -218,6 +218,7 @@ package final class Plan {
           lives.isTakenOver[operand] = true
           place = .buffer(buffer)
         } else {
+          try EagerEvaluator.checkFits(result.type)
           buffers.append(ArenaBuffer(byteCount: result.type.byteCount, first: step, last: step))
           place = .buffer(buffers.count - 1)
         }

@@ -101,12 +101,17 @@ final class MemoryReport: ObjectValue {
     let step = ledger.steps[step]
     var text = ""
     if let site = step.origin.site {
-      text = "\(site.file.name):\(site.line)"
+      text = site.placeInFile
       if let source = site.shortText { text += "  `\(source)`" }
       text += "  "
     }
     return text + "(\(step.origin.phase.rawValue): \(step.op))"
   }
+}
+
+extension Site {
+  /// The file's own name and the line, wherever the file lies: `digits.nn:21`.
+  var placeInFile: String { "\(file.name.split(separator: "/").last ?? ""):\(line)" }
 }
 
 /// `172.0 MiB`, or bytes where there are few.

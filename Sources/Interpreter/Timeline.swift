@@ -97,7 +97,7 @@ final class Timeline: ObjectValue {
     let step = ledger.steps[ledger.peakStep]
     var line = "peak \(byteText(ledger.peak))"
     if let site = step.origin.site {
-      line += " at \(site.file.name):\(site.line)"
+      line += " at \(site.placeInFile)"
       if let text = site.shortText { line += " `\(text)`" }
     }
     if !step.origin.path.isEmpty { line += " of \(step.origin.path)" }
