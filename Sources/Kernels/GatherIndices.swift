@@ -201,23 +201,33 @@ private func scatterAdd<A: Addition>(
     while range < to {
       let (outer, first) = range.quotientAndRemainder(dividingBy: ranges)
       let last = min(ranges, first &+ (to &- range))
-      let places = first &* sizes.count / ranges..<last &* sizes.count / ranges
-      let source = UnsafePointer<A.Value>(updates.pointer()) + outer &* count &* sizes.inner
-      let target = result.pointer(A.Value.self) + outer &* sizes.count &* sizes.inner
-      (target + places.lowerBound &* sizes.inner).update(
-        repeating: A.zero, count: places.count &* sizes.inner)
-      var allFit = true
-      forEachIndex(indices, size: sizes.count, from: 0, to: count) { at, place in
-        if !places.contains(place) { return }
-        let row = source + at &* sizes.inner
-        let sum = target + place &* sizes.inner
-        for inner in 0..<sizes.inner where !A.add(row[inner], to: &sum[inner]) { allFit = false }
-      }
+      let allFit = addRows(
+        UnsafePointer(updates.pointer()) + outer &* count &* sizes.inner, indices, sizes,
+        to: result.pointer() + outer &* sizes.count &* sizes.inner,
+        places: first &* sizes.count / ranges..<last &* sizes.count / ranges, A.self)
       if !allFit { fits.deny() }
       range &+= last &- first
     }
   }
   return fits.isTrue
+}
+
+/// Adds the rows whose places lie in a range to zeros. Returns whether all sums fit.
+@inline(never)
+private func addRows<A: Addition>(
+  _ rows: UnsafePointer<A.Value>, _ indices: TensorView, _ sizes: LineSizes,
+  to target: UnsafeMutablePointer<A.Value>, places: Range<Int>, _: A.Type
+) -> Bool {
+  let width = sizes.inner
+  (target + places.lowerBound &* width).update(repeating: A.zero, count: places.count &* width)
+  var fits = true
+  forEachIndex(indices, size: sizes.count, from: 0, to: indices.elementCount) { at, place in
+    if place < places.lowerBound || place >= places.upperBound { return }
+    let row = rows + at &* width
+    let sum = target + place &* width
+    for inner in 0..<width where !A.add(row[inner], to: &sum[inner]) { fits = false }
+  }
+  return fits
 }
 
 /// Cut by targets, between outer places.

@@ -35,11 +35,19 @@ package func fillUniform(
   // Rounding may carry the sum up to `high`, which is not in the interval.
   let top = max(start, Float(high).nextDown)
   inParallel(count, cost: drawCost, unit: blockCount) { from, to in
-    forEachBlock(from, to, stream) { words, _, first, size in
-      for i in 0..<size {
-        let value = start + span * unit(words[i])
-        y[first + i] = value < top ? value : top
-      }
+    fillUniform(y, from: from, to: to, start: start, span: span, top: top, stream: stream)
+  }
+}
+
+@inline(never)
+private func fillUniform(
+  _ y: UnsafeMutablePointer<Float>, from: Int, to: Int, start: Float, span: Float, top: Float,
+  stream: RandomStream
+) {
+  forEachBlock(from, to, stream) { words, _, first, size in
+    for i in 0..<size {
+      let value = start + span * unit(words[i])
+      y[first + i] = value < top ? value : top
     }
   }
 }
@@ -62,11 +70,20 @@ package func fillNormal(_ result: TensorView, stream: RandomStream) {
   }
   let y = result.base.assumingMemoryBound(to: Float.self)
   inParallel(count, cost: drawCost, unit: blockCount) { from, to in
-    forEachBlock(from, to, stream) { words, others, first, size in
-      for i in 0..<size {
-        let u = Float(Int32(truncatingIfNeeded: words[i] >> 8) &+ 1) * 0x1p-24
-        y[first + i] = (-2 * VectorMath.log(u)).squareRoot() * cosineOfTurns(unit(others[i]))
-      }
+    fillNormal(y, from: from, to: to, stream: stream)
+  }
+}
+
+@inline(never)
+private func fillNormal(
+  _ y: UnsafeMutablePointer<Float>, from: Int, to: Int, stream: RandomStream
+) {
+  forEachBlock(from, to, stream) { words, others, first, size in
+    for i in 0..<size {
+      // Exact. Adding the 1 as a whole number makes rounds of this loop wait for each other: the compiler's
+      // way to have a 1 is an instruction that the processor thinks depends on the last result.
+      let u = unit(words[i]) + 0x1p-24
+      y[first + i] = (-2 * VectorMath.log(u)).squareRoot() * cosineOfTurns(unit(others[i]))
     }
   }
 }
