@@ -127,6 +127,19 @@ package struct Ledger: Sendable {
     usage.bytes.isEmpty ? 0 : usage.bytes[peakStep][category.rawValue]
   }
 
+  /// The first difference between the plan and what was measured, in words.
+  package func difference(from measured: MemoryUsage, _ measuredScratch: Int) -> String? {
+    if measuredScratch != scratchByteCount {
+      return "scratch of a thread is \(scratchByteCount) bytes, \(measuredScratch) measured"
+    }
+    for (step, (planned, found)) in zip(usage.bytes, measured.bytes).enumerated() where planned != found {
+      let category = MemoryCategory.allCases.first { planned[$0.rawValue] != found[$0.rawValue] }!
+      return "step \(step) (\(steps[step].op)), \(category.name): \(planned[category.rawValue]) bytes planned, \(found[category.rawValue]) measured"
+    }
+    return usage.bytes.count == measured.bytes.count
+      ? nil : "\(usage.bytes.count) steps planned, \(measured.bytes.count) measured"
+  }
+
   /// What holds memory at a step, largest first.
   package func entries(at step: Int) -> [Entry] {
     entries.filter { $0.first <= step && step <= $0.last }

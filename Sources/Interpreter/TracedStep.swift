@@ -223,9 +223,13 @@ final class TracedStep {
       throw failure(error, at: site)
     }
     if let recorder {
-      measurement = Measurement(
+      let measured = Measurement(
         usage: plan.usage(measuredBy: recorder, inputs: bases, roles: roles),
         scratchByteCount: plan.measuredScratchByteCount, residentGrowth: residentByteCount() - residentBefore)
+      measurement = measured
+      if Machine.checksMemory, let difference = plan.ledger.difference(from: measured.usage, measured.scratchByteCount) {
+        throw Failure("internal", "the memory of `\(name)` is not as planned: \(difference)", at: site)
+      }
     }
     for slot in slots { slot.count += 1 }
     if usesRandom { interpreter.tick += 1 }

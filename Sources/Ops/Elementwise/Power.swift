@@ -80,6 +80,11 @@ package struct Power: ElementwiseBinary {
 extension GraphBuilder {
   /// Appends `pow(a, b)`, the operands broadcast first.
   package func power(_ a: GraphValue, _ b: GraphValue) throws -> GraphValue {
-    try broadcasting(Power(), a, b)
+    // The power's kernel gives x * x for the exponent 2 as well, but takes its general way there first.
+    if a.dtype.isFloating && knownNumber(b) == 2 {
+      let wide = try broadcast(a, to: broadcastShape(of: [a.shape, b.shape]))
+      return try multiply(wide, wide)
+    }
+    return try broadcasting(Power(), a, b)
   }
 }
