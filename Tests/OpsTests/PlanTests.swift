@@ -213,28 +213,4 @@ final class Warden: RunObserver {
     recorder.willRun(step: 1, reads: [stray.view], writes: [])
     #expect(try plan.run(onCopiesOf: step.inputs, measuring: recorder).usage != plan.ledger.usage)
   }
-
-  @Test func aLongGraphIsPlannedInTime() throws {
-    // Near linear: ten times the nodes are not a hundred times the work. Generous, since it runs beside other tests.
-    func seconds(_ count: Int) throws -> Double {
-      let g = GraphBuilder()
-      var x = g.input(TensorType(.f32, [8, 8]))
-      let w = g.input(TensorType(.f32, [8, 8]))
-      for index in 0..<count / 2 {
-        x = try index % 4 == 0 ? g.matmul(x, w) : g.tanh(x)
-        if index % 7 == 0 { x = try g.transpose(x, permutation: [1, 0]) }
-      }
-      g.graph.outputs = [x]
-      let clock = ContinuousClock()
-      let duration = try clock.measure {
-        var graph = g.graph
-        try Pipeline.run(Pipeline.step, on: &graph)
-        _ = try Plan(graph)
-      }
-      return Double(duration.components.attoseconds) / 1e18 + Double(duration.components.seconds)
-    }
-    _ = try seconds(1000)
-    let (small, large) = (try seconds(1000), try seconds(10_000))
-    #expect(large < 60 * max(small, 0.002), "1,000 nodes \(small) s, 10,000 nodes \(large) s")
-  }
 }
