@@ -267,7 +267,7 @@ final class TracedStep {
     if more <= available { return }
     throw Failure(
       "out-of-memory",
-      "the step `\(name)` needs \(byteText(plan.totalByteCount)), of which \(byteText(more)) are not there: \(byteText(max(available, 0))) are free",
+      "the step `\(name)` needs \(byteText(plan.totalByteCount)): \(byteText(more)) more than it has, and \(byteText(max(available, 0))) are free",
       at: site, notes: MemoryReport(self).table + ["nothing has been computed"],
       help: fittingBatch(available: available + arena.storage.byteCount))
   }

@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""Checks what a process alone can show of plans: limits of memory, numbers of threads, files of drawings.
+
+    scripts/tests/memory.py GRADUS
+
+The last line counts.
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+
+TRAIN = """
+net = MLP([64, 256, 256, 10])
+opt = adamw(lr: 1e-3)
+step train(x, y) {
+  loss = cross_entropy(net(x), y)
+  minimize(loss, net, opt, clip: 1.0)
+  loss
+}
+"""
+
+
+def run(gradus, script, **environment):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "script.nn")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(script)
+        done = subprocess.run(
+            [gradus, path], capture_output=True, text=True, cwd=folder, env={**os.environ, **environment})
+        files = {}
+        for name in os.listdir(folder):
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                files[name] = file.read()
+        return done, files
+
+
+def refuses_what_does_not_fit(gradus):
+    def call(rows):
+        script = TRAIN + f"""
+before = net.layers[0].weight
+train(normal([{rows}, 64]), randint(0, 10, [{rows}]))
+"""
+        return run(gradus, script, GRADUS_MEMORY="32MiB")[0]
+
+    done = call(20000)
+    assert done.returncode == 1 and done.stdout == "", done
+    assert "error[out-of-memory]: the step `train` needs" in done.stderr, done.stderr
+    # The table says what takes the memory, the help what would fit, and that is true.
+    assert "activations" in done.stderr and "nothing has been computed" in done.stderr, done.stderr
+    rows = int(re.search(r"about (\d+) rows of `x`", done.stderr)[1])
+    assert 1000 < rows < 20000, done.stderr
+    fits = call(rows * 9 // 10)
+    assert fits.returncode == 0, fits.stderr
+    assert call(rows * 12 // 10).returncode == 1
+
+
+def threads_do_not_change_a_bit(gradus):
+    script = TRAIN + """
+seed(3)
+x = normal([512, 64])
+y = randint(0, 10, [512])
+for i in 0..<20 { print("{train(x, y):.9}") }
+print("{sum(net.layers[0].weight):.9}")
+"""
+    results = {count: run(gradus, script, GRADUS_THREADS=count)[0] for count in ["1", "2", "4"]}
+    assert all(done.returncode == 0 for done in results.values()), results
+    assert len({done.stdout for done in results.values()}) == 1, results
+    assert len(results["1"].stdout.splitlines()) == 21
+
+
+def refuses_bad_settings(gradus):
+    for name, value in [("GRADUS_THREADS", "none"), ("GRADUS_THREADS", "0")]:
+        done = run(gradus, "1", **{name: value})[0]
+        assert done.returncode == 2 and name in done.stderr, done
+
+
+def draws_a_timeline(gradus):
+    script = TRAIN + 'save("memory.svg", timeline(train, normal([8, 64]), randint(0, 10, [8])))\n'
+    done, files = run(gradus, script)
+    assert done.returncode == 0, done.stderr
+    root = xml.etree.ElementTree.fromstring(files["memory.svg"])
+    names = [title.text for title in root.iter("{http://www.w3.org/2000/svg}title")]
+    assert "parameters" in names and "gradients" in names, names
+
+
+def main():
+    gradus = os.path.abspath(sys.argv[1])
+    passed = failed = 0
+    for check in [
+        refuses_what_does_not_fit, threads_do_not_change_a_bit, refuses_bad_settings, draws_a_timeline,
+    ]:
+        try:
+            check(gradus)
+            passed += 1
+        except Exception as problem:
+            failed += 1
+            print(f"FAIL {check.__name__}: {problem!r}")
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(failed > 0)
+
+
+main()
