@@ -131,7 +131,7 @@ final class Timeline: ObjectValue {
       parts.append(
         "<polygon points=\"\(points)\" fill=\"hsl(\(hue),55%,55%)\"><title>\(category.name)</title></polygon>")
       parts.append(
-        "<text x=\"\(left + width + 12)\" y=\"\(top + 14 + Double(parts.count / 2) * 18)\" fill=\"hsl(\(hue),55%,45%)\">\(category.name)</text>")
+        "<text x=\"\(left + width + 12)\" y=\"\(top + 14 + Double(parts.count / 2) * 18)\" style=\"fill:hsl(\(hue),55%,45%)\">\(category.name)</text>")
     }
     for section in sections {
       parts.append(
