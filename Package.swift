@@ -20,7 +20,7 @@ var kernelFlags: [SwiftSetting] = [
   kernelFlags.append(.unsafeFlags(["-Xcc", "-mprefer-vector-width=512"]))
 #endif
 
-// Exclusivity checks cost a tenth of a call, and one thread runs one interpreter.
+// Exclusivity checks cost a tenth of a call, and one thread runs one interpreter and its plans.
 let interpreterFlags: [SwiftSetting] = [
   .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
 ]
@@ -55,7 +55,9 @@ let package = Package(
     .target(name: "Graphs", dependencies: ["Support", "Tensors"]),
     .target(name: "Ops", dependencies: ["Support", "Tensors", "Kernels", "Graphs"]),
     .target(name: "Passes", dependencies: ["Support", "Tensors", "Graphs", "Ops"]),
-    .target(name: "Execution", dependencies: ["Support", "Tensors", "Kernels", "Graphs", "Ops"]),
+    .target(
+      name: "Execution", dependencies: ["Support", "Tensors", "Kernels", "Graphs", "Ops"],
+      swiftSettings: interpreterFlags),
     .target(name: "Formats", dependencies: ["Support", "Tensors", "CZlib", "CStdlib"]),
     .target(
       name: "Interpreter",

@@ -98,6 +98,8 @@ package struct Ledger: Sendable {
     self.arenaByteCount = arenaByteCount
     self.arenaLowerBound = arenaLowerBound
     self.scratchByteCount = scratchByteCount
+    residentByteCount = entries.reduce(0) { $0 + ($1.category.isResident ? $1.byteCount : 0) }
+    outputByteCount = entries.reduce(0) { $0 + ($1.category == .outputs ? $1.byteCount : 0) }
     var changes = [[Int]](
       repeating: [Int](repeating: 0, count: MemoryCategory.allCases.count), count: steps.count + 1)
     for entry in entries where entry.first <= entry.last {
@@ -115,12 +117,8 @@ package struct Ledger: Sendable {
   package var peakStep: Int { usage.peakStep }
 
   /// Bytes of what is there before the step, and stays.
-  package var residentByteCount: Int {
-    entries.reduce(0) { $0 + ($1.category.isResident ? $1.byteCount : 0) }
-  }
-  package var outputByteCount: Int {
-    entries.reduce(0) { $0 + ($1.category == .outputs ? $1.byteCount : 0) }
-  }
+  package let residentByteCount: Int
+  package let outputByteCount: Int
 
   /// Bytes of a category at the peak.
   package func peakBytes(_ category: MemoryCategory) -> Int {

@@ -346,6 +346,8 @@ package final class Plan {
 
   /// Bytes that a run needs besides what is there already: the arena, outputs and scratch.
   package var newByteCount: Int { ledger.arenaByteCount + ledger.outputByteCount + workspaceByteCount }
+  /// How much larger the arena must become.
+  package func growth(of arena: Arena) -> Int { max(0, ledger.arenaByteCount - arena.storage.byteCount) }
 
   /// Bytes of all that a run uses: what is there already, and what it needs besides.
   package var totalByteCount: Int { ledger.residentByteCount + newByteCount }

@@ -151,6 +151,8 @@ package final class ModelValue {
   private var pathInParent = ""
   /// Why it cannot be used: a step that wrote to it was stopped half way.
   package var torn: String?
+  /// Whether any model has ever been torn: until then nobody need look.
+  nonisolated(unsafe) private(set) static var isAnyTorn = false
 
   init(_ definition: ModelDefinition) {
     self.definition = definition
@@ -186,6 +188,7 @@ package final class ModelValue {
   /// Makes the model, and those that hold it, unusable until it is loaded or made anew.
   func tear(_ reason: String) {
     torn = reason
+    ModelValue.isAnyTorn = true
     parent?.tear(reason)
   }
 

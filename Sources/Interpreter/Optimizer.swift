@@ -111,8 +111,11 @@ package final class OptimizerValue {
     return slot
   }
 
+  /// Keeps the state of a parameter; plans that hold an earlier one do not fit any more.
   func keep(_ slot: OptimizerSlot) {
-    if let parameter = slot.parameter { slots[ObjectIdentifier(parameter)] = slot }
+    guard let parameter = slot.parameter else { return }
+    slots[ObjectIdentifier(parameter)]?.drop()
+    slots[ObjectIdentifier(parameter)] = slot
   }
 
   /// A copy with further rules or other hyperparameters; it has no state yet.
@@ -164,7 +167,8 @@ package final class OptimizerSlot {
   package var states: [Tensor]
   let stateNames: [String]
   package var count = 0
-  private var isDropped = false
+  /// Whether another one has taken its place, or it was half written.
+  private(set) var isDropped = false
 
   init(_ parameter: ModelParameter, states: [Tensor], names: [String]) {
     stateNames = names

@@ -163,12 +163,13 @@ final class TracedStep {
         if isWritten[index] { parameter.tensor.makeUnique() }
         bases[index] = parameter.tensor.firstElement
       case .state(let slot, let position):
-        guard slot.isCurrent, slot.states[position].type == inputTypes[index] else { return false }
+        // That the parameter is still of the state's type, its own feed checks.
+        guard !slot.isDropped, slot.states[position].type == inputTypes[index] else { return false }
         if isWritten[index] { slot.states[position].makeUnique() }
         bases[index] = slot.states[position].firstElement
       case .stepNumber(let slots):
         let next = slots[0].count + 1
-        for slot in slots where slot.count + 1 != next || !slot.isCurrent { return false }
+        for slot in slots where slot.count + 1 != next || slot.isDropped { return false }
         bind(number: next, index)
       case .randomKey:
         bind(number: interpreter.seed, index)
@@ -253,6 +254,7 @@ final class TracedStep {
   }
 
   private func refuseTorn(at site: Site) throws(Failure) {
+    if !ModelValue.isAnyTorn { return }
     for case .parameter(let parameter) in feeds {
       if let torn = parameter.home?.torn { throw Failure("torn-model", torn, at: site) }
     }
@@ -260,9 +262,9 @@ final class TracedStep {
 
   /// Refuses a step that needs more memory than there is, before anything is computed.
   private func refuseWithoutMemory(_ arena: Arena, at site: Site) throws(Failure) {
-    let more = plan.newByteCount - arena.storage.byteCount
     // What is there is asked for only where it may matter: that takes longer than a small step.
-    guard more > 1 << 20, plan.ledger.arenaByteCount > arena.storage.byteCount || more > 1 << 26 else { return }
+    guard plan.growth(of: arena) > 1 << 20 || plan.ledger.outputByteCount > 1 << 26 else { return }
+    let more = plan.newByteCount - arena.storage.byteCount
     let available = min(availableMemory(), Machine.memoryLimit - plan.ledger.residentByteCount)
     if more <= available { return }
     throw Failure(
