@@ -533,7 +533,14 @@ private var gradientBuiltins: [Builtin] {
   ) { call throws(Failure) in try checkGradient(call) },
   Builtin(
     "graph", "f, arguments…",
-    "Prints the graph that calling `f` records, and that of its gradient where it has one."
+    """
+    Prints the graph that calling `f` records, and that of its gradient where it has one. Of an optimizer it prints
+    what an update does, and in how many passes over memory.
+
+    >>> graph(sgd(lr: 0.1))
+    sgd: 1 pass over p, g
+      multiply add multiply subtract
+    """
   ) { call throws(Failure) in try printGraph(call) },
   Builtin(
     "when_training", "in_training, in_use",
@@ -631,6 +638,10 @@ private func printGraph(_ call: BuiltinCall) throws(Failure) -> Value {
   let interpreter = call.interpreter
   guard call.values.count >= 1 else {
     throw Failure("missing-argument", "`graph` needs a function and its arguments", at: call.site)
+  }
+  if case .optimizer(let optimizer) = call[0] {
+    try interpreter.printGraph(of: optimizer, at: call.site)
+    return .none
   }
   let function = try call.callable(0, "`f`")
   let trace = Trace(interpreter, isStep: false)

@@ -334,7 +334,7 @@ extension Interpreter {
   }
 
   /// Runs the optimizer's formula once per parameter.
-  private func update(
+  func update(
     _ gradients: [(ParameterPath, GraphValue)], _ optimizer: OptimizerValue, _ trace: Trace,
     at site: Site
   ) throws {
