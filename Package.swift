@@ -67,7 +67,7 @@ let package = Package(
     .executableTarget(
       name: "gradus",
       dependencies: [
-        "Support", "Syntax", "Interpreter", "Notebook", "CReadline",
+        "Support", "Syntax", "Formats", "Interpreter", "Notebook", "CReadline",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

@@ -115,12 +115,12 @@ extension Interpreter {
       throw Failure(
         "unsupported-dtype", "\(dtype) tensors arrive with mixed precision; they cannot be made yet", at: site)
     }
-    if case .list(let list) = value, dtype.isInteger || dtype == .f64, isTensorLike(value) {
-      // Whole numbers go straight to integers, floats straight to f64: nothing rounds on the way.
-      if let exact = try exactLiteral(list, dtype, at: site) { return .tensor(TensorValue(exact, made: site)) }
-    }
     let tensor: TensorValue
     switch value {
+    case .list(let list) where dtype != .f32 && isTensorLike(value):
+      // Whole numbers stay whole and others f64 up to the dtype that is asked for: nothing rounds on the way.
+      let exact = try literal(list, whole: dtype.isFloating ? .f64 : .i64, fraction: .f64, at: site)
+      if let exact { tensor = TensorValue(exact, made: site) } else { tensor = try tensorValue(value, at: site) }
     case .int(let number) where dtype.isInteger || dtype == .f64:
       return .tensor(TensorValue(Tensor.number(integer: number, dtype), made: site))
     case .double(let number) where dtype.isFloating:
@@ -132,33 +132,6 @@ extension Interpreter {
     } catch { throw explain(error, [tensor], [site], at: site) }
   }
 
-  private func exactLiteral(_ list: ListValue, _ dtype: DType, at site: Site) throws(Failure) -> Tensor? {
-    var numbers: [Double] = []
-    var integers: [Int] = []
-    var shape: [Int] = []
-    func walk(_ value: Value, _ depth: Int) -> Bool {
-      switch value {
-      case .list(let inner):
-        if depth == shape.count { shape.append(inner.items.count) }
-        guard shape[depth] == inner.items.count else { return false }
-        return inner.items.allSatisfy { walk($0, depth + 1) }
-      case .int(let number):
-        numbers.append(Double(number))
-        integers.append(number)
-        return depth == shape.count
-      case .double(let number):
-        numbers.append(number)
-        integers.append(Int(saturating: number))
-        return depth == shape.count
-      default: return false
-      }
-    }
-    guard walk(.list(list), 0), numbers.count == Shape(shape).elementCount else { return nil }
-    return dtype == .f64
-      ? Tensor(numbers, dtype: dtype, shape: Shape(shape))
-      : Tensor(integers: integers, dtype: dtype, shape: Shape(shape))
-  }
-
   /// `owner with (name: value, …)`
   func with(_ owner: Value, _ fields: [Arguments.Argument], at site: Site) throws(Failure) -> Value {
     switch owner {
@@ -166,13 +139,9 @@ extension Interpreter {
       let copy = RecordValue(names: record.names, items: record.items)
       for field in fields {
         guard let label = field.label else { throw unnamedField(field) }
-        if let index = copy.names.firstIndex(of: label) {
-          copy.items[index] = field.value
-        } else {
-          copy.names.append(label)
-          copy.items.append(field.value)
-        }
+        copy.set(label, to: field.value)
       }
+      try requireDepth(copy.depth, at: site)
       return .record(copy)
     case .optimizer(let optimizer):
       let copy = optimizer.copy()
@@ -196,11 +165,13 @@ extension Interpreter {
   }
 
   private func withMode(_ owner: Value, _ fields: [Arguments.Argument]) throws(Failure) -> Callable {
-    var mode = ModeOverride.evaluation
+    var mode = Mode.evaluation
     for field in fields {
       guard field.label == "training" else { throw unknownPolicy(field) }
       mode = try trainingMode(field)
     }
+    // Of two modes the last counts.
+    if case .callable(let callable) = owner, let inner = callable as? ModeCall { return ModeCall(inner.target, mode) }
     return ModeCall(owner, mode)
   }
 
@@ -216,11 +187,11 @@ extension Interpreter {
       notes: ["known: training"])
   }
 
-  private func trainingMode(_ field: Arguments.Argument) throws(Failure) -> ModeOverride {
+  private func trainingMode(_ field: Arguments.Argument) throws(Failure) -> Mode {
     switch field.value {
     case .bool(let flag): return flag ? .training : .evaluation
-    case .string(let word) where word.text == "on": return .training
-    case .string(let word) where word.text == "off": return .evaluation
+    case .string(let word) where word.known == "on": return .training
+    case .string(let word) where word.known == "off": return .evaluation
     default:
       throw Failure("bad-argument", "`training` is `on` or `off`, got \(field.value.described)", at: field.site)
     }
@@ -252,6 +223,7 @@ extension Interpreter {
               "unknown-argument", "`\(optimizer.definition.name)` has no hyperparameter `\(name ?? "")`",
               at: field.site, notes: ["it has \(names.joined(separator: ", "))"])
           }
+          try optimizer.definition.check(value, for: index, at: field.site)
           values.append((index, value))
         }
         for pattern in try patterns(pair.items[0], at: field.site) {
@@ -266,7 +238,7 @@ extension Interpreter {
           "`\(optimizer.definition.name)` has no hyperparameter or policy `\(label)`" + (later.contains(label) ? " yet" : ""),
           at: field.site, notes: ["known: \((names + ["no_decay", "rules"]).joined(separator: ", "))"])
       }
-      optimizer.hyperparameters[index] = field.value
+      try optimizer.set(index, to: field.value, at: field.site)
     }
   }
 
@@ -278,7 +250,7 @@ extension Interpreter {
 
   private func patterns(_ value: Value, at site: Site) throws(Failure) -> [String] {
     switch value {
-    case .string(let pattern): return [pattern.text]
+    case .string(let pattern): return [try pattern.text(at: site)]
     case .list(let list):
       var result: [String] = []
       for item in list.items { result += try patterns(item, at: site) }
@@ -292,8 +264,8 @@ extension Interpreter {
 /// A function or model called with training on or off whatever surrounds the call.
 final class ModeCall: Callable {
   let target: Value
-  let mode: ModeOverride
-  init(_ target: Value, _ mode: ModeOverride) {
+  let mode: Mode
+  init(_ target: Value, _ mode: Mode) {
     self.target = target
     self.mode = mode
     super.init()

@@ -1,4 +1,5 @@
 import Glibc
+import Formats
 import Interpreter
 import Notebook
 import Support
@@ -132,7 +133,7 @@ final class Repl {
     do {
       return session.run(SourceFile(name: path, bytes: try readProgramFile(path)))
     } catch {
-      terminal.report(Diagnostic(.error, "missing-file", "\(error)", at: nil))
+      terminal.report(Diagnostic(.error, (error as? FileError)?.code ?? "file-unreadable", "\(error)", at: nil))
       return .failed
     }
   }

@@ -2,7 +2,7 @@ import Formats
 import Support
 import Tensors
 
-// A checkpoint is a safetensors file. Params and buffers stand under their paths; with several things in one
+// What `save` writes is a safetensors file. Params and buffers stand under their paths; with several things in one
 // call each path begins with the thing's place, `0.`. An optimizer's state stands under
 // `optimizer.<name>.<path>`, its step numbers, the seed and the tick in the metadata.
 
@@ -18,6 +18,7 @@ private func things(_ call: BuiltinCall) throws(Failure) -> [SavedThing] {
   for value in call.values.dropFirst() {
     if let value, isTree(value) { models += 1 }
   }
+  for (value, site) in zip(call.values, call.sites).dropFirst() { try requireWalkable(value ?? .none, at: site) }
   var result: [SavedThing] = []
   var place = 0
   for index in 1..<call.values.count {
@@ -82,7 +83,7 @@ private func parameterPaths(_ things: [SavedThing]) -> [ParameterPath] {
   }
 }
 
-func saveCheckpoint(_ call: BuiltinCall) throws(Failure) -> Value {
+func saveState(_ call: BuiltinCall) throws(Failure) -> Value {
   let interpreter = call.interpreter
   guard call.values.count >= 2 else {
     throw Failure("missing-argument", "`save` needs a path and something to save", at: call.site)
@@ -125,6 +126,8 @@ func saveCheckpoint(_ call: BuiltinCall) throws(Failure) -> Value {
       }
     }
   }
+  // One that has made no step yet leaves no other trace.
+  if optimizers > 0 { metadata["optimizers"] = String(optimizers) }
   let path = interpreter.path(name, at: call.sites[0])
   do {
     try Safetensors.write(.init(tensors, metadata: metadata), to: path)
@@ -132,8 +135,41 @@ func saveCheckpoint(_ call: BuiltinCall) throws(Failure) -> Value {
   return .none
 }
 
+/// The numbers in a file's metadata, none of which is believed unseen.
+private struct SavedNumbers {
+  var seed: Int?
+  var tick: Int?
+  /// Step numbers by their keys, `optimizer.0.t.layers.0.weight`.
+  var counts: [String: Int] = [:]
+  var optimizerCount = 0
+
+  init(_ metadata: [String: String], _ name: String, at site: Site) throws(Failure) {
+    func number(_ key: String, _ text: String) throws(Failure) -> Int {
+      // Counts go on from here, so they stay far from the end of the whole numbers.
+      if let number = Int(text), key == "seed" || (0..<1 << 53).contains(number) { return number }
+      throw Failure(
+        "file-mismatch", "\(name): `\(key)` is \"\(text.prefix(40))\", not a whole number that counts something",
+        at: site)
+    }
+    for (key, text) in metadata.sorted(by: { $0.key < $1.key }) {
+      let parts = key.split(separator: ".", maxSplits: 3)
+      switch key {
+      case "seed": seed = try number(key, text)
+      case "tick": tick = try number(key, text)
+      case "optimizers": optimizerCount = max(optimizerCount, try number(key, text))
+      default:
+        guard parts.count >= 3, parts[0] == "optimizer", parts[2] == "t", let place = Int(parts[1]),
+          (0..<1 << 20).contains(place)
+        else { continue }
+        counts[key] = try number(key, text)
+        optimizerCount = max(optimizerCount, place + 1)
+      }
+    }
+  }
+}
+
 /// Restores what `save` wrote: everything is checked before anything changes.
-func loadCheckpoint(_ call: BuiltinCall, _ name: String) throws(Failure) -> Value {
+func loadState(_ call: BuiltinCall, _ name: String) throws(Failure) -> Value {
   let interpreter = call.interpreter
   if interpreter.isCapturing {
     throw Failure("assignment-in-step", "`load` cannot be called inside a step", at: call.site)
@@ -154,15 +190,21 @@ func loadCheckpoint(_ call: BuiltinCall, _ name: String) throws(Failure) -> Valu
   let contents =
     "it holds \(names.prefix(8).joined(separator: ", "))" + (names.count > 8 ? " and \(names.count - 8) more" : "")
   var changes: [() -> Void] = []
+  let saved = try SavedNumbers(metadata, name, at: site)
+  for thing in things where isTree(thing.value) && parameters(of: thing.value).isEmpty {
+    throw Failure(
+      "no-parameters", "there are no params in \(thing.value.described) that could be restored", at: thing.site,
+      help: "read the tensors of a file with `load(\"\(name)\")`")
+  }
   for entry in paths {
     guard let tensor = byName[entry.path] else {
       throw Failure(
-        "checkpoint-mismatch", "\(name): there is no tensor `\(entry.path)`", at: site, notes: [contents],
+        "file-mismatch", "\(name): there is no tensor `\(entry.path)`", at: site, notes: [contents],
         help: didYouMean(entry.path, among: byName.keys.sorted()).map { "did the model have `\($0)` when it was saved?" })
     }
     guard tensor.type == entry.parameter.tensor.type else {
       throw Failure(
-        "checkpoint-mismatch",
+        "file-mismatch",
         "\(name): `\(entry.path)` is \(tensor.type), the model's is \(entry.parameter.tensor.type)", at: site,
         labels: things.filter { parameters(of: $0.value).contains { $0.parameter === entry.parameter } }.map {
           .init(site: $0.site, text: "its \(entry.path) : \(entry.parameter.tensor.type)")
@@ -175,14 +217,39 @@ func loadCheckpoint(_ call: BuiltinCall, _ name: String) throws(Failure) -> Valu
     guard case .optimizer(let optimizer) = thing.value else { continue }
     let prefix = "optimizer.\(optimizers)."
     optimizers += 1
+    if optimizers > saved.optimizerCount {
+      throw Failure(
+        "file-mismatch",
+        saved.optimizerCount == 0
+          ? "\(name): there is no optimizer in it"
+          : "\(name): there are \(plural(saved.optimizerCount, "optimizer")) in it, this is number \(optimizers)",
+        at: thing.site, notes: [contents], help: "leave the optimizer out to begin with a fresh one")
+    }
     for entry in paths {
-      guard let text = metadata[prefix + "t." + entry.path], let count = Int(text) else { continue }
+      // One that had made no step when it was saved, or none with this parameter.
+      guard let count = saved.counts[prefix + "t." + entry.path] else {
+        changes.append { optimizer.drop(entry.parameter) }
+        continue
+      }
+      let fresh: OptimizerSlot
+      // Random first values move the tick, which is not to change unless all is well.
+      let tick = interpreter.tick
+      defer { interpreter.tick = tick }
+      do { fresh = try interpreter.freshSlot(optimizer, entry, at: thing.site) } catch {
+        throw Failure.from(error, at: thing.site)
+      }
       var states: [Tensor] = []
-      for state in optimizer.definition.states {
+      for (state, usual) in zip(optimizer.definition.states, fresh.states) {
         guard let tensor = byName["\(prefix)\(state.name).\(entry.path)"] else {
           throw Failure(
-            "checkpoint-mismatch",
+            "file-mismatch",
             "\(name): the state `\(state.name)` of `\(entry.path)` is missing; was it saved by another optimizer?", at: site)
+        }
+        guard tensor.type == usual.type else {
+          throw Failure(
+            "file-mismatch",
+            "\(name): the state `\(state.name)` of `\(entry.path)` is \(tensor.type), the optimizer's is \(usual.type)",
+            at: site)
         }
         states.append(tensor.copiedForState())
       }
@@ -195,8 +262,8 @@ func loadCheckpoint(_ call: BuiltinCall, _ name: String) throws(Failure) -> Valu
     }
   }
   for change in changes { change() }
-  if let text = metadata["seed"], let seed = Int(text) { interpreter.seed = seed }
-  if let text = metadata["tick"], let tick = Int(text) { interpreter.tick = tick }
+  if let seed = saved.seed { interpreter.seed = seed }
+  if let tick = saved.tick { interpreter.tick = tick }
   for thing in things { if case .model(let model) = thing.value { model.mend() } }
   return .none
 }
