@@ -62,7 +62,8 @@ extension Interpreter {
         return .string(String(positions.map { characters[$0] }))
       case .rest: return owner
       }
-    case .tensor(let tensor): return try index(try usable(tensor, at: base), items, at: site, base: base)
+    case .tensor(let tensor) where !tensor.isNumber:
+      return try index(try usable(tensor, at: base), items, at: site, base: base)
     case .model(let model):
       // A model made of one list, such as Sequential, is indexed like it.
       if let layers = model.definition.fieldIndex["layers"], case .list = model.fields[layers] {

@@ -120,7 +120,14 @@ extension Interpreter {
     case .list(let list) where dtype != .f32 && isTensorLike(value):
       // Whole numbers stay whole and others f64 up to the dtype that is asked for: nothing rounds on the way.
       let exact = try literal(list, whole: dtype.isFloating ? .f64 : .i64, fraction: .f64, at: site)
-      if let exact { tensor = TensorValue(exact, made: site) } else { tensor = try tensorValue(value, at: site) }
+      if let exact {
+        tensor = TensorValue(exact, made: site)
+      } else {
+        try requireWalkable(value, at: site)
+        var items: [Value] = []
+        for item in list.items { items.append(try cast(item, to: dtype, at: site)) }
+        return .tensor(try tensorValue(.list(ListValue(items, site: list.site)), at: site))
+      }
     case .int(let number) where dtype.isInteger || dtype == .f64:
       return .tensor(TensorValue(Tensor.number(integer: number, dtype), made: site))
     case .double(let number) where dtype.isFloating:

@@ -262,7 +262,10 @@ extension Value {
     case .int: "int"
     case .double: "number"
     case .dtype: "dtype"
-    case .tensor(let tensor): tensor.isNumber ? "number" : tensor.type.description
+    case .tensor(let tensor) where tensor.isNumber:
+      // As outside a step.
+      tensor.dtype == .bool ? "bool" : tensor.dtype.isInteger ? "int" : "number"
+    case .tensor(let tensor): tensor.type.description
     case .string: "string"
     case .list: "list"
     case .record(let record): record.isTuple ? "tuple" : "record"
