@@ -285,33 +285,22 @@ extension Interpreter {
   func replace(
     _ items: [IndexValue], in owner: inout Value, with value: Value, at site: Site, base: Site
   ) throws(Failure) {
-    switch owner {
-    case .list(var list):
-      guard items.count == 1, case .at(let index, let place) = items[0] else { break }
-      let position = try self.position(
-        try hostInteger(index, "an index", at: place), count: list.items.count, what: "a list", at: place)
+    if items.count == 1, case .at(let index, let place) = items[0],
+      let field = try position(index, of: owner, at: place)
+    {
       try requireDepth(value.depth + 1, at: site)
-      owner = .none
-      if !isKnownUniquelyReferenced(&list) { list = ListValue(list.items, site: list.site) }
-      list.replace(position, with: value)
-      owner = .list(list)
-      return
-    case .record(var record):
-      guard items.count == 1, case .at(let index, let place) = items[0] else { break }
-      var name: String?
-      var position = 0
-      if case .string(let text) = index {
-        name = try text.text(at: place)
-      } else {
-        position = try self.position(
-          try hostInteger(index, "an index", at: place), count: record.items.count, what: "a record", at: place)
+      if var list = owner.takeList() {
+        if !isKnownUniquelyReferenced(&list) { list = ListValue(list.items, site: list.site) }
+        list.replace(field.position, with: value)
+        owner = .list(list)
+      } else if var record = owner.takeRecord() {
+        if !isKnownUniquelyReferenced(&record) { record = RecordValue(names: record.names, items: record.items) }
+        if let name = field.name { record.set(name, to: value) } else { record.replace(field.position, with: value) }
+        owner = .record(record)
       }
-      try requireDepth(value.depth + 1, at: site)
-      owner = .none
-      if !isKnownUniquelyReferenced(&record) { record = RecordValue(names: record.names, items: record.items) }
-      if let name { record.set(name, to: value) } else { record.replace(position, with: value) }
-      owner = .record(record)
       return
+    }
+    switch owner {
     case .tensor(let tensor):
       let tensor = try usable(tensor, at: base)
       guard let real = tensor.tensor, !tensor.isTraced else {
@@ -324,6 +313,23 @@ extension Interpreter {
     default: break
     }
     throw Failure("bad-assignment", "cannot assign to an element of \(owner.described)", at: site)
+  }
+
+  /// Which element of a list, or field of a record, an index names; nil where the owner is neither.
+  @inline(never)
+  private func position(
+    _ index: Value, of owner: Value, at place: Site
+  ) throws(Failure) -> (position: Int, name: String?)? {
+    switch owner {
+    case .list(let list):
+      let index = try hostInteger(index, "an index", at: place)
+      return (try position(index, count: list.items.count, what: "a list", at: place), nil)
+    case .record(let record):
+      if case .string(let text) = index { return (0, try text.text(at: place)) }
+      let index = try hostInteger(index, "an index", at: place)
+      return (try position(index, count: record.items.count, what: "a record", at: place), nil)
+    default: return nil
+    }
   }
 
   private func replaceElements(

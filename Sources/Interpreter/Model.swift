@@ -196,6 +196,7 @@ package final class ModelValue {
 
   /// Lets go of the models in a field's old value.
   private func abandon(_ value: Value) {
+    guard value.mayHoldModels else { return }
     try? forEachLeaf(of: value) { leaf in
       if case .model(let child) = leaf, child.parent === self { child.parent = nil }
     }

@@ -139,30 +139,46 @@ final class AppendNode: Node {
     super.init(site)
   }
   override func exec(_ frame: Frame) throws(Failure) -> Flow {
-    guard case .list(let old) = try list.eval(frame) else {
+    guard let count = try elementCount(frame) else {
       try target.bind(call.eval(frame), frame)
       return .normal
     }
-    let count = old.items.count
     let item = try value.eval(frame)
     try requireDepth(item.depth + 1, at: call.site)
     if count & (count - 1) == 0 { try interpreter.checkFits(elements: 2 * count + 1, at: call.site) }
     try interpreter.modify(.variable(target, read: list), frame) { owner throws(Failure) in
-      guard case .list(let list) = owner else { return }
-      owner = .none
-      owner = .list(list.appending(item, site: self.call.site))
+      guard var list = owner.takeList() else { return }
+      if !isKnownUniquelyReferenced(&list) { list = ListValue(list.items, site: self.call.site) }
+      list.append(item)
+      owner = .list(list)
     }
     return .normal
   }
+
+  /// Apart from its use, so that the list is not held while it grows.
+  @inline(never)
+  private func elementCount(_ frame: Frame) throws(Failure) -> Int? {
+    if case .list(let list) = try list.eval(frame) { list.items.count } else { nil }
+  }
 }
 
-extension ListValue {
-  /// The list with one more element: itself where nobody else holds it.
-  fileprivate consuming func appending(_ item: Value, site: Site) -> ListValue {
-    var list = self
-    if !isKnownUniquelyReferenced(&list) { list = ListValue(list.items, site: site) }
-    list.append(item)
+extension Value {
+  /// The list, which nobody holds on account of this value any more; nil where it is none.
+  ///
+  /// Not inlined, and so without copies that live longer than the call.
+  @inline(never)
+  mutating func takeList() -> ListValue? {
+    guard case .list(let list) = self else { return nil }
+    self = .none
     return list
+  }
+
+  /// The same for a record.
+  @inline(never)
+  mutating func takeRecord() -> RecordValue? {
+    guard case .record(let record) = self else { return nil }
+    self = .none
+    return record
   }
 }
 
@@ -187,9 +203,8 @@ extension Interpreter {
     case .member(.value(let owner), let name, let site): throw notAssignable(owner, name, at: site)
     case .member(let base, let name, let site):
       try modify(base, frame) { owner throws(Failure) in
-        guard case .record(var record) = owner else { throw self.notAssignable(owner, name, at: site) }
         try requireDepth(value.depth + 1, at: site)
-        owner = .none
+        guard var record = owner.takeRecord() else { throw self.notAssignable(owner, name, at: site) }
         if !isKnownUniquelyReferenced(&record) { record = RecordValue(names: record.names, items: record.items) }
         record.set(name.text, to: value)
         owner = .record(record)
@@ -230,12 +245,11 @@ extension Interpreter {
     case .member(let base, let name, _):
       guard !base.isValue else { return try modifyCopy(place, frame, change) }
       try modify(base, frame) { owner throws(Failure) in
-        guard case .record(var record) = owner, let position = record.names.firstIndex(of: name.text) else {
+        guard let position = owner.position(of: name.text), var record = owner.takeRecord() else {
           // Whatever is wrong with it, reading it says so.
           _ = try self.member(name, of: owner, at: name.site)
           throw self.notAssignable(owner, name, at: name.site)
         }
-        owner = .none
         if !isKnownUniquelyReferenced(&record) { record = RecordValue(names: record.names, items: record.items) }
         var item = record.items[position]
         record.replace(position, with: .none)
@@ -249,15 +263,13 @@ extension Interpreter {
     case .element(let base, let items, let site, let baseSite):
       guard !base.isValue else { return try modifyCopy(place, frame, change) }
       try modify(base, frame) { owner throws(Failure) in
-        guard case .list(var list) = owner, items.count == 1, case .at(.int(let index), _) = items[0],
-          list.items.indices.contains(index < 0 ? index + list.items.count : index)
+        guard items.count == 1, case .at(.int(let index), _) = items[0],
+          let position = owner.position(of: index), var list = owner.takeList()
         else {
           var item = try self.index(owner, items, at: site, base: baseSite)
           try change(&item)
           return try self.replace(items, in: &owner, with: item, at: site, base: baseSite)
         }
-        let position = index < 0 ? index + list.items.count : index
-        owner = .none
         if !isKnownUniquelyReferenced(&list) { list = ListValue(list.items, site: list.site) }
         var item = list.items[position]
         list.replace(position, with: .none)
@@ -279,6 +291,23 @@ extension Interpreter {
     var value = try read(place, frame)
     try change(&value)
     try write(place, value, frame)
+  }
+}
+
+extension Value {
+  /// Where a record has a field; nil where it has none.
+  @inline(never)
+  fileprivate func position(of name: String) -> Int? {
+    if case .record(let record) = self { record.names.firstIndex(of: name) } else { nil }
+  }
+
+  /// Where a list has the element of an index; nil where it has none.
+  @inline(never)
+  fileprivate func position(of index: Int) -> Int? {
+    guard case .list(let list) = self else { return nil }
+    let count = list.items.count
+    guard index >= -count, index < count else { return nil }
+    return index < 0 ? index + count : index
   }
 }
 

@@ -60,6 +60,16 @@ extension Value {
     }
   }
 
+  /// Whether it is a model, or a list or record with models in it.
+  var mayHoldModels: Bool {
+    switch self {
+    case .model: true
+    case .list(let list): list.summary.holdsModels
+    case .record(let record): record.summary.holdsModels
+    default: false
+    }
+  }
+
   /// One more than the deepest of `values`.
   static func depth(holding values: [Value]) -> Int {
     var depth = 0
@@ -179,17 +189,11 @@ extension ModelValue {
 
   /// Whether the model is in `value`, or in the parts of a model there.
   func isInside(_ value: Value) -> Bool {
+    guard value.mayHoldModels else { return false }
     var found = false
-    let models: [ModelValue]
-    switch value {
-    case .model(let model): models = [model]
-    case .list, .record:
-      var inner: [ModelValue] = []
-      try? forEachLeaf(of: value) { if case .model(let model) = $0 { inner.append(model) } }
-      models = inner
-    default: models = []
+    try? forEachLeaf(of: value) { leaf in
+      if case .model(let model) = leaf { model.forEachModel { if $0 === self { found = true } } }
     }
-    for model in models { model.forEachModel { if $0 === self { found = true } } }
     return found
   }
 }

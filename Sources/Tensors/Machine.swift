@@ -23,6 +23,9 @@ package enum Machine {
     return Int(text).flatMap { $0 < 0 ? nil : $0 }
   }
 
+  /// What the process takes without tensors: what it took when the first were asked for.
+  private static let restingByteCount = residentByteCount()
+
   /// Bytes that may still be given out before the system is asked again what is free.
   private static let allowance = Atomic<Int>(0)
 
@@ -32,7 +35,7 @@ package enum Machine {
   package static func shortage(of byteCount: Int) -> Int? {
     let left = allowance.wrappingSubtract(byteCount, ordering: .relaxed).newValue
     if left >= 0 { return nil }
-    let free = max(0, min(availableMemory(), memoryLimit - residentByteCount()))
+    let free = max(0, min(availableMemory(), memoryLimit - (residentByteCount() - restingByteCount)))
     // Kernels, threads and the interpreter need some, too.
     let usable = free - free / 16
     allowance.store(min(1 << 26, usable / 4), ordering: .relaxed)
