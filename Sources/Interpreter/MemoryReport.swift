@@ -157,7 +157,7 @@ extension BuiltinCall {
 var memoryBuiltins: [Builtin] {
   [
     Builtin(
-      "memory", "step, arguments…",
+      "memory", "step, arguments…, name: argument…",
       """
       The memory of a step, from its plan: bytes by category when most is held, where that is, and who holds them.
       Nothing runs. Once the step has run with such arguments, what was measured stands beside it.
