@@ -42,7 +42,7 @@ var dataBuiltins: [Builtin] {
     "split", "data, fraction, shuffle = true",
     "Splits data into (train:, test:) by rows, `fraction` of them for training, in a random order drawn once."
   ) { call throws(Failure) in try split(call) },
-  Builtin("progress", "values", "The values as they are; a place for a terminal to show how far it is.") {
+  Builtin("progress", "values", "Goes through values as they are.") {
     call throws(Failure) in call[0]
   },
   ]
