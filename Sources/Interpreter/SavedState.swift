@@ -209,7 +209,7 @@ func loadState(_ call: BuiltinCall, _ name: String) throws(Failure) -> Value {
     throw Failure("file-unsupported", "\(name): it holds no named tensors", at: site)
   }
   let byName = Dictionary(list.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
-  let things = try things(call, "loaded")
+  let things = try things(call, "restored")
   let paths = parameterPaths(things)
   let names = byName.keys.sorted()
   let contents =
