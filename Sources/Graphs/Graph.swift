@@ -28,6 +28,10 @@ package struct Origin: Sendable {
   /// The model path that the node belongs to, such as `layers.3`.
   package var path: String
   package var phase: Phase
+  /// The call of `checkpoint(f)` that made the node; 0 outside of any.
+  package var checkpoint = 0
+  /// Whether the node computes once more what one of the forward pass computes.
+  package var isRebuilt = false
 
   package init(site: Site?, path: String = "", phase: Phase = .forward) {
     self.site = site
@@ -100,6 +104,8 @@ package struct Graph: Sendable {
   package var writes: [Write] = []
   /// The gradients that optimizers take, with the paths of their parameters.
   package var gradients: [(value: GraphValue, path: String)] = []
+  /// How many products, convolutions and the like the forward pass has, and how many of them run once more.
+  package var products = (all: 0, rebuilt: 0)
 
   package init() {}
 

@@ -8,6 +8,8 @@ final class Comparison: ObjectValue {
     let name: String
     let ledger: Ledger
     let seconds: Double
+    /// Products and the like of the forward pass, and how many of them run once more.
+    let products: (all: Int, rebuilt: Int)
   }
   private let rows: [Row]
 
@@ -23,17 +25,19 @@ final class Comparison: ObjectValue {
           "name": .string(row.name), "peak": .int(row.ledger.peak),
           "activations": .int(row.ledger.peakBytes(.activations)),
           "state": .int(row.ledger.peakBytes(.optimizerState)), "time": .double(row.seconds),
+          "recomputed": .int(row.products.rebuilt),
         ])
       })
   }
 
   override var summary: String {
-    var table = [["", "peak", "activations", "gradients", "state", "time"]]
+    var table = [["", "peak", "activations", "gradients", "state", "time", "recomputed"]]
     for row in rows {
       table.append([
         row.name, byteText(row.ledger.peak), byteText(row.ledger.peakBytes(.activations)),
         byteText(row.ledger.peakBytes(.gradients)), byteText(row.ledger.peakBytes(.optimizerState)),
         timeText(row.seconds),
+        row.products.rebuilt == 0 ? "—" : "\(row.products.rebuilt) of \(row.products.all) products",
       ])
     }
     let widths = table[0].indices.map { column in table.map { $0[column].displayWidth }.max() ?? 0 }

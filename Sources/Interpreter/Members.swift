@@ -185,9 +185,13 @@ extension Interpreter {
       if let step = callable as? StepValue {
         let copy = step.copy()
         copy.mode = step.mode
+        copy.policy = step.policy
         for field in fields {
-          guard field.label == "training" else { throw unknownPolicy(field) }
-          copy.mode = try trainingMode(field)
+          switch field.label {
+          case "training": copy.mode = try trainingMode(field)
+          case "checkpoint": copy.policy.checkpointing = try StepPolicy.checkpointing(field.value, at: field.site)
+          default: throw unknownPolicy(field)
+          }
         }
         return .callable(copy)
       }
@@ -215,10 +219,10 @@ extension Interpreter {
 
   private func unknownPolicy(_ field: Arguments.Argument) -> Failure {
     guard let label = field.label else { return unnamedField(field) }
-    let later = ["precision", "accumulate", "checkpoint", "budget", "loss_scale", "nan", "batch"]
+    let later = ["precision", "accumulate", "budget", "loss_scale", "nan", "batch"]
     return Failure(
       "unknown-policy", "there is no policy `\(label)`" + (later.contains(label) ? " yet" : ""), at: field.site,
-      notes: ["known: training"])
+      notes: ["known: \(StepPolicy.names.joined(separator: ", "))"])
   }
 
   private func trainingMode(_ field: Arguments.Argument) throws(Failure) -> Mode {

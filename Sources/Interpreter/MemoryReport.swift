@@ -245,7 +245,7 @@ private func compareSteps(_ call: BuiltinCall) throws(Failure) -> Value {
     rows.append(
       Comparison.Row(
         name: site.shortText ?? step.name, ledger: traced.plan.ledger,
-        seconds: try traced.seconds(call.interpreter, at: call.site)))
+        seconds: try traced.seconds(call.interpreter, at: call.site), products: traced.plan.graph.products))
   }
   return .object(Comparison(rows))
 }

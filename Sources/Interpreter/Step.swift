@@ -10,6 +10,8 @@ package final class StepValue: Callable {
   let function: FunctionValue
   /// `with training: on`
   var mode: Mode = .undecided
+  /// `with checkpoint: sqrt`
+  var policy = StepPolicy()
   /// Shared by all steps of the declaration: a function that makes its step anew at each call finds its plans again.
   private var plans: PlanStore { function.template.plans }
 
@@ -48,13 +50,13 @@ package final class StepValue: Callable {
   ) throws(Failure) -> TracedStep {
     let captured = function.captured
     if let plan = plans.first(where: {
-      $0.mode == mode && $0.owner === function.owner && $0.step.bind(values, captured, interpreter)
+      $0.mode == mode && $0.policy == policy && $0.owner === function.owner && $0.step.bind(values, captured, interpreter)
     }) {
       return plan
     }
     let plan = try trace(values, arguments, interpreter)
     let before = plans.newest
-    plans.keep(.init(step: plan, mode: mode, owner: function.owner))
+    plans.keep(.init(step: plan, mode: mode, policy: policy, owner: function.owner))
     if plans.traceCount == 9, !function.template.declaration.site.file.isLibrary {
       interpreter.output.report(retraceNote(plan, after: before, at: arguments.site))
     }
@@ -108,7 +110,7 @@ package final class StepValue: Callable {
           .argument(index, name: function.template.parameters.names[index]), value, at: arguments.site))
     }
     let result = try function.callBody(Arguments(values: traced, at: arguments.site), interpreter)
-    return try TracedStep(trace, result: result, name: name, at: arguments.site)
+    return try TracedStep(trace, result: result, name: name, policy: policy, at: arguments.site)
   }
 
   private func retraceNote(_ plan: TracedStep, after before: TracedStep?, at site: Site) -> Diagnostic {
@@ -137,6 +139,7 @@ final class PlanStore {
     let step: TracedStep
     /// What its trace took for granted beside the sources.
     let mode: Mode
+    let policy: StepPolicy
     let owner: ModelValue?
   }
   private var entries: [Entry] = []

@@ -171,6 +171,9 @@ final class Trace {
   /// The last call in the user's program: where nodes made by the standard library come from.
   var userCall: Site?
   private var path = ""
+  /// The call of `checkpoint(f)` that is being recorded, 0 outside of any, and how many there have been.
+  private var checkpoint = 0
+  private var checkpointCount = 0
 
   // What a step's plan needs.
   private(set) var sources: [(source: Source, pattern: Pattern)] = []
@@ -234,7 +237,19 @@ final class Trace {
   func setOrigin(_ site: Site) {
     let place = site.file.isLibrary ? userCall ?? site : site
     builder.origin = Origin(site: place, path: path, phase: phase)
+    builder.origin.checkpoint = checkpoint
   }
+
+  /// Enters a call of `checkpoint(f)`; the returned number is for `leaveCheckpoint`.
+  func enterCheckpoint() -> Int {
+    defer {
+      checkpointCount += 1
+      checkpoint = checkpointCount
+    }
+    return checkpoint
+  }
+
+  func leaveCheckpoint(_ outer: Int) { checkpoint = outer }
 
   /// Enters a model's function; the returned path is for `leave`.
   func enter(_ model: ModelValue) -> String {

@@ -55,7 +55,7 @@ final class TracedStep {
     let residentGrowth: Int
   }
 
-  init(_ trace: Trace, result: Value, name: String, at site: Site) throws(Failure) {
+  init(_ trace: Trace, result: Value, name: String, policy: StepPolicy, at site: Site) throws(Failure) {
     self.name = name
     freezeEpoch = trace.interpreter.freezeEpoch
     sources = trace.sources
@@ -93,7 +93,7 @@ final class TracedStep {
       for (input, value) in buffers.sorted(by: { $0.key < $1.key }) {
         graph.writes.append(.init(input: input, value: value))
       }
-      try Pipeline.run(Pipeline.step, on: &graph)
+      try Pipeline.run(Pipeline.step(policy.checkpointing), on: &graph)
       plan = try Plan(graph, inputs: roles)
     } catch {
       throw Failure.from(error, at: site)

@@ -23,14 +23,19 @@ package enum Pipeline {
     Pass(name: "pads", run: joinPads),
     Pass(name: "dead code", run: removeDeadCode),
   ]
-  package static let rebuild = Pass(name: "rebuild", run: rebuildCheapValues)
+  package static func rebuild(_ checkpointing: Checkpointing) -> Pass {
+    Pass(name: "rebuild") { Passes.rebuild(&$0, checkpointing) }
+  }
   package static let materialize = Pass(name: "materialize", run: Passes.materialize)
   package static let fusion = Pass(name: "fusion", run: fuse)
   package static let schedule = Pass(name: "schedule", run: Passes.schedule)
 
-  package static let step = simplification + [rebuild, materialize, fusion, schedule]
+  package static let step = step(.none)
+  package static func step(_ checkpointing: Checkpointing) -> [Pass] {
+    simplification + [rebuild(checkpointing), materialize, fusion, schedule]
+  }
   /// The same without joining nodes: the measure of what fusion must not change.
-  package static let unfusedStep = simplification + [rebuild, materialize, schedule]
+  package static let unfusedStep = simplification + [rebuild(.none), materialize, schedule]
 
   /// Runs the passes; each leaves a legal graph, which `verify` checks.
   package static func run(_ passes: [Pass], on graph: inout Graph) throws {

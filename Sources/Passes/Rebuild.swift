@@ -2,23 +2,62 @@ import Graphs
 import Ops
 import Tensors
 
-// Rebuilding what is cheap
+// Rebuilding
 //
 // Before: the forward pass keeps `z = x @ w` and `a = gelu(z)` for the backward pass. After: it keeps `z`; where
 // the backward pass reads `a`, it is computed from `z` once more.
 //
-// Ops that stream over memory (elementwise ones, normalisations) may run twice; products, convolutions,
-// attention, random numbers and all that may refuse its operands run once. Which values to keep is a minimum cut
-// between what must be kept at the latest (results that may not run twice) and what the backward pass reads, each
-// value weighing its bytes: the fewest bytes, and of several such cuts the one nearest to the readers, so that nothing
-// is rebuilt in vain. (The cut is that of min-cut rematerialisation in AOTAutograd, PyTorch 2.)
+// Which values to keep is a minimum cut between what must be kept at the latest (results of nodes that do not run
+// twice) and what the backward pass reads, each value weighing its bytes: the fewest bytes, and of several such cuts
+// the one nearest to the readers, so that nothing is rebuilt in vain. (The cut is that of min-cut
+// rematerialisation in AOTAutograd, PyTorch 2.) What may run twice is a matter of policy:
 //
-// Rebuilt values have the same bits, since equal kernels run on equal operands.
+// - always: ops that stream over memory, such as elementwise ones and normalisations;
+// - `selective`: all but products, convolutions and attention;
+// - `every(k)`, `sqrt`, `full`: everything, between values that weigh nothing because they are kept: every k-th of those
+//   that are all that passes from one layer to the next (Chen et al. 2016). Behind the last of them the backward
+//   pass begins, so there nothing runs twice but what always may;
+// - inside a call of `checkpoint(f)`: everything, and no value in there is kept.
+//
+// Random numbers are functions of a counter, so they may run twice like all else. What may refuse its operands runs
+// once, unless all that it refuses are indices that it has seen. Rebuilt values have the same bits, since equal kernels
+// run on equal operands.
 // Limits: one copy serves all readers in the backward pass, however far apart they are.
 
+/// What of the forward pass is computed once more in the backward pass, rather than kept.
+package enum Checkpointing: Hashable, Sendable {
+  case none
+  /// Keeps what passes between every k-th layer and the next.
+  case every(Int)
+  /// `every(k)` with k the root of the number of layers: least memory if all layers are alike.
+  case squareRoot
+  /// Keeps products, and computes all else once more.
+  case selective
+  /// Keeps what passes between layers.
+  case full
+}
+
 /// Keeps fewer values from the forward for the backward pass, and rebuilds the others where they are read.
-package func rebuildCheapValues(_ graph: inout Graph) {
+package func rebuild(_ graph: inout Graph, _ checkpointing: Checkpointing) {
   guard let firstLater = graph.nodes.firstIndex(where: { $0.origin.phase != .forward }) else { return }
+  let layers = layers(of: graph, before: firstLater, checkpointing)
+  func mayRunAgain(_ index: Int) -> Bool {
+    let node = graph.nodes[index]
+    if node.isView { return true }
+    if node.op.mayRefuse(node.operands.map(\.type)),
+      (node.op as? any IndexCheckingOp)?.indexCheck(node.operands.map(\.type)) == nil
+    {
+      return false
+    }
+    if node.origin.checkpoint != 0 { return true }
+    let traits = type(of: node.op).traits
+    let isCheap = traits.cost == .streaming && traits.effect == .pure
+    switch checkpointing {
+    case .none: return isCheap
+    case .selective: return traits.cost != .computeBound
+    case .every, .squareRoot, .full: return isCheap || index < layers.end
+    }
+  }
   let base = graph.viewBases()
   var producer = [Int](repeating: -1, count: graph.values.count)
   for (index, node) in graph.nodes.enumerated() {
@@ -33,6 +72,19 @@ package func rebuildCheapValues(_ graph: inout Graph) {
     return true
   }
   for value in graph.leavingValues { isFree[base[value.id]] = true }
+  for value in layers.kept { isFree[value] = true }
+  // What is made inside a checkpointed call and read only there.
+  var isInner = [Bool](repeating: false, count: graph.values.count)
+  for node in graph.nodes[..<firstLater] where node.origin.checkpoint != 0 {
+    for result in node.results { isInner[result.id] = true }
+  }
+  for node in graph.nodes[..<firstLater] {
+    for operand in node.operands
+    where producer[operand.id] >= 0 && graph.nodes[producer[operand.id]].origin.checkpoint != node.origin.checkpoint {
+      isInner[operand.id] = false
+      isInner[base[operand.id]] = false
+    }
+  }
 
   // Values that later phases read, and all that they could be rebuilt from.
   var read = [Bool](repeating: false, count: graph.values.count)
@@ -48,7 +100,7 @@ package func rebuildCheapValues(_ graph: inout Graph) {
   while let id = stack.popLast() {
     if region[id] { continue }
     region[id] = true
-    if producer[id] >= 0, graph.nodes[producer[id]].isCheap { stack += graph.nodes[producer[id]].operands.map(\.id) }
+    if producer[id] >= 0, mayRunAgain(producer[id]) { stack += graph.nodes[producer[id]].operands.map(\.id) }
   }
 
   // Each value is two vertices joined by an edge of its bytes.
@@ -61,9 +113,9 @@ package func rebuildCheapValues(_ graph: inout Graph) {
     let value = graph.values[id]
     let isView = producer[id] >= 0 && graph.nodes[producer[id]].isView
     // Keeping a view keeps what it looks at: the cut goes there.
-    let weight = isView ? FlowNetwork.unlimited : isFree[id] ? 0 : value.type.byteCount
+    let weight = isView || isInner[id] ? FlowNetwork.unlimited : isFree[id] ? 0 : value.type.byteCount
     network.join(2 * place, to: 2 * place + 1, capacity: weight)
-    if producer[id] >= 0, graph.nodes[producer[id]].isCheap {
+    if producer[id] >= 0, mayRunAgain(producer[id]) {
       for operand in Set(graph.nodes[producer[id]].operands.map(\.id)) {
         network.join(2 * number[operand]! + 1, to: 2 * place, capacity: FlowNetwork.unlimited)
       }
@@ -100,7 +152,8 @@ package func rebuildCheapValues(_ graph: inout Graph) {
         copies[result.id] = value
         results.append(value)
       }
-      let place = Origin(site: node.origin.site, path: node.origin.path, phase: origin.phase)
+      var place = Origin(site: node.origin.site, path: node.origin.path, phase: origin.phase)
+      place.isRebuilt = true
       nodes.append(
         Graph.Node(
           op: node.op, operands: node.operands.map { copies[$0.id] ?? $0 }, results: results, origin: place))
@@ -116,13 +169,51 @@ package func rebuildCheapValues(_ graph: inout Graph) {
     nodes.append(node)
   }
   graph.nodes = nodes
+  graph.products.all = nodes.count { $0.origin.phase == .forward && type(of: $0.op).traits.cost == .computeBound }
+  graph.products.rebuilt = nodes.count { $0.origin.isRebuilt && type(of: $0.op).traits.cost == .computeBound }
   graph.renumber()
 }
 
-extension Graph.Node {
-  /// Whether running the node a second time costs no more than reading its operands and writing its results.
-  fileprivate var isCheap: Bool {
-    let traits = type(of: op).traits
-    return isView || (traits.cost == .streaming && traits.effect == .pure && !op.mayRefuse(operands.map(\.type)))
+/// The values that are all that passes from one layer to the next, as a policy keeps them, and where the last kept
+/// one has been made: behind it nothing need run twice.
+///
+/// A layer is a stretch of the forward pass with a product, convolution or the like in it, at whose end one value
+/// of some size is alive. Small values, such as statistics, do not count.
+private func layers(
+  of graph: Graph, before end: Int, _ checkpointing: Checkpointing
+) -> (kept: [Int], end: Int) {
+  switch checkpointing {
+  case .none, .selective: return ([], 0)
+  case .every, .squareRoot, .full: break
   }
+  let base = graph.viewBases()
+  var lastUse = [Int](repeating: -1, count: graph.values.count)
+  var largest = 0
+  for (index, node) in graph.nodes[..<end].enumerated() where !node.isView {
+    for operand in node.operands { lastUse[base[operand.id]] = index }
+    largest = max(largest, node.results.map(\.type.byteCount).max() ?? 0)
+  }
+  var boundaries: [(value: Int, end: Int)] = []
+  var live = Set<Int>()
+  var candidate: Int?
+  for (index, node) in graph.nodes[..<end].enumerated() where !node.isView {
+    if type(of: node.op).traits.cost == .computeBound, let value = candidate {
+      if boundaries.last?.value != value { boundaries.append((value, index)) }
+      candidate = nil
+    }
+    for operand in node.operands where lastUse[base[operand.id]] == index { live.remove(base[operand.id]) }
+    for result in node.results where lastUse[result.id] > index && result.type.byteCount > largest / 64 {
+      live.insert(result.id)
+    }
+    if live.count == 1 { candidate = live.first }
+  }
+  let stride: Int
+  switch checkpointing {
+  case .every(let count): stride = max(1, count)
+  case .squareRoot:
+    stride = max(1, Int(Double(boundaries.count + 1).squareRoot().rounded(.up)))
+  case .none, .selective, .full: stride = 1
+  }
+  let kept = boundaries.enumerated().filter { ($0.offset + 1) % stride == 0 }.map(\.element)
+  return (kept.map(\.value), kept.last?.end ?? 0)
 }

@@ -138,7 +138,7 @@ private struct Dependences {
   private mutating func link(_ index: Int, _ node: Graph.Node, _ producer: [Int]) {
     let sources = kernels[index].reads.compactMap { producer[$0] >= 0 ? producer[$0] : nil }
     kernels[index].isOnDemand =
-      node.origin.phase != .forward && type(of: node.op).traits.cost == .streaming
+      node.origin.phase != .forward && (node.origin.isRebuilt || type(of: node.op).traits.cost == .streaming)
       && sources.allSatisfy { graph.nodes[$0].origin.phase == .forward || kernels[$0].isOnDemand }
     var seen = Set<Int>()
     for source in sources {
