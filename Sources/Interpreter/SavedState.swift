@@ -247,7 +247,7 @@ func loadState(_ call: BuiltinCall, _ name: String) throws(Failure) -> Value {
         "file-mismatch",
         saved.optimizers.isEmpty
           ? "\(name): there is no optimizer in it"
-          : "\(name): there are \(plural(saved.optimizers.count, "optimizer")) in it, this is number \(optimizers)",
+          : "\(name): it holds \(plural(saved.optimizers.count, "optimizer")), this is number \(optimizers)",
         at: thing.site, notes: [contents], help: "leave the optimizer out to begin with a fresh one")
     }
     guard usual == optimizer.definition.name else {
