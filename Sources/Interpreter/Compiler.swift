@@ -288,10 +288,10 @@ final class Compiler {
       switch scope.resolve(name) {
       case .local, .cell, nil: true
       case .field: scope.model?.writable.contains(name) ?? false
-      case .global, .method: scope.isTopLevel
+      case .global, .method: scope.isTopLevel && module.ownSlot(of: name) != nil
       }
     if isOwn { return VariablePlace(target(.name(Name(name, at: site)), scope), read: read) }
-    if scope.sharedNames.contains(name) { return ExpressionPlace(read) }
+    if scope.isTopLevel || scope.sharedNames.contains(name) { return ExpressionPlace(read) }
     let slot = scope.declare(name, hiding: read)
     return VariablePlace(LocalTarget(slot, site), read: self.name(name, scope, site))
   }

@@ -470,10 +470,11 @@ extension Interpreter {
   ) throws -> OptimizerSlot {
     if let slot = optimizer.slot(for: entry.parameter) { return slot }
     if let old = optimizer.dropStaleState(of: entry.parameter) {
+      let name = entry.path.isEmpty ? "this parameter" : entry.path
       output.report(
         Diagnostic(
           .note, "state-dropped",
-          "`\(entry.path.isEmpty ? "this parameter" : entry.path)` is \(entry.parameter.tensor.type) now, its optimizer state was for \(old)",
+          "`\(name)` is \(entry.parameter.tensor.type) now, its optimizer state was for \(old)",
           at: site, notes: ["the state begins anew, at t = 1"]))
     }
     let slot = try freshSlot(optimizer, entry, at: site)

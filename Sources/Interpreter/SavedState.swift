@@ -167,7 +167,7 @@ private struct SavedNumbers {
   var tick: Int?
   /// Step numbers by their keys, `optimizer.0.t.layers.0.weight`.
   var counts: [String: Int] = [:]
-  /// The names of optimizers by their places.
+  /// The names of optimizers by their places; empty where none is told.
   var optimizers: [Int: String] = [:]
 
   init(_ metadata: [String: String], _ name: String, at site: Site) throws(Failure) {
@@ -187,7 +187,11 @@ private struct SavedNumbers {
         guard parts.count >= 2, parts[0] == "optimizer", let place = Int(parts[1]), (0..<1 << 20).contains(place)
         else { continue }
         if parts.count == 2 { optimizers[place] = text }
-        if parts.count > 3, parts[2] == "t" { counts[key] = try number(key, text) }
+        if parts.count > 3, parts[2] == "t" {
+          counts[key] = try number(key, text)
+          // A file that names no optimizer is taken at its states' word.
+          if optimizers[place] == nil { optimizers[place] = "" }
+        }
       }
     }
   }
@@ -247,10 +251,10 @@ func loadState(_ call: BuiltinCall, _ name: String) throws(Failure) -> Value {
         "file-mismatch",
         saved.optimizers.isEmpty
           ? "\(name): there is no optimizer in it"
-          : "\(name): there are \(plural(saved.optimizers.count, "optimizer")) in it, this is number \(optimizers)",
+          : "\(name): it holds \(plural(saved.optimizers.count, "optimizer")), this is number \(optimizers)",
         at: thing.site, notes: [contents], help: "leave the optimizer out to begin with a fresh one")
     }
-    guard usual == optimizer.definition.name else {
+    guard usual.isEmpty || usual == optimizer.definition.name else {
       throw Failure(
         "file-mismatch",
         "\(name): the optimizer was `\(usual)`, this one is `\(optimizer.definition.name)`", at: thing.site)

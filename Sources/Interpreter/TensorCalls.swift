@@ -153,7 +153,8 @@ extension Interpreter {
     default:
       // A whole number to a negative power is a float, as outside a step: the sign becomes a guard.
       if isWholeNumber(a), isWholeNumber(b), try isNegative(b, at: sites.right) {
-        return try binary("pow", cast(number: a, to: .f64, at: sites.left), cast(number: b, to: .f64, at: sites.right), sites)
+        let base = try cast(number: a, to: .f64, at: sites.left)
+        return try binary("pow", base, cast(number: b, to: .f64, at: sites.right), sites)
       }
       return try binary("pow", a, b, sites)
     }

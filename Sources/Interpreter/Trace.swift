@@ -17,8 +17,8 @@ enum Source {
 
   var name: String {
     switch self {
-    case .argument(_, let name), .global(_, let name), .cell(_, let name), .captured(_, let name), .field(_, _, let name),
-      .hyperparameter(_, _, let name):
+    case .argument(_, let name), .global(_, let name), .cell(_, let name), .captured(_, let name),
+      .field(_, _, let name), .hyperparameter(_, _, let name):
       name
     }
   }

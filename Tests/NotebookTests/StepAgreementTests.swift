@@ -22,7 +22,7 @@ import Testing
     "reversed([1, n])", "sorted([3, n, 1])", "pairs([1, n, 2])", "enumerate([n])", "zip([1, 2], [n, n])", "[n] + [1]",
     "[n, 2] * 2", "map(fn(a) = a + n, [1, 2])", "(0..<10)[n]", "[x for x in [1, 2, 3, 4] if x > n]", "len(0..<n)",
     // Sizes.
-    "zeros([n])", "zeros([n // 2])", "zeros([n - 1, 2]).shape", "zeros([2 ^ n]).shape", "zeros([7 // n])",
+    "zeros([n])", "zeros([n // 2])", "zeros([n - 1, 2])", "zeros([2 ^ n]).shape", "zeros([7 // n])",
     "zeros([int(n)])", "zeros([n - 9007199254740990]).shape", "full([2], n)", "arange(n)", "0..<int(n)", "ones([3])[:n]",
     "reshape(ones([6]), [n, -1]).shape", "sum(ones([2, 3]), axis: n)", "eye(n)",
     // Texts.
