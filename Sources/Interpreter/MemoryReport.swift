@@ -244,7 +244,7 @@ private func compareSteps(_ call: BuiltinCall) throws(Failure) -> Value {
     let traced = try step.plan(for: Arguments(arguments, at: call.site), call.interpreter)
     rows.append(
       Comparison.Row(
-        name: site.shortText ?? step.name, ledger: traced.plan.ledger,
+        name: site.text.count <= 60 && !site.text.contains("\n") ? site.text : step.name, ledger: traced.plan.ledger,
         seconds: try traced.seconds(call.interpreter, at: call.site), products: traced.plan.graph.products))
   }
   return .object(Comparison(rows))

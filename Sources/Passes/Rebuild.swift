@@ -41,8 +41,9 @@ package enum Checkpointing: Hashable, Sendable {
 package func rebuild(_ graph: inout Graph, _ checkpointing: Checkpointing) {
   guard let firstLater = graph.nodes.firstIndex(where: { $0.origin.phase != .forward }) else { return }
   let layers = layers(of: graph, before: firstLater, checkpointing)
+  let forward = graph.nodes
   func mayRunAgain(_ index: Int) -> Bool {
-    let node = graph.nodes[index]
+    let node = forward[index]
     if node.isView { return true }
     if node.op.mayRefuse(node.operands.map(\.type)),
       (node.op as? any IndexCheckingOp)?.indexCheck(node.operands.map(\.type)) == nil
@@ -50,35 +51,58 @@ package func rebuild(_ graph: inout Graph, _ checkpointing: Checkpointing) {
       return false
     }
     if node.origin.checkpoint != 0 { return true }
-    let traits = type(of: node.op).traits
-    let isCheap = traits.cost == .streaming && traits.effect == .pure
     switch checkpointing {
-    case .none: return isCheap
-    case .selective: return traits.cost != .computeBound
-    case .every, .squareRoot, .full: return isCheap || index < layers.end
+    case .none: return node.isCheap
+    case .selective: return !node.isProduct
+    case .every, .squareRoot, .full: return node.isCheap || index < layers.end
     }
   }
+  let isForward = forward.map { $0.origin.phase == .forward }
+  rebuild(&graph, from: isForward, kept: layers.kept, mayRunAgain)
+  graph.products.all = graph.nodes.count { $0.origin.phase == .forward && $0.isProduct }
+  graph.products.rebuilt = graph.nodes.count { $0.origin.isRebuilt && $0.isProduct }
+  if graph.products.rebuilt == 0 { return }
+  // What was rebuilt for a stretch of layers is there for all of them at once: what is cheap is rebuilt from it
+  // where it is read, as from the forward pass.
+  let isCopy = graph.nodes.map(\.origin.isRebuilt)
+  let nodes = graph.nodes
+  rebuild(&graph, from: isCopy, kept: []) { nodes[$0].isCheap }
+}
+
+extension Graph.Node {
+  fileprivate var isProduct: Bool { type(of: op).traits.cost == .computeBound }
+
+  /// Whether running the node a second time costs no more than reading its operands and writing its results.
+  fileprivate var isCheap: Bool {
+    let traits = type(of: op).traits
+    return isView || (traits.cost == .streaming && traits.effect == .pure && !op.mayRefuse(operands.map(\.type)))
+  }
+}
+
+/// Keeps fewer values of the nodes that are `early` for later phases, and rebuilds the others where they are read.
+private func rebuild(
+  _ graph: inout Graph, from isEarly: [Bool], kept: [Int], _ mayRunAgain: (Int) -> Bool
+) {
   let base = graph.viewBases()
   var producer = [Int](repeating: -1, count: graph.values.count)
   for (index, node) in graph.nodes.enumerated() {
     for result in node.results { producer[result.id] = index }
   }
-  func isForward(_ value: Int) -> Bool {
-    producer[value] >= 0 && graph.nodes[producer[value]].origin.phase == .forward
-  }
+  func isEarlyValue(_ value: Int) -> Bool { producer[value] >= 0 && isEarly[producer[value]] }
+  func isLateNode(_ index: Int) -> Bool { !isEarly[index] && graph.nodes[index].origin.phase != .forward }
   // What is there in any case weighs nothing.
   var isFree = graph.values.map { value in
     if case .result = value.definition { return false }
     return true
   }
   for value in graph.leavingValues { isFree[base[value.id]] = true }
-  for value in layers.kept { isFree[value] = true }
+  for value in kept { isFree[value] = true }
   // What is made inside a checkpointed call and read only there.
   var isInner = [Bool](repeating: false, count: graph.values.count)
-  for node in graph.nodes[..<firstLater] where node.origin.checkpoint != 0 {
+  for (index, node) in graph.nodes.enumerated() where isEarly[index] && node.origin.checkpoint != 0 {
     for result in node.results { isInner[result.id] = true }
   }
-  for node in graph.nodes[..<firstLater] {
+  for (index, node) in graph.nodes.enumerated() where isEarly[index] {
     for operand in node.operands
     where producer[operand.id] >= 0 && graph.nodes[producer[operand.id]].origin.checkpoint != node.origin.checkpoint {
       isInner[operand.id] = false
@@ -90,8 +114,8 @@ package func rebuild(_ graph: inout Graph, _ checkpointing: Checkpointing) {
   var read = [Bool](repeating: false, count: graph.values.count)
   var region = [Bool](repeating: false, count: graph.values.count)
   var stack: [Int] = []
-  for node in graph.nodes[firstLater...] where node.origin.phase != .forward {
-    for operand in node.operands where isForward(operand.id) && !read[operand.id] {
+  for (index, node) in graph.nodes.enumerated() where isLateNode(index) {
+    for operand in node.operands where isEarlyValue(operand.id) && !read[operand.id] {
       read[operand.id] = true
       stack.append(operand.id)
     }
@@ -100,7 +124,7 @@ package func rebuild(_ graph: inout Graph, _ checkpointing: Checkpointing) {
   while let id = stack.popLast() {
     if region[id] { continue }
     region[id] = true
-    if producer[id] >= 0, mayRunAgain(producer[id]) { stack += graph.nodes[producer[id]].operands.map(\.id) }
+    if isEarlyValue(id), mayRunAgain(producer[id]) { stack += graph.nodes[producer[id]].operands.map(\.id) }
   }
 
   // Each value is two vertices joined by an edge of its bytes.
@@ -113,9 +137,9 @@ package func rebuild(_ graph: inout Graph, _ checkpointing: Checkpointing) {
     let value = graph.values[id]
     let isView = producer[id] >= 0 && graph.nodes[producer[id]].isView
     // Keeping a view keeps what it looks at: the cut goes there.
-    let weight = isView || isInner[id] ? FlowNetwork.unlimited : isFree[id] ? 0 : value.type.byteCount
+    let weight = isView || isInner[id] ? FlowNetwork.unlimited : isFree[id] || !isEarlyValue(id) ? 0 : value.type.byteCount
     network.join(2 * place, to: 2 * place + 1, capacity: weight)
-    if producer[id] >= 0, mayRunAgain(producer[id]) {
+    if isEarlyValue(id), mayRunAgain(producer[id]) {
       for operand in Set(graph.nodes[producer[id]].operands.map(\.id)) {
         network.join(2 * number[operand]! + 1, to: 2 * place, capacity: FlowNetwork.unlimited)
       }
@@ -129,7 +153,7 @@ package func rebuild(_ graph: inout Graph, _ checkpointing: Checkpointing) {
   // Values whose first vertex is on the sink's side are rebuilt; each gets a copy before its first reader.
   func isRebuilt(_ id: Int) -> Bool { number[id].map { isLate[2 * $0] } ?? false }
   var copies: [Int: GraphValue] = [:]
-  var nodes = Array(graph.nodes[..<firstLater])
+  var nodes: [Graph.Node] = []
   func copy(of id: Int, for origin: Origin) -> GraphValue {
     // Depth first without recursion: a value's operands are copied before it.
     var stack = [id]
@@ -160,8 +184,8 @@ package func rebuild(_ graph: inout Graph, _ checkpointing: Checkpointing) {
     }
     return copies[id]!
   }
-  for var node in graph.nodes[firstLater...] {
-    if node.origin.phase != .forward {
+  for (index, var node) in graph.nodes.enumerated() {
+    if isLateNode(index) {
       for position in node.operands.indices where isRebuilt(node.operands[position].id) {
         node.operands[position] = copy(of: node.operands[position].id, for: node.origin)
       }
@@ -169,8 +193,6 @@ package func rebuild(_ graph: inout Graph, _ checkpointing: Checkpointing) {
     nodes.append(node)
   }
   graph.nodes = nodes
-  graph.products.all = nodes.count { $0.origin.phase == .forward && type(of: $0.op).traits.cost == .computeBound }
-  graph.products.rebuilt = nodes.count { $0.origin.isRebuilt && type(of: $0.op).traits.cost == .computeBound }
   graph.renumber()
 }
 
