@@ -90,18 +90,19 @@ func reduce<R: Reducer>(
     reducer: reducer, operand: operand, x: x, axes: axes, sizes: sizes,
     base: UnsafePointer(x.base.assumingMemoryBound(to: R.Element.self)), result: result)
   if sizes.blocks == 1 {
-    inParallel(sizes.units, cost: sizes.unitWork) { from, to in
+    inParallel(sizes.units, cost: sizes.unitWork, unit: sizes.cutUnit) { from, to in
       pass.reduce(units: from..<to, rows: 0..<sizes.rows, partials: nil, fault)
     }
     return
   }
   withScratch(of: R.Partial.self, count: sizes.partialCount) { partials in
-    inParallel(parts: sizes.units &* sizes.blocks) { part in
-      let (unit, block) = part.quotientAndRemainder(dividingBy: sizes.blocks)
+    inParallel(parts: sizes.groups &* sizes.blocks) { part in
+      let (group, block) = part.quotientAndRemainder(dividingBy: sizes.blocks)
+      let units = sizes.units(ofGroup: group)
       let first = block &* sizes.blockRows
       pass.reduce(
-        units: unit..<unit &+ 1, rows: first..<min(first &+ sizes.blockRows, sizes.rows),
-        partials: partials + part &* sizes.unitResults, fault)
+        units: units, rows: first..<min(first &+ sizes.blockRows, sizes.rows),
+        partials: partials + (units.lowerBound &* sizes.blocks &+ block) &* sizes.unitResults, fault)
     }
     for unit in 0..<sizes.units {
       pass.finish(unit, joining: partials + unit &* sizes.blocks &* sizes.unitResults)
@@ -117,9 +118,9 @@ func reductionScratchByteCount<R: Reducer>(
   if sizes.resultCount == 0 || sizes.isEmpty { return 0 }
   return scratchByteCount(of: R.Partial.self, count: sizes.blocks == 1 ? 0 : sizes.partialCount)
     &+ scratchByteCount(of: WalkAxis.self, count: sizes.walkAxisCount)
-    &+ scratchByteCount(of: R.Partial.self, count: sizes.levels &* sizes.lanes)
-    &+ scratchByteCount(of: R.Output.self, count: sizes.lanes)
-    &+ scratchByteCount(of: Int.self, count: sizes.levels)
+    &+ scratchByteCount(of: R.Partial.self, count: sizes.group &* sizes.levels &* sizes.lanes)
+    &+ scratchByteCount(of: R.Output.self, count: sizes.group &* sizes.lanes)
+    &+ scratchByteCount(of: Int.self, count: sizes.group &* sizes.levels)
     &+ (operand.sizes?.scratchByteCount ?? scratchByteCount(of: R.Element.self, count: sizes.gatherCount))
 }
 
@@ -143,6 +144,12 @@ private struct ReductionSizes {
   let runRows: Int
   let units: Int
   private(set) var blocks = 1
+  /// Units side by side that one part walks together, where a program makes their rows: what it reads is then
+  /// long enough for memory to be read ahead, and a turned operand, whose rows have 4096 elements at most, is
+  /// turned once for all of them.
+  let group: Int
+  /// Parts begin at multiples of so many units.
+  let cutUnit: Int
 
   init(_ operand: ReductionOperand, over axes: [Int]) {
     let x = operand.view
@@ -171,7 +178,12 @@ private struct ReductionSizes {
     lanes = max(1, min(inner, keepsInner ? columnLanes : runLanes))
     runRows = keepsInner ? 1 : (inner &+ lanes &- 1) / lanes
     rows = reduced &* runRows
-    units = kept &* (keepsInner ? (inner &+ lanes &- 1) / lanes : 1)
+    let unitsOfRow = keepsInner ? (inner &+ lanes &- 1) / lanes : 1
+    units = kept &* unitsOfRow
+    group = operand.program == nil ? 1 : max(1, unitsOfRow <= 8 ? unitsOfRow : 4)
+    // A program that is asked for rows one after the other would turn what two parts share twice.
+    let inOrder = operand.sizes != nil && !keepsInner && reduced == 1 ? operand.sizes!.unit / max(inner, 1) : 1
+    cutUnit = max(group, inOrder)
     if units > 0 && units < fewUnits {
       let wanted = min(rows / fanIn, unitWork / partGrain, mostBlocks / units)
       if wanted > 1 {
@@ -189,6 +201,26 @@ private struct ReductionSizes {
   /// Results of a unit, fewer in the last of a row.
   var unitResults: Int { keepsInner ? lanes : 1 }
   var unitsOfRow: Int { keepsInner ? (inner &+ lanes &- 1) / lanes : 1 }
+  var groups: Int { kept &* groupsOfRow }
+  private var groupsOfRow: Int { (unitsOfRow &+ group &- 1) / group }
+
+  func units(ofGroup index: Int) -> Range<Int> {
+    let (row, place) = index.quotientAndRemainder(dividingBy: groupsOfRow)
+    let first = place &* group
+    return row &* unitsOfRow &+ first..<row &* unitsOfRow &+ min(first &+ group, unitsOfRow)
+  }
+
+  /// Elements that follow each other in the order in which they are reduced.
+  func readCount(_ shape: [Int], _ axes: [Int]) -> Int {
+    if !keepsInner { return reduced == 1 ? kept &* inner : inner }
+    if unitsOfRow > 1 { return lanes }
+    var count = inner
+    for axis in (0..<innerStart).reversed() where shape[axis] != 1 {
+      if !axes.contains(axis) { break }
+      count &*= shape[axis]
+    }
+    return count
+  }
 
   // MARK: Scratch
 
@@ -231,6 +263,14 @@ private struct Gatherer<Element> {
   }
 }
 
+/// Whether a reduction over such axes asks for enough elements at a time that a program may make them: each time
+/// costs as much as some dozens.
+package func reductionReadsAtLength(_ shape: [Int], over axes: [Int]) -> Bool {
+  let any = UnsafeMutableRawPointer(bitPattern: 64)!
+  let view = TensorView(base: any, dtype: .f32, shape: shape, strides: Shape(shape).contiguousStrides)
+  return ReductionSizes(ReductionOperand(view), over: axes).readCount(shape, axes) >= min(32, view.elementCount)
+}
+
 /// What the ways through an operand share.
 private struct ReductionPass<R: Reducer> {
   let reducer: R
@@ -264,7 +304,7 @@ private struct ReductionPass<R: Reducer> {
         }
         whole.append(count: count, stride: stride)
       }
-      withCascade(reducer, lanes: sizes.lanes, levels: sizes.levels) { cascade in
+      withCascades(reducer, count: sizes.group, lanes: sizes.lanes, levels: sizes.levels) { cascade in
         withGatherer(fault) { gatherer in
           if sizes.keepsInner {
             columns(&cascade, units, rows, partials, &kept, &reduced, &inner, &gatherer)
@@ -327,38 +367,67 @@ private struct ReductionPass<R: Reducer> {
     _ partials: UnsafeMutablePointer<R.Partial>?, _ kept: inout StridedWalk,
     _ reduced: inout StridedWalk, _ inner: inout StridedWalk, _ gatherer: inout Gatherer<R.Element>
   ) {
-    for unit in units {
-      let (first, count) = results(of: unit)
-      let (outer, column) = first.quotientAndRemainder(dividingBy: sizes.inner)
-      let target = result + first
-      kept.seek(outer)
+    var unit = units.lowerBound
+    while unit < units.upperBound {
+      let (row, place) = unit.quotientAndRemainder(dividingBy: sizes.unitsOfRow)
+      let side = unit..<unit &+ min(sizes.group, units.upperBound &- unit, sizes.unitsOfRow &- place)
+      kept.seek(row)
       reduced.seek(rows.lowerBound)
-      cascade.reset(width: count)
-      if R.readsCentre { cascade.centre.update(from: target, count: count) }
-      var row = rows.lowerBound
-      while row < rows.upperBound {
-        let start = kept.offset &+ reduced.offset
-        var run = min(reduced.runCount, rows.upperBound &- row)
+      for unit in side {
+        let (first, count) = results(of: unit)
+        cascade.select(unit &- side.lowerBound)
+        cascade.reset(width: count)
+        if R.readsCentre { cascade.centre.update(from: result + first, count: count) }
+      }
+      addColumns(&cascade, side, rows, kept.offset, column: place &* sizes.lanes, &reduced, &inner, &gatherer)
+      for unit in side {
+        let (first, count) = results(of: unit)
+        cascade.select(unit &- side.lowerBound)
+        cascade.width = count
+        let lanes = cascade.collapse()
+        if let partials {
+          let target = partials + (unit &- side.lowerBound) &* sizes.blocks &* sizes.unitResults
+          for lane in 0..<count { target[lane] = lanes[lane] }
+        } else {
+          let target = result + first
+          for lane in 0..<count { target[lane] = reducer.finish(lanes[lane], target[lane]) }
+        }
+      }
+      unit = side.upperBound
+    }
+  }
+
+  /// Rows of units side by side, from `column` on, each to the cascade of its unit.
+  @inline(__always)
+  private func addColumns(
+    _ cascade: inout Cascade<R>, _ units: Range<Int>, _ rows: Range<Int>, _ outer: Int, column: Int,
+    _ reduced: inout StridedWalk, _ inner: inout StridedWalk, _ gatherer: inout Gatherer<R.Element>
+  ) {
+    var row = rows.lowerBound
+    while row < rows.upperBound {
+      let start = outer &+ reduced.offset
+      var run = min(reduced.runCount, rows.upperBound &- row)
+      // A program makes rows one after the other, if they are asked for as wholes.
+      let isWhole = operand.program != nil && sizes.unitsOfRow == 1
+      if sizes.isGathered { run = isWhole ? min(run, sizes.gatherCount / sizes.inner) : 1 }
+      for place in 0..<units.count {
+        let left = column &+ place &* sizes.lanes
+        let count = min(sizes.lanes, sizes.inner &- left)
+        if units.count > 1 {
+          cascade.select(place)
+          cascade.width = count
+        }
         if sizes.isGathered {
-          // A program makes rows one after the other, if they are asked for as wholes.
-          run = operand.program != nil && count == sizes.inner ? min(run, sizes.gatherCount / count) : 1
-          inner.seek(column)
+          inner.seek(left)
           let elements = gatherer.elements(
-            at: start &+ column, count: run &* count, of: &inner, from: start)
+            at: start &+ left, count: run &* count, of: &inner, from: start)
           cascade.add(elements, rowStride: count, count: run, width: count)
         } else {
-          cascade.add(
-            base + (start &+ column), rowStride: reduced.runStride, count: run, width: count)
+          cascade.add(base + (start &+ left), rowStride: reduced.runStride, count: run, width: count)
         }
-        reduced.advance(by: run)
-        row &+= run
       }
-      let lanes = cascade.collapse()
-      if let partials {
-        for lane in 0..<count { partials[lane] = lanes[lane] }
-      } else {
-        for lane in 0..<count { target[lane] = reducer.finish(lanes[lane], target[lane]) }
-      }
+      reduced.advance(by: run)
+      row &+= run
     }
   }
 
@@ -490,14 +559,14 @@ private func fold<R: Reducer>(
   return lanes[0]
 }
 
-/// Calls `body` with an empty cascade.
+/// Calls `body` with room for cascades, the first of them selected.
 @inline(__always)
-private func withCascade<R: Reducer>(
-  _ reducer: R, lanes: Int, levels: Int, _ body: (inout Cascade<R>) -> Void
+private func withCascades<R: Reducer>(
+  _ reducer: R, count: Int, lanes: Int, levels: Int, _ body: (inout Cascade<R>) -> Void
 ) {
-  withScratch(of: R.Partial.self, count: levels &* lanes) { partials in
-    withScratch(of: R.Output.self, count: lanes) { centre in
-      withScratch(of: Int.self, count: levels) { filled in
+  withScratch(of: R.Partial.self, count: count &* levels &* lanes) { partials in
+    withScratch(of: R.Output.self, count: count &* lanes) { centre in
+      withScratch(of: Int.self, count: count &* levels) { filled in
         var cascade = Cascade(
           reducer: reducer, partials: partials, filled: filled, centre: centre, capacity: lanes,
           levels: levels)
@@ -511,14 +580,16 @@ private func withCascade<R: Reducer>(
 private struct Cascade<R: Reducer> {
   let reducer: R
   /// `levels` rows of `capacity` lanes.
-  let partials: UnsafeMutablePointer<R.Partial>
+  private(set) var partials: UnsafeMutablePointer<R.Partial>
   /// How many rows, or groups of the level below, each level has joined.
-  let filled: UnsafeMutablePointer<Int>
+  private var filled: UnsafeMutablePointer<Int>
   /// The centre of each lane; meaningful where the reducer reads it.
-  let centre: UnsafeMutablePointer<R.Output>
+  private(set) var centre: UnsafeMutablePointer<R.Output>
   let capacity: Int
   let levels: Int
-  private var width: Int
+  /// Lanes in use.
+  var width: Int
+  private var selected = 0
 
   init(
     reducer: R, partials: UnsafeMutablePointer<R.Partial>, filled: UnsafeMutablePointer<Int>,
@@ -531,6 +602,16 @@ private struct Cascade<R: Reducer> {
     self.capacity = capacity
     self.levels = levels
     width = capacity
+  }
+
+  /// Turns to another of the cascades that lie one after the other. Its width is for the caller to set.
+  @inline(__always)
+  mutating func select(_ index: Int) {
+    let distance = index &- selected
+    partials += distance &* levels &* capacity
+    centre += distance &* capacity
+    filled += distance &* levels
+    selected = index
   }
 
   mutating func reset(width: Int) {

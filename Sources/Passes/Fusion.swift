@@ -219,7 +219,7 @@ private struct Fusion {
   mutating func attachReductions() {
     for index in graph.nodes.indices {
       let node = graph.nodes[index]
-      guard let reduction = node.op as? any Reduction, reduction.takesChain,
+      guard let reduction = node.op as? any Reduction, reduction.takesChain(node.operands[0].type),
         let source = sourceInOrder(of: node.operands[0])
       else { continue }
       let result = graph.nodes[source].results[0].id

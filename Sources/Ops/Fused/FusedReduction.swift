@@ -86,6 +86,9 @@ package struct FusedReduction: FusedOp {
 }
 
 extension Reduction {
-  /// Whether a chain can make the elements while this reduces them: it looks at each once.
-  package var takesChain: Bool { kernel.isOnePass }
+  /// Whether a chain can make the elements of `operand` while this reduces them: it looks at each once, and at many
+  /// in a row.
+  package func takesChain(_ operand: TensorType) -> Bool {
+    kernel.isOnePass && reductionReadsAtLength(operand.shape.sizes, over: axes)
+  }
 }
