@@ -403,28 +403,35 @@ private struct ReductionPass<R: Reducer> {
     _ cascade: inout Cascade<R>, _ units: Range<Int>, _ rows: Range<Int>, _ outer: Int, column: Int,
     _ reduced: inout StridedWalk, _ inner: inout StridedWalk, _ gatherer: inout Gatherer<R.Element>
   ) {
+    let lanes = sizes.lanes
+    // As many units as one read may serve. A program makes rows one after the other, if it makes them as wholes.
+    let readUnits = max(1, min(units.count, sizes.gatherCount / lanes))
+    let isWhole = operand.program != nil && units.count == sizes.unitsOfRow && readUnits == units.count
     var row = rows.lowerBound
     while row < rows.upperBound {
       let start = outer &+ reduced.offset
       var run = min(reduced.runCount, rows.upperBound &- row)
-      // A program makes rows one after the other, if they are asked for as wholes.
-      let isWhole = operand.program != nil && sizes.unitsOfRow == 1
       if sizes.isGathered { run = isWhole ? min(run, sizes.gatherCount / sizes.inner) : 1 }
-      for place in 0..<units.count {
-        let left = column &+ place &* sizes.lanes
-        let count = min(sizes.lanes, sizes.inner &- left)
-        if units.count > 1 {
-          cascade.select(place)
-          cascade.width = count
-        }
+      var place = 0
+      while place < units.count {
+        let read = place..<min(place &+ readUnits, units.count)
+        let left = column &+ place &* lanes
+        var elements = base + (start &+ left)
+        var stride = reduced.runStride
         if sizes.isGathered {
+          let width = min(read.count &* lanes, sizes.inner &- left)
           inner.seek(left)
-          let elements = gatherer.elements(
-            at: start &+ left, count: run &* count, of: &inner, from: start)
-          cascade.add(elements, rowStride: count, count: run, width: count)
-        } else {
-          cascade.add(base + (start &+ left), rowStride: reduced.runStride, count: run, width: count)
+          elements = gatherer.elements(
+            at: start &+ left, count: run &* width, of: &inner, from: start)
+          stride = width
         }
+        for unit in read {
+          cascade.select(unit)
+          cascade.width = min(lanes, sizes.inner &- column &- unit &* lanes)
+          cascade.add(
+            elements + (unit &- place) &* lanes, rowStride: stride, count: run, width: cascade.width)
+        }
+        place = read.upperBound
       }
       reduced.advance(by: run)
       row &+= run
