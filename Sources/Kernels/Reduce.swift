@@ -182,8 +182,8 @@ private struct ReductionSizes {
     units = kept &* unitsOfRow
     group = operand.program == nil ? 1 : max(1, unitsOfRow <= 8 ? unitsOfRow : 4)
     // A program that is asked for rows one after the other would turn what two parts share twice.
-    let inOrder = operand.sizes != nil && !keepsInner && reduced == 1 ? operand.sizes!.unit / max(inner, 1) : 1
-    cutUnit = max(group, inOrder)
+    let isInOrder = !keepsInner && reduced == 1
+    cutUnit = max(group, isInOrder ? (operand.sizes?.unit ?? 1) / max(inner, 1) : 1)
     if units > 0 && units < fewUnits {
       let wanted = min(rows / fanIn, unitWork / partGrain, mostBlocks / units)
       if wanted > 1 {
@@ -249,8 +249,8 @@ private struct Gatherer<Element> {
   let tile: UnsafeMutablePointer<Element>
   var stream: TileStream?
 
-  /// Returns `count` elements until the next call: those from a row-major position on, or, which is the same, those
-  /// of `walk` from the element that lies at `start`.
+  /// Returns `count` elements until the next call: those from a row-major position on, or, which is the same,
+  /// those of `walk` from the element that lies at `start`.
   @inline(__always)
   mutating func elements(
     at position: Int, count: Int, of walk: inout StridedWalk, from start: Int
@@ -263,12 +263,13 @@ private struct Gatherer<Element> {
   }
 }
 
-/// Whether a reduction over such axes asks for enough elements at a time that a program may make them: each time
-/// costs as much as some dozens.
+/// Whether a reduction over such axes asks for enough elements at a time that a program may make them: each
+/// time costs as much as some dozens.
 package func reductionReadsAtLength(_ shape: [Int], over axes: [Int]) -> Bool {
   let any = UnsafeMutableRawPointer(bitPattern: 64)!
   let view = TensorView(base: any, dtype: .f32, shape: shape, strides: Shape(shape).contiguousStrides)
-  return ReductionSizes(ReductionOperand(view), over: axes).readCount(shape, axes) >= min(32, view.elementCount)
+  let sizes = ReductionSizes(ReductionOperand(view), over: axes)
+  return sizes.readCount(shape, axes) >= min(32, view.elementCount)
 }
 
 /// What the ways through an operand share.
@@ -404,7 +405,7 @@ private struct ReductionPass<R: Reducer> {
     _ reduced: inout StridedWalk, _ inner: inout StridedWalk, _ gatherer: inout Gatherer<R.Element>
   ) {
     let lanes = sizes.lanes
-    // As many units as one read may serve. A program makes rows one after the other, if it makes them as wholes.
+    // As many units as one read may serve. A program makes rows one after the other, if it makes them whole.
     let readUnits = max(1, min(units.count, sizes.gatherCount / lanes))
     let isWhole = operand.program != nil && units.count == sizes.unitsOfRow && readUnits == units.count
     var row = rows.lowerBound

@@ -40,8 +40,8 @@ package func reduce(
   return visitPasses(kind, passes.operand.view, axes, &passes)
 }
 
-/// Reduces the only result of a program, seen as `shape`, over `axes` while the program makes it: the bits are those
-/// of the program's result as a whole, then the reduction. False says that a whole number does not fit.
+/// Reduces the only result of a program, seen as `shape`, over `axes` while the program makes it: the bits are
+/// those of the program's result as a whole, then the reduction. False says that a whole number does not fit.
 ///
 /// - Requires: the reduction takes one pass.
 package func reduce(

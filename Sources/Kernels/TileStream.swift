@@ -39,7 +39,8 @@ struct TileStream {
       registerByteCount = wholeLines(self.capacity &* program.widestLane)
       tableByteCount = Kernels.scratchByteCount(
         of: UnsafeMutableRawPointer.self,
-        count: program.operandCount &+ program.instructions.count &+ TileStream.mostSources &+ program.results.count)
+        count: program.operandCount &+ program.instructions.count &+ TileStream.mostSources
+          &+ program.results.count)
       tilesByteCount = tableByteCount &+ (program.registerCount &+ 1) &* registerByteCount
       unit = tileCapacity
       for operand in operands {
@@ -149,7 +150,8 @@ struct TileStream {
     return nil
   }
 
-  /// Finds the first element of a tile on which an instruction fails: the shortest prefix that fails ends with it.
+  /// Finds the first element of a tile on which an instruction fails: the shortest prefix that fails ends with
+  /// it.
   @inline(never)
   private func locate(_ index: Int, _ length: Int) -> (place: Int, fault: ArithmeticFault) {
     var (passes, fails) = (0, length)

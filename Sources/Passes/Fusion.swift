@@ -10,12 +10,12 @@ import Tensors
 // only if nobody else reads a member before that place. A matrix product whose result only one chain reads
 // becomes its first link: the chain runs on each block of the product while that is in cache. So a bias and an
 // activation, or a whole optimizer, cost no pass over memory, and a weight's gradient never exists as a whole.
-// A reduction that alone reads a result of a chain takes what leads to it along: it runs where the reduction would
-// read, and the squares under a norm are never written.
+// A reduction that alone reads a result of a chain takes what leads to it along: it runs where the reduction
+// would read, and the squares under a norm are never written.
 //
-// Limits: a view between two members ends a chain; a chain has at most one product, and with a product no reduction.
+// Limits: a view between two members ends a chain; a chain has at most one product, and with one no reduction.
 
-/// Joins elementwise nodes into chains, matrix products with the chains that read them, and chains with reductions.
+/// Joins elementwise nodes into chains, products with the chains that read them, and chains with reductions.
 package func fuse(_ graph: inout Graph) {
   var fusion = Fusion(graph)
   fusion.groupElementwise()
@@ -265,7 +265,7 @@ private struct Fusion {
     return taken.sorted()
   }
 
-  /// Whether some members can be a chain of their own that reads nothing of the others but what is written anyway.
+  /// Whether some members can be a chain of their own, which reads of the others only what is written anyway.
   private func maySplit(_ members: [Int], from chain: Int) -> Bool {
     let taken = Set(members)
     let others = Set(chains[chain]).subtracting(taken)

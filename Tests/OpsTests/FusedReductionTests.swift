@@ -130,8 +130,10 @@ import Testing
 
   // MARK: In graphs
 
-  /// The fusion of a graph: how many reductions took a chain along.
-  private func fused(_ build: (GraphBuilder, GraphValue, GraphValue) throws -> [GraphValue]) throws -> [String] {
+  /// The reductions that took a chain along, in the plan of a graph.
+  private func fused(
+    _ build: (GraphBuilder, GraphValue, GraphValue) throws -> [GraphValue]
+  ) throws -> [String] {
     let g = GraphBuilder()
     let x = g.input(TensorType(.f32, [8, 16]))
     let y = g.input(TensorType(.f32, [8, 16]))
@@ -170,7 +172,8 @@ import Testing
     let readTwice = try fused { g, x, y in
       let product = try g.multiply(x, y)
       return [
-        try g.sum(product, axes: [0], keepingAxes: false), try g.maximumReduce(product, axes: [1], keepingAxes: false),
+        try g.sum(product, axes: [0], keepingAxes: false),
+        try g.maximumReduce(product, axes: [1], keepingAxes: false),
       ]
     }
     #expect(readTwice.isEmpty)

@@ -2,10 +2,10 @@ import Graphs
 import Kernels
 import Tensors
 
-/// Elementwise nodes and the reduction of their only result: the chain runs where the reduction asks for elements, so
-/// that what it makes lies nowhere but in cache. The norm of a gradient, or a mean square, writes one number.
+/// Elementwise nodes and the reduction of their only result: the chain runs where the reduction asks for
+/// elements, so that what it makes lies nowhere but in cache. The norm of a gradient writes one number.
 ///
-/// The operands are the chain's. The reduction may see the chain's result in another shape, row by row the same.
+/// The operands are the chain's. The reduction may see the chain's result in another shape, in the same order.
 package struct FusedReduction: FusedOp {
   package let chain: ElementwiseChain
   package let reduction: any Reduction
@@ -86,8 +86,8 @@ package struct FusedReduction: FusedOp {
 }
 
 extension Reduction {
-  /// Whether a chain can make the elements of `operand` while this reduces them: it looks at each once, and at many
-  /// in a row.
+  /// Whether a chain can make the elements of `operand` while this reduces them: it looks at each once, and at
+  /// many in a row.
   package func takesChain(_ operand: TensorType) -> Bool {
     kernel.isOnePass && reductionReadsAtLength(operand.shape.sizes, over: axes)
   }
