@@ -108,6 +108,8 @@ package final class Plan {
   /// The graph's outputs that a step writes where they will stay; the others are copied.
   private var directOutputs: [Int?]
   private var assertions: [Int] = []
+  /// Whether any kernel reads or writes an input.
+  private var isUsed: [Bool] = []
   /// Scratch of the thread that used most in the last run that was observed.
   package private(set) var measuredScratchByteCount = 0
   /// The category of each step's results.
@@ -122,7 +124,9 @@ package final class Plan {
     commitStep = 0
     ledger = Ledger(entries: [], steps: [], arenaByteCount: 0, arenaLowerBound: 0, scratchByteCount: 0)
     var lives = Lifetimes(graph)
+    isUsed = graph.inputs.map { lives.last[$0.id] >= 0 }
     try placeValues(&lives)
+    try verifyCommitPoint(lives)
     let (byteCount, lowerBound) = packArena(&buffers)
     arenaPatches = arenaPatches.map {
       Patch(
@@ -235,6 +239,33 @@ package final class Plan {
           origin: node.origin))
     }
     commitStep = commit ?? steps.count
+  }
+
+  /// Checks what the schedule promises: nothing behind the commit point can refuse the step.
+  /// - Throws: `InternalError`: a violation is our bug.
+  private func verifyCommitPoint(_ lives: Lifetimes) throws {
+    struct Check: Hashable {
+      let value: Int
+      let allowed: AllowedIndices
+    }
+    var checked = Set<Check>()
+    var step = 0
+    for node in graph.nodes where !node.isView {
+      let types = node.operands.map(\.type)
+      if node.op.mayRefuse(types) {
+        let check = (node.op as? any IndexCheckingOp)?.indexCheck(types).map {
+          Check(value: node.operands[$0.operand].id, allowed: $0.allowed)
+        }
+        let isNew = check.map { checked.insert($0).inserted } ?? true
+        if isNew && step >= commitStep {
+          throw InternalError("plan", "\(type(of: node.op).name) may refuse the step behind its commit point")
+        }
+      }
+      step += 1
+    }
+    for case .assertion(let value) in graph.effects.map(\.kind) where lives.first[lives.base[value.id]] >= commitStep {
+      throw InternalError("plan", "an assertion is decided behind the commit point")
+    }
   }
 
   /// A view of a value; a patch gives it its address where that is not known yet.
@@ -459,7 +490,7 @@ package final class Plan {
       let source = view(of: write.value, inputs, direct, arena)
       let target = contiguousView(write.value.type, at: inputs[write.input])
       copyRegion(source, into: target)
-      reads.append(source)
+      reads += [source, target]
     }
     for write in graph.writes where write.isInPlace {
       reads.append(contiguousView(write.value.type, at: inputs[write.input]))
@@ -504,7 +535,7 @@ package final class Plan {
     measuredBy recorder: TouchRecorder, inputs: UnsafePointer<UnsafeMutableRawPointer>, roles: [InputRole]
   ) -> MemoryUsage {
     var residents: [(start: UInt, byteCount: Int, category: MemoryCategory)] = []
-    for (index, input) in graph.inputs.enumerated() where input.type.byteCount > 0 {
+    for (index, input) in graph.inputs.enumerated() where isUsed[index] && input.type.byteCount > 0 {
       residents.append(
         (
           UInt(bitPattern: inputs[index]), input.type.byteCount,

@@ -8,7 +8,7 @@ package protocol RunObserver: AnyObject {
   func didRun(step: Int)
 }
 
-/// Notes the addresses that kernels read and write, and finds from them alone what memory was held when: what a kernel
+/// Notes the addresses that kernels are given to read and write, and finds from them alone what memory was held when: what a kernel
 /// writes is held until the last read of any of it before something else is written there.
 package final class TouchRecorder: RunObserver {
   private struct Touch {

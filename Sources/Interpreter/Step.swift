@@ -46,7 +46,7 @@ package final class StepValue: Callable {
 
   /// The plan for arguments, bound to them: one that fits, or a new one.
   private func plan(
-    for values: [Value], _ arguments: Arguments, _ interpreter: Interpreter
+    for values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, isInspection: Bool = false
   ) throws(Failure) -> TracedStep {
     let captured = function.captured
     if let plan = plans.first(where: {
@@ -56,8 +56,8 @@ package final class StepValue: Callable {
     }
     let plan = try trace(values, arguments, interpreter)
     let before = plans.newest
-    plans.keep(.init(step: plan, mode: mode, policy: policy, owner: function.owner))
-    if plans.traceCount == 9, !function.template.declaration.site.file.isLibrary {
+    plans.keep(.init(step: plan, mode: mode, policy: policy, owner: function.owner), counts: !isInspection)
+    if !isInspection, plans.traceCount == 9, !function.template.declaration.site.file.isLibrary {
       interpreter.output.report(retraceNote(plan, after: before, at: arguments.site))
     }
     guard plan.bind(values, captured, interpreter) else {
@@ -68,7 +68,10 @@ package final class StepValue: Callable {
 
   /// The plan that a call with these arguments would run; nothing runs.
   func plan(for arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> TracedStep {
-    try plan(for: bind(arguments, interpreter), arguments, interpreter)
+    // First values of an optimizer's state may be random; looking on draws nothing.
+    let tick = interpreter.tick
+    defer { interpreter.tick = tick }
+    return try plan(for: bind(arguments, interpreter), arguments, interpreter, isInspection: true)
   }
 
   /// Arguments by parameter, defaults filled in.
@@ -149,8 +152,8 @@ final class PlanStore {
 
   var newest: TracedStep? { entries.last?.step }
 
-  func keep(_ entry: Entry) {
-    traceCount += 1
+  func keep(_ entry: Entry, counts: Bool) {
+    if counts { traceCount += 1 }
     entries.append(entry)
     if entries.count > PlanStore.limit { entries.removeFirst() }
   }

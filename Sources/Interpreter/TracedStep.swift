@@ -240,6 +240,7 @@ final class TracedStep {
     for slot in slots { slot.count += 1 }
     if usesRandom { interpreter.tick &+= 1 }
     held.removeAll(keepingCapacity: true)
+    leaves.removeAll(keepingCapacity: true)
     return value(result, outputs, interpreter)
   }
 

@@ -200,8 +200,15 @@ private struct MatrixProduct {
   /// The sides of a packed panel at most.
   private static let panelSide = 256
 
-  /// What one call of BLAS does of a block: all where nothing is packed.
-  var panelRows: Int { leftLayout == nil ? min(rowLength, MatrixProduct.panelSide) : rowLength }
+  /// Elements of the result that one call of BLAS makes: what a chain then runs on is still in the second-level cache,
+  /// and a weight's gradient that a chain consumes is never held as a whole.
+  private static let panelCapacity = 1 << 17
+
+  /// What one call of BLAS does of a block.
+  var panelRows: Int {
+    let most = max(32, MatrixProduct.panelCapacity / max(columnLength, 1))
+    return min(rowLength, leftLayout == nil ? min(MatrixProduct.panelSide, most) : most)
+  }
   var panelColumns: Int { rightLayout == nil ? min(columnLength, MatrixProduct.panelSide) : columnLength }
   var panelDepth: Int {
     leftLayout == nil || rightLayout == nil ? min(innerLength, MatrixProduct.panelSide) : innerLength
@@ -299,7 +306,7 @@ extension MatrixProduct {
   var hasBlocks: Bool { innerBlocks == 1 && sizes.batch == 1 }
 
   func chainScratchByteCount<Value>(of type: Value.Type, program: Int) -> Int {
-    let held = hasBlocks ? rowLength &* columnLength : sizes.resultCount
+    let held = hasBlocks ? panelRows &* columnLength : sizes.resultCount
     return Kernels.scratchByteCount(of: type, count: held) &+ max(scratchByteCount(of: type), program)
   }
 }
@@ -326,19 +333,22 @@ private func multiply<Value: BLASScalar>(
     let rows = row..<min(row &+ product.rowLength, sizes.m)
     let columns = column..<min(column &+ product.columnLength, sizes.n)
     if rows.isEmpty || columns.isEmpty { return }
-    withScratch(of: type, count: product.rowLength &* product.columnLength) { block in
-      multiply(
-        left, right, product, into: block - (row &* columns.count &+ column), stride: columns.count,
-        batch: 0..<1, rows: rows, columns: columns, inner: 0..<sizes.k)
-      // Whole rows lie one after the other.
-      let isWhole = columns.count == sizes.n
-      program.run(
-        all, into: results,
-        on: TileProgram.Block(
-          base: UnsafeRawPointer(block), stride: columns.count &* MemoryLayout<Value>.stride,
-          columnCount: isWhole ? 0 : sizes.n),
-        rows: isWhole ? 0..<1 : rows,
-        columns: isWhole ? rows.lowerBound &* sizes.n..<rows.upperBound &* sizes.n : columns)
+    withScratch(of: type, count: product.panelRows &* product.columnLength) { block in
+      for first in stride(from: rows.lowerBound, to: rows.upperBound, by: product.panelRows) {
+        let rows = first..<min(first &+ product.panelRows, rows.upperBound)
+        multiply(
+          left, right, product, into: block - (first &* columns.count &+ column), stride: columns.count,
+          batch: 0..<1, rows: rows, columns: columns, inner: 0..<sizes.k)
+        // Whole rows lie one after the other.
+        let isWhole = columns.count == sizes.n
+        program.run(
+          all, into: results,
+          on: TileProgram.Block(
+            base: UnsafeRawPointer(block), stride: columns.count &* MemoryLayout<Value>.stride,
+            columnCount: isWhole ? 0 : sizes.n),
+          rows: isWhole ? 0..<1 : rows,
+          columns: isWhole ? first &* sizes.n..<rows.upperBound &* sizes.n : columns)
+      }
     }
   }
 }

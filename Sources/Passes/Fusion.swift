@@ -9,7 +9,7 @@ import Tensors
 // A chain takes in elementwise nodes of one shape. All of it runs where its last member stood, so a node may join
 // only if nobody else reads a member before that place. A matrix product whose result only one chain reads
 // becomes its first link: the chain runs on each block of the product while that is in cache. So a bias and an
-// activation, or a whole optimizer, cost no pass over memory, and a weight's gradient never exists as a whole.
+// activation, or a whole optimizer, cost no pass over memory, and a weight's gradient is never a tensor.
 // A reduction that alone reads a result of a chain takes what leads to it along: it runs where the reduction
 // would read, and the squares under a norm are never written.
 //

@@ -7,15 +7,19 @@ import Tensors
 // Before: `pad(a, after: 2) + pad(b, before: 1, after: 1) + pad(c, before: 2)`, the gradient of a value that was cut in
 // three. After: `concat(a, b, c)`. The sum has one number that is not padding in each place.
 //
-// Limits: one axis, which the parts must cover in full.
+// Limits: one axis, which the parts must cover in full. A zero that is negative stays so, where adding 0 made it positive.
 
 /// Replaces sums of zero-padded parts that cover an axis by one concatenation.
 package func joinPads(_ graph: inout Graph) throws {
   var producer = [Int](repeating: -1, count: graph.values.count)
   for (index, node) in graph.nodes.enumerated() { producer[node.results[0].id] = index }
   var isSummand = [Bool](repeating: false, count: graph.values.count)
-  for node in graph.nodes where node.op is Add {
-    for operand in node.operands { isSummand[operand.id] = true }
+  var readerCount = [Int](repeating: 0, count: graph.values.count)
+  for node in graph.nodes {
+    for operand in node.operands {
+      readerCount[operand.id] += 1
+      if node.op is Add { isSummand[operand.id] = true }
+    }
   }
   var replacements: [Int: (op: Concat, operands: [GraphValue])] = [:]
   for (index, node) in graph.nodes.enumerated() where node.op is Add && !isSummand[node.results[0].id] {
@@ -24,7 +28,8 @@ package func joinPads(_ graph: inout Graph) throws {
     var isSumOfPads = true
     while let next = waiting.popLast(), isSumOfPads {
       let source = producer[next.id]
-      if source >= 0, graph.nodes[source].op is Add {
+      // A sum that is read twice is no part of one tree.
+      if source >= 0, graph.nodes[source].op is Add, readerCount[next.id] == 1 {
         waiting += graph.nodes[source].operands
       } else if source >= 0, let pad = graph.nodes[source].op as? Pad {
         parts.append((graph.nodes[source].operands[0], pad))

@@ -56,6 +56,20 @@ package func materialize(_ graph: inout Graph) throws {
     }
     nodes.append(node)
   }
+  // The new value of one input may be the old one of another, or a view of it: it is copied before anything is
+  // written, as all new values of a step are told from its old ones.
+  let base = graph.viewBases()
+  for index in graph.writes.indices {
+    let value = graph.writes[index].value
+    if case .result = graph.values[base[value.id]].definition { continue }
+    let copy = GraphValue(id: graph.values.count, type: value.type)
+    graph.values.append((type: value.type, definition: .result(node: nodes.count, index: 0)))
+    nodes.append(
+      Graph.Node(
+        op: ContiguousCopy(), operands: [value], results: [copy],
+        origin: Origin(site: nodes.last?.origin.site, phase: .update)))
+    graph.writes[index].value = copy
+  }
   graph.nodes = nodes
   graph.renumber()
 }

@@ -97,6 +97,10 @@ private struct Dependences {
     var readers = [[Int]](repeating: [], count: graph.values.count)
     for value in graph.leavingValues { leaves[base[value.id]] = true }
     var checked = Set<Check>()
+    // What is written waits for others, and what may refuse the step must not be waited for in vain.
+    var isAwaited = [Bool](repeating: false, count: graph.values.count)
+    for write in graph.writes { isAwaited[base[write.value.id]] = true }
+    for case .assertion(let value) in graph.effects.map(\.kind) { isAwaited[base[value.id]] = true }
     for (index, node) in graph.nodes.enumerated() where !node.isView {
       for result in node.results {
         producer[result.id] = index
@@ -110,9 +114,10 @@ private struct Dependences {
         readerCount[id] += 1
         kernels[index].reads.append(id)
       }
-      link(index, node, producer)
-      kernels[index].overwritable = node.overwritableOperands(base)
       kernels[index].refuses = refuses(node, &checked)
+      let isBound = kernels[index].refuses || node.results.contains { isAwaited[$0.id] }
+      link(index, node, producer, mayWait: !isBound)
+      kernels[index].overwritable = node.overwritableOperands(base)
     }
     // What an assertion looks at must be there before the step is committed.
     for case .assertion(let value) in graph.effects.map(\.kind) where producer[base[value.id]] >= 0 {
@@ -135,10 +140,10 @@ private struct Dependences {
   }
 
   /// Notes what a node waits for.
-  private mutating func link(_ index: Int, _ node: Graph.Node, _ producer: [Int]) {
+  private mutating func link(_ index: Int, _ node: Graph.Node, _ producer: [Int], mayWait: Bool) {
     let sources = kernels[index].reads.compactMap { producer[$0] >= 0 ? producer[$0] : nil }
     kernels[index].isOnDemand =
-      node.origin.phase != .forward && (node.origin.isRebuilt || type(of: node.op).traits.cost == .streaming)
+      mayWait && node.origin.phase != .forward && (node.origin.isRebuilt || type(of: node.op).traits.cost == .streaming)
       && sources.allSatisfy { graph.nodes[$0].origin.phase == .forward || kernels[$0].isOnDemand }
     var seen = Set<Int>()
     for source in sources {
@@ -277,25 +282,39 @@ private struct ListScheduler {
     !writesInPlace[kernel] || (oldReadersLeft[kernel] == 0 && refusersLeft == 0)
   }
 
+  /// How many ready nodes are looked at, in the order of the trace: those that write inputs, and the others. Wide
+  /// graphs have thousands, of which the first are as good as any.
+  private static let window = 48
+
   /// The place in `readyKernels`, which is in the order of the trace, of the node to run.
   private func next() -> Int? {
-    var best: Int?
-    var bestGrowth = Int.max
-    let earliest = readyKernels.lazy.filter(mayRun).map(dependences.phase).min() ?? 0
+    var candidates: [Int] = []
+    var (writers, others) = (0, 0)
     for (place, kernel) in readyKernels.enumerated() where mayRun(kernel) {
-      switch rule {
-      case .asTraced: return place
-      case .releaseFirst:
-        if growth(kernel) <= 0 && dependences.phase(kernel) == earliest { return place }
-        if best == nil { best = place }
-      case .smallestGrowth:
-        // Not ahead of the phase: what is rebuilt for a later one would only wait for it.
-        if dependences.phase(kernel) > earliest { continue }
-        let growth = growth(kernel)
-        if growth < bestGrowth { (best, bestGrowth) = (place, growth) }
+      if writesInPlace[kernel] {
+        if writers == ListScheduler.window { continue }
+        writers += 1
+      } else {
+        if others == ListScheduler.window { continue }
+        others += 1
       }
+      candidates.append(place)
+      if writers + others == 2 * ListScheduler.window { break }
     }
-    return best
+    // Not ahead of the phase: what is computed for a later one would only wait for it.
+    let earliest = candidates.map { dependences.phase(readyKernels[$0]) }.min() ?? 0
+    candidates.removeAll { dependences.phase(readyKernels[$0]) > earliest }
+    switch rule {
+    case .asTraced: return candidates.first
+    case .releaseFirst: return candidates.first { growth(readyKernels[$0]) <= 0 } ?? candidates.first
+    case .smallestGrowth:
+      var best: (place: Int, growth: Int)?
+      for place in candidates {
+        let growth = growth(readyKernels[place])
+        if growth < best?.growth ?? .max { best = (place, growth) }
+      }
+      return best?.place
+    }
   }
 
   /// Nothing can run: the first write that waits gives up its place.
@@ -370,8 +389,12 @@ private struct ListScheduler {
     for follower in node.followers {
       waitsFor[follower] -= 1
       if waitsFor[follower] == 0 {
-        let place = readyKernels.firstIndex { $0 > follower } ?? readyKernels.count
-        readyKernels.insert(follower, at: place)
+        var (low, high) = (0, readyKernels.count)
+        while low < high {
+          let middle = (low + high) / 2
+          if readyKernels[middle] > follower { high = middle } else { low = middle + 1 }
+        }
+        readyKernels.insert(follower, at: low)
       }
     }
   }

@@ -11,18 +11,29 @@ struct GeneratedStep {
   let graph: Graph
   let inputs: [Tensor]
   let ops: [String]
+  /// New values of inputs that are told from old values of others, by input.
+  let moved: [Int: Tensor]
 
   init(seed: Int, dtype: DType) throws {
     let generated = GeneratedGraph(seed: seed, dtype: dtype)
     let g = generated.builder
-    inputs = generated.inputs
+    // Inputs beside the graph's own, as an optimizer's state: two change places, one takes a third one's old value,
+    // and that one is halved.
+    let numbers = (0..<4).map { place in Tensor((0..<6).map { Double(10 * place + $0) }, dtype: dtype, shape: [2, 3]) }
+    let first = generated.inputs.count
+    let states = numbers.map { g.input($0.type) }
+    inputs = generated.inputs + numbers
     ops = generated.ops
+    moved = [
+      first: numbers[1], first + 1: numbers[0], first + 2: numbers[3],
+      first + 3: Tensor(numbers[3].doubles().map { $0 / 2 }, dtype: dtype, shape: [2, 3]),
+    ]
     var loss = g.constant(0, dtype)
     for output in g.graph.outputs where output.dtype == dtype {
       // Bounded, so that gradients of large values do not drown the others.
       loss = try g.add(loss, try g.sum(try g.tanh(output), axes: Array(0..<output.rank), keepingAxes: false))
     }
-    let targets = g.graph.inputs.filter { $0.dtype == dtype && $0.type.elementCount > 0 }
+    let targets = g.graph.inputs.prefix(first).filter { $0.dtype == dtype && $0.type.elementCount > 0 }
     let gradients = try pullBack(g, from: [loss], cotangents: [try g.number(1, like: loss)], to: targets)
     let factor = seed % 3 == 1 ? try GeneratedStep.clip(g, gradients.compactMap(\.self)) : nil
     for (place, (target, gradient)) in zip(targets, gradients).enumerated() {
@@ -35,6 +46,13 @@ struct GeneratedStep {
       guard case .input(let input) = g.graph.definition(of: target) else { continue }
       g.graph.writes.append(.init(input: input, value: new))
     }
+    g.origin.phase = .update
+    let half = try g.multiply(states[3], try g.number(0.5, like: states[3]))
+    for (place, value) in [states[1], states[0], states[3], half].enumerated() {
+      g.graph.writes.append(.init(input: first + place, value: value))
+    }
+    // In any order: the rules must not hang on it.
+    if seed % 2 == 1 { g.graph.writes.reverse() }
     g.graph.outputs.append(loss)
     graph = g.graph
   }
@@ -187,6 +205,41 @@ final class Warden: RunObserver {
     for count in [1, 2, 4] {
       ThreadPool.threadCount = count
       #expect(try plan.outcome(step.inputs) == unfused, "\(count) threads: \(step.ops)")
+    }
+  }
+
+  @Test(arguments: 0..<100, [DType.f64, .f32])
+  func newValuesAreToldFromOldOnes(_ seed: Int, _ dtype: DType) throws {
+    let step = try GeneratedStep(seed: seed, dtype: dtype)
+    for passes in [Pipeline.step, Pipeline.unfusedStep] {
+      let after = try step.planned(passes).run(onCopiesOf: step.inputs).inputs
+      for (input, expected) in step.moved {
+        #expect(after[input].doubles() == expected.doubles(), "input \(input): \(step.ops)")
+      }
+    }
+  }
+
+  @Test func aStepThatIsRefusedLeavesNoTrace() throws {
+    // The update needs nothing of what is refused, and stands before it in the graph.
+    let g = GraphBuilder()
+    let w = g.input(TensorType(.f32, [4]))
+    let indices = g.input(TensorType(.i64, [1]))
+    g.origin.phase = .update
+    g.graph.writes.append(.init(input: 0, value: try g.multiply(w, try g.number(0.5, like: w))))
+    g.origin.phase = .forward
+    g.graph.outputs.append(try g.gather(w, indices: indices, axis: 0))
+    for passes in [Pipeline.step, Pipeline.unfusedStep] {
+      var graph = g.graph
+      try Pipeline.run(passes, on: &graph)
+      let plan = try Plan(graph)
+      let weights = Tensor([1, 2, 3, 4], dtype: .f32, shape: [4])
+      let stray = Tensor(integers: [9], shape: [1])
+      var bases = [weights.storage.base, stray.storage.base]
+      #expect(throws: PlacedFault.self) { try plan.run(&bases, in: Arena()) }
+      #expect(weights.doubles() == [1, 2, 3, 4])
+      stray.storage.base.storeBytes(of: 3, as: Int.self)
+      #expect(try plan.run(&bases, in: Arena())[0].doubles() == [4])
+      #expect(weights.doubles() == [0.5, 1, 1.5, 2])
     }
   }
 

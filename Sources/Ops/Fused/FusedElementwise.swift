@@ -49,6 +49,7 @@ package struct FusedElementwise: FusedOp {
   package func origin(ofResult index: Int) -> Origin { chain.members[chain.results[index]].origin }
   package func name(ofResult index: Int) -> String { chain.name(ofResult: index) }
   package func origin(of fault: KernelFault) -> Origin { chain.members[fault.member].origin }
-  package func mayOverwrite(_ operand: Int) -> Bool { true }
+  /// What explains a fault are the operands, so where one can occur they stay.
+  package func mayOverwrite(_ operand: Int) -> Bool { !chain.mayRefuse }
   package var summary: String { chain.summary }
 }

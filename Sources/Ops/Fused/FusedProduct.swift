@@ -3,8 +3,9 @@ import Kernels
 import Tensors
 
 /// A matrix product whose every block runs through a chain of elementwise nodes while it is in cache: a layer with
-/// its bias and activation, a weight's gradient with the optimizer that consumes it. The product itself is never
-/// held as a whole.
+/// its bias and activation, a weight's gradient with the optimizer that consumes it. The product is never a tensor: a
+/// block at a time lies in scratch. (Only products cut along their inner axis, which are small, and batches whose
+/// rows lie at unequal distances are held there as a whole.)
 ///
 /// Operands: left, right, and the chain's own from its second on; the chain's first is the product.
 package struct FusedProduct: FusedOp {
