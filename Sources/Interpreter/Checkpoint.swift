@@ -134,8 +134,8 @@ func saveCheckpoint(_ call: BuiltinCall) throws(Failure) -> Value {
       for entry in paths {
         guard let slot = optimizer.slot(for: entry.parameter) else { continue }
         metadata[prefix + "t." + entry.path] = String(slot.count)
-        for (state, tensor) in zip(optimizer.definition.states, slot.states) {
-          tensors.append(NamedTensor("\(prefix)\(state.name).\(entry.path)", tensor))
+        for (state, tensor) in zip(slot.stateNames, slot.states) {
+          tensors.append(NamedTensor("\(prefix)\(state).\(entry.path)", tensor))
         }
       }
     case .callable: break
@@ -229,18 +229,30 @@ func loadCheckpoint(_ call: BuiltinCall, _ name: String) throws(Failure) -> Valu
     for entry in paths {
       guard let text = metadata[prefix + "t." + entry.path] else { continue }
       let count = try counter(text, "the step number of `\(entry.path)`", name, at: site)
-      var states: [Tensor] = []
-      for state in optimizer.definition.states {
+      var states: [Tensor?] = []
+      let first: [Tensor?]
+      do { first = try interpreter.firstStates(optimizer, entry, at: site) } catch { throw Failure.from(error, at: site) }
+      for (state, fresh) in zip(optimizer.definition.states, first) {
+        // Whether a parameter has a state is settled by the optimizer; what the file says beyond that is not taken.
+        guard let fresh else {
+          states.append(nil)
+          continue
+        }
         guard let tensor = byName["\(prefix)\(state.name).\(entry.path)"] else {
           throw Failure(
             "checkpoint-mismatch",
             "\(name): the state `\(state.name)` of `\(entry.path)` is missing; was it saved by another optimizer?", at: site)
         }
+        guard tensor.type == fresh.type else {
+          throw Failure(
+            "checkpoint-mismatch",
+            "\(name): the state `\(state.name)` of `\(entry.path)` is \(tensor.type), the optimizer's is \(fresh.type)", at: site)
+        }
         states.append(tensor.copiedForState())
       }
       changes.append {
         let slot = OptimizerSlot(
-          entry.parameter, states: states, names: optimizer.definition.states.map(\.name))
+          entry.parameter, states: states, of: optimizer.definition)
         slot.count = count
         optimizer.keep(slot)
       }
