@@ -231,9 +231,11 @@ func loadCheckpoint(_ call: BuiltinCall, _ name: String) throws(Failure) -> Valu
       let count = try counter(text, "the step number of `\(entry.path)`", name, at: site)
       var states: [Tensor?] = []
       let first: [Tensor?]
-      do { first = try interpreter.firstStates(optimizer, entry, at: site) } catch { throw Failure.from(error, at: site) }
+      do {
+        first = try interpreter.firstStates(optimizer, entry, at: site)
+      } catch { throw Failure.from(error, at: site) }
       for (state, fresh) in zip(optimizer.definition.states, first) {
-        // Whether a parameter has a state is settled by the optimizer; what the file says beyond that is not taken.
+        // Which states a parameter has is settled by the optimizer; others in the file are not taken.
         guard let fresh else {
           states.append(nil)
           continue
@@ -246,7 +248,8 @@ func loadCheckpoint(_ call: BuiltinCall, _ name: String) throws(Failure) -> Valu
         guard tensor.type == fresh.type else {
           throw Failure(
             "checkpoint-mismatch",
-            "\(name): the state `\(state.name)` of `\(entry.path)` is \(tensor.type), the optimizer's is \(fresh.type)", at: site)
+            "\(name): the state `\(state.name)` of `\(entry.path)` is \(tensor.type), the optimizer's \(fresh.type)",
+            at: site)
         }
         states.append(tensor.copiedForState())
       }

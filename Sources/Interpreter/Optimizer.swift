@@ -162,8 +162,9 @@ func matches(_ path: String, _ pattern: String) -> Bool {
 
 /// What an optimizer keeps for one parameter: its state tensors and how many steps it has made.
 ///
-/// A parameter has those of the optimizer's states whose first value is a tensor: a factored second moment
-/// stands for matrices only, a mean of gradients only where one is asked for. The others are `none` in the update.
+/// A parameter has those of the optimizer's states whose first value is a tensor: a factored second
+/// moment stands for matrices only, a mean of gradients only where one is asked for. The others are
+/// `none` in the update.
 package final class OptimizerSlot {
   package private(set) weak var parameter: ModelParameter?
   private let type: TensorType
@@ -439,10 +440,10 @@ extension Interpreter {
     }
     for place in definition.states.indices where !slot.places.contains(place) {
       guard case .none = held(place) else {
+        let state = "the state `\(definition.states[place].name)` of `\(entry.path)`"
         throw Failure(
-          "bad-optimizer",
-          "\(definition.name): the state `\(definition.states[place].name)` of `\(entry.path)` is none and became \(held(place).described)",
-          at: made, notes: ["what a state line gives at a parameter's first step says whether the parameter has that state"])
+          "bad-optimizer", "\(definition.name): \(state) is none and became \(held(place).described)", at: made,
+          notes: ["a parameter has the states whose lines give a tensor at its first step"])
       }
     }
     for (index, state) in slot.states.enumerated() {
