@@ -16,3 +16,7 @@ gradus_stack gradus_current_stack(void) {
   pthread_attr_destroy(&attributes);
   return stack;
 }
+
+static _Thread_local gradus_release release_state;
+
+gradus_release *gradus_release_state(void) { return &release_state; }

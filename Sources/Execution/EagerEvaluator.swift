@@ -25,6 +25,7 @@ package final class EagerEvaluator: OpEvaluator {
     var operands = operands
     if traits.operands == .contiguous {
       for index in operands.indices where !operands[index].layout.isContiguous {
+        try checkFits(operands[index].type)
         operands[index] = contiguous(operands[index])
       }
     }
@@ -39,6 +40,7 @@ package final class EagerEvaluator: OpEvaluator {
     if let layout = op.layout(of: operand.layout) {
       return Tensor(storage: operand.storage, dtype: operand.dtype, layout: layout)
     }
+    try checkFits(operand.type)
     let copy = contiguous(operand)
     guard let layout = op.layout(of: copy.layout) else {
       throw InternalError("views", "\(type(of: op).name) has no layout for a contiguous operand")
@@ -55,11 +57,15 @@ package final class EagerEvaluator: OpEvaluator {
   }
 
   /// Refuses an allocation that the machine cannot hold, rather than letting the process die.
-  static func checkFits(_ type: TensorType) throws {
-    if type.shape.checkedElementCount == nil || type.byteCount > Machine.memoryLimit {
-      throw OpRejection(
-        "\(type) needs \(type.shape.checkedElementCount == nil ? "more bytes than can be counted" : "\(type.byteCount) bytes"), more than this machine has",
-        code: "out-of-memory")
+  package static func checkFits(_ type: TensorType) throws(OpRejection) {
+    guard type.shape.checkedElementCount != nil else {
+      throw OpRejection("\(type) needs more bytes than can be counted", code: "out-of-memory")
+    }
+    if type.byteCount > Machine.memoryLimit {
+      throw OpRejection("\(type) needs \(type.byteCount) bytes, more than this machine has", code: "out-of-memory")
+    }
+    if Machine.shortage(of: type.byteCount) != nil {
+      throw OpRejection("\(type) needs \(type.byteCount) bytes, more than are free", code: "out-of-memory")
     }
   }
 }

@@ -1,3 +1,4 @@
+import Support
 import Tensors
 
 /// The graph as lines, one a node, under a heading for each phase, with the source that a node comes from:
@@ -6,6 +7,8 @@ import Tensors
 ///       x : f32[2]
 ///       %1 = multiply(x, x) : f32[2]   # x * x
 ///       %2 = sum(%1) : f32[]           # sum(x * x)
+///
+/// Attributes stand behind the operands where they are not as usual; what a step prints, asserts and writes follows.
 ///
 /// - Parameters:
 ///   - inputs: What inputs are called, in their order; those beyond have numbers.
@@ -35,7 +38,7 @@ package func describe(_ graph: Graph, inputs: [String] = [], outputs: [String] =
       phase = node.origin.phase
       lines.append((phase.rawValue, ""))
     }
-    let operands = node.operands.map(name).joined(separator: ", ")
+    let operands = (node.operands.map(name) + attributes(of: node)).joined(separator: ", ")
     let results = node.results.map(name).joined(separator: ", ")
     let types = node.results.map(\.type.description).joined(separator: ", ")
     // Several nodes of one expression: the last one says where they come from.
@@ -60,12 +63,54 @@ package func describe(_ graph: Graph, inputs: [String] = [], outputs: [String] =
       text += "  " + (index < outputs.count ? outputs[index] + " = " : "") + name(output) + "\n"
     }
   }
+  if !graph.effects.isEmpty {
+    text += "effects\n"
+    for effect in graph.effects {
+      switch effect.kind {
+      case .report(let values, _): text += "  print(\(values.map(name).joined(separator: ", ")))\n"
+      case .assertion(let value): text += "  assert(\(name(value)))\n"
+      }
+    }
+  }
+  if !graph.writes.isEmpty {
+    text += "writes\n"
+    for write in graph.writes { text += "  \(name(graph.inputs[write.input])) = \(name(write.value))\n" }
+  }
   return text
+}
+
+/// What an op holds beside its operands, `axis: 0` or `keep: true`, as far as the types do not say it and it is not
+/// what the op's page calls the default.
+private func attributes(of node: Graph.Node) -> [String] {
+  let parameters = type(of: node.op).signature.parameters
+  return Mirror(reflecting: node.op).children.compactMap { label, value in
+    guard var label else { return nil }
+    let usual = parameters.first { $0.name == label }?.defaultValue
+    switch value {
+    case let flag as Bool:
+      if case .bool(flag) = usual ?? .bool(false) { return nil }
+      return "\(label): \(flag)"
+    case let number as Int:
+      if case .int(number)? = usual { return nil }
+      return "\(label): \(number)"
+    case let number as Double:
+      if case .number(number)? = usual { return nil }
+      return "\(label): \(format(number: number))"
+    case let numbers as [Int]:
+      if label == "axes" {
+        // All axes are the default of reductions.
+        if numbers == Array(0..<(node.operands.first?.type.rank ?? -1)) { return nil }
+        label = "axis"
+      }
+      return "\(label): " + (numbers.count == 1 ? "\(numbers[0])" : numbers.description)
+    default: return nil
+    }
+  }
 }
 
 /// The user's expression behind a node, where it is short; a backward node's is the one it differentiates.
 private func source(of node: Graph.Node) -> String {
-  guard let site = node.origin.site, !site.file.name.hasPrefix("stdlib/") else { return "" }
+  guard let site = node.origin.site, !site.file.isLibrary else { return "" }
   let text = site.text
   return text.utf8.count <= 40 && !text.contains("\n") ? text : ""
 }

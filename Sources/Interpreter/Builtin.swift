@@ -6,10 +6,12 @@ import Tensors
 /// A function of the language written in Swift.
 package final class Builtin: Callable {
   private let builtinName: String
-  /// As programs would declare it: `x, axis = none`. A trailing `…` takes any number of arguments.
+  /// As programs would declare it: `x, axis = none`. `values…` takes any number of arguments, `name: argument…` any
+  /// that have names.
   private let parameterText: String
   private let text: String
   let isVariadic: Bool
+  private let takesAnyLabel: Bool
   private let body: (BuiltinCall) throws(Failure) -> Value
 
   init(
@@ -17,7 +19,8 @@ package final class Builtin: Callable {
     _ body: @escaping (BuiltinCall) throws(Failure) -> Value
   ) {
     builtinName = name
-    isVariadic = parameters.hasSuffix("…")
+    isVariadic = parameters.contains("…")
+    takesAnyLabel = parameters.hasSuffix(": argument…")
     parameterText = parameters
     text = documentation
     self.body = body
@@ -46,35 +49,40 @@ package final class Builtin: Callable {
 
   override func call(_ arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> Value {
     guard let parameters else {
-      return try body(
+      for argument in arguments.items {
+        guard let label = argument.label, !takesAnyLabel,
+          !names.contains(where: { $0.name == label && $0.defaultText != nil })
+        else { continue }
+        throw Failure(
+          "unknown-argument", "`\(builtinName)` has no parameter `\(label)`", at: argument.site,
+          notes: ["it is `\(signature)`"])
+      }
+      return try checked(
+        body(
+          BuiltinCall(
+            interpreter: interpreter, values: arguments.items.map(\.value),
+            sites: arguments.items.map(\.site), labels: arguments.items.map(\.label), site: arguments.site,
+            callee: arguments.callee ?? arguments.site, name: builtinName)), arguments)
+    }
+    let given = try parameters.arranged(arguments, callee: builtinName)
+    let values = given.map { $0?.value }
+    let sites = given.map { $0?.site ?? arguments.site }
+    return try checked(
+      body(
         BuiltinCall(
-          interpreter: interpreter, values: arguments.items.map(\.value),
-          sites: arguments.items.map(\.site), labels: arguments.items.map(\.label), site: arguments.site,
-          callee: arguments.callee ?? arguments.site, name: builtinName))
+          interpreter: interpreter, values: values, sites: sites,
+          labels: [String?](repeating: nil, count: values.count), site: arguments.site,
+          callee: arguments.callee ?? arguments.site, name: builtinName)), arguments)
+  }
+
+  /// A result that is not nested too deep.
+  @inline(__always)
+  private func checked(_ result: Value, _ arguments: Arguments) throws(Failure) -> Value {
+    switch result {
+    case .int, .double, .tensor, .none: break
+    default: try requireDepth(result.depth, at: arguments.site)
     }
-    if let mistake = parameters.mistake(
-      in: arguments.items.map { ($0.label, $0.site) }, callee: builtinName, at: arguments.site)
-    {
-      throw Failure(mistake)
-    }
-    var values = [Value?](repeating: nil, count: parameters.count)
-    var sites = [Site](repeating: arguments.site, count: parameters.count)
-    for argument in arguments.items {
-      guard let label = argument.label, let index = parameters.names.firstIndex(of: label) else { continue }
-      values[index] = argument.value
-      sites[index] = argument.site
-    }
-    var position = 0
-    for argument in arguments.items where argument.label == nil {
-      while values[position] != nil { position += 1 }
-      values[position] = argument.value
-      sites[position] = argument.site
-    }
-    return try body(
-      BuiltinCall(
-        interpreter: interpreter, values: values, sites: sites,
-        labels: [String?](repeating: nil, count: values.count), site: arguments.site,
-        callee: arguments.callee ?? arguments.site, name: builtinName))
+    return result
   }
 }
 
@@ -118,7 +126,7 @@ struct BuiltinCall {
   }
 
   func string(_ index: Int, _ what: String) throws(Failure) -> String {
-    if case .string(let string) = self[index] { return string.text }
+    if case .string(let string) = self[index] { return try string.text(at: sites[index]) }
     throw Failure("bad-argument", "\(what) must be a string, got \(self[index].described)", at: sites[index])
   }
 
@@ -223,20 +231,7 @@ final class OpFunction: Callable {
   }
 
   override func call(_ arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> Value {
-    if let mistake = parameters.mistake(
-      in: arguments.items.map { ($0.label, $0.site) }, callee: op.name, at: arguments.site)
-    {
-      throw Failure(mistake)
-    }
-    var given = [Arguments.Argument?](repeating: nil, count: parameters.count)
-    for argument in arguments.items {
-      if let label = argument.label, let index = parameters.names.firstIndex(of: label) { given[index] = argument }
-    }
-    var position = 0
-    for argument in arguments.items where argument.label == nil {
-      while given[position] != nil { position += 1 }
-      given[position] = argument
-    }
+    let given = try parameters.arranged(arguments, callee: op.name)
     var operands: [Value] = []
     var sites: [Site] = []
     var attributes = Attributes()
@@ -283,7 +278,8 @@ final class OpFunction: Callable {
     switch (kind, value) {
     case (_, .none): return .none
     case (.bool, .bool(let flag)): return .bool(flag)
-    case (.string, .string(let string)), (.intsOrString, .string(let string)): return .string(string.text)
+    case (.string, .string(let string)), (.intsOrString, .string(let string)):
+      return .string(try string.text(at: site))
     case (.dtype, .dtype(let dtype)): return .dtype(dtype)
     // Whole numbers stay whole: `arange(3)` counts in i64.
     case (.number, .int(let number)): return .int(number)

@@ -35,15 +35,8 @@ private var textBuiltins: [Builtin] {
   ) { call throws(Failure) in
     var pieces: [TextPiece] = []
     for (index, value) in call.values.enumerated() {
-      if call.labels[index] != nil {
-        throw Failure("unknown-argument", "`print` takes no named arguments", at: call.sites[index])
-      }
       if index > 0 { pieces.append(.text(" ")) }
-      if case .string(let string) = value, let traced = string.pieces {
-        pieces += traced
-      } else {
-        pieces.append(try call.interpreter.piece(of: value ?? .none, format: nil, at: call.sites[index]))
-      }
+      pieces += try call.interpreter.pieces(of: value ?? .none, format: nil, at: call.sites[index])
     }
     call.interpreter.print(pieces, at: call.site)
     return .none
@@ -58,7 +51,7 @@ private var textBuiltins: [Builtin] {
     """
   ) { call throws(Failure) in
     let message =
-      call.isMissing(1) ? "assertion failed: \(call.sites[0].text)" : try call.string(1, "the message")
+      call.isMissing(1) ? "assertion failed: \(call.sites[0].text)" : try assertionMessage(call)
     if case .tensor(let tensor) = call[0] {
       if let trace = call.interpreter.trace, trace.isStep, trace.isRecording, tensor.isTraced {
         do {
@@ -81,7 +74,8 @@ private var textBuiltins: [Builtin] {
   },
   Builtin("str", "value", "The text that `print` shows for a value.\n\n>>> str(0.5)\n\"0.5\"") {
     call throws(Failure) in
-    .string(try call.interpreter.text(of: call[0], format: nil, at: call.sites[0]))
+    try call.interpreter.string(
+      of: call.interpreter.pieces(of: call[0], format: nil, at: call.sites[0]), at: call.sites[0])
   },
   Builtin(
     "type", "value", "What kind of value it is, tensors with dtype and shape.\n\n>>> type([1, 2])\n\"list\""
@@ -94,8 +88,9 @@ private var textBuiltins: [Builtin] {
     case .int: return call[0]
     case .bool(let flag): return .int(flag ? 1 : 0)
     case .string(let string):
-      if let number = Int(string.text) { return .int(number) }
-      throw Failure("bad-argument", "\"\(string.text)\" is not a whole number", at: call.sites[0])
+      let text = try string.text(at: call.sites[0])
+      if let number = Int(text) { return .int(number) }
+      throw Failure("bad-argument", "\"\(text)\" is not a whole number", at: call.sites[0])
     case .tensor(let tensor) where tensor.isNumber && tensor.tensor == nil:
       do {
         return try call.interpreter.build([tensor], at: call.site) { g, values in
@@ -116,8 +111,9 @@ private var textBuiltins: [Builtin] {
     switch call[0] {
     case .bool(let flag): return .double(flag ? 1 : 0)
     case .string(let string):
-      if let number = Double(string.text) { return .double(number) }
-      throw Failure("bad-argument", "\"\(string.text)\" is not a number", at: call.sites[0])
+      let text = try string.text(at: call.sites[0])
+      if let number = Double(text) { return .double(number) }
+      throw Failure("bad-argument", "\"\(text)\" is not a number", at: call.sites[0])
     case .tensor(let tensor) where tensor.isTraced && tensor.tensor == nil:
       do {
         return try call.interpreter.build([tensor], at: call.site) { g, values in
@@ -129,11 +125,13 @@ private var textBuiltins: [Builtin] {
   },
   Builtin("join", "texts, separator = \"\"", "Joins texts.\n\n>>> join([\"a\", \"b\"], \"-\")\n\"a-b\"") {
     call throws(Failure) in
-    var parts: [String] = []
-    for item in try call.list(0, "the texts") {
-      parts.append(try call.interpreter.text(of: item, format: nil, at: call.sites[0]))
+    let separator = call.isMissing(1) ? "" : try call.string(1, "the separator")
+    var pieces: [TextPiece] = []
+    for (index, item) in try call.list(0, "the texts").enumerated() {
+      if index > 0 { pieces.append(.text(separator)) }
+      pieces += try call.interpreter.pieces(of: item, format: nil, at: call.sites[0])
     }
-    return .string(parts.joined(separator: call.isMissing(1) ? "" : try call.string(1, "the separator")))
+    return try call.interpreter.string(of: pieces, at: call.site)
   },
   Builtin("clock", "", "Seconds since some fixed moment, for measuring how long something takes.") {
     call throws(Failure) in
@@ -143,10 +141,21 @@ private var textBuiltins: [Builtin] {
   },
   Builtin("exit", "code = 0", "Ends the program.") { call throws(Failure) in
     let code = try call.int(0, "the exit code", default: 0)
+    guard (0...255).contains(code) else {
+      throw Failure(
+        "bad-argument", "an exit code lies between 0 and 255, got \(code)", at: call.sites[0],
+        notes: ["a shell keeps eight bits of it"])
+    }
     throw Failure(
       kind: .exit(code), diagnostic: Diagnostic(.note, "exit", "exit(\(code))", at: call.site))
   },
   ]
+}
+
+/// The message as written; values that only a run of a step knows are left out.
+private func assertionMessage(_ call: BuiltinCall) throws(Failure) -> String {
+  guard case .string(let string) = call[1], string.known == nil else { return try call.string(1, "the message") }
+  return string.pieces.map { if case .text(let text) = $0 { text } else { "…" } }.joined()
 }
 
 /// What a failed `assert` throws. One in the standard library speaks of the arguments it was given.
@@ -163,7 +172,7 @@ private var listBuiltins: [Builtin] {
     case .list(let list): return .int(list.items.count)
     case .record(let record): return .int(record.items.count)
     case .range(let range): return .int(range.count)
-    case .string(let string): return .int(string.text.count)
+    case .string(let string): return .int(try string.text(at: call.sites[0]).count)
     case .tensor(let tensor) where tensor.type.rank > 0: return .int(tensor.shape[0])
     case .object(let object): if let count = object.count { return .int(count) }
     case .model(let model):
@@ -182,7 +191,7 @@ private var listBuiltins: [Builtin] {
     return .list(ListValue(list.items + [call[1]], site: call.site))
   },
   Builtin(
-    "concat", "values…",
+    "concat", "values…, axis = 0",
     """
     Joins lists, or tensors along an axis: `concat(a, b)`, `concat([a, b], axis: 1)`.
 
@@ -226,15 +235,16 @@ private var listBuiltins: [Builtin] {
     let descending = try call.bool(2, "`descending`", default: false)
     var failure: Failure?
     func less(_ a: Value, _ b: Value) -> Bool {
-      switch (a, b) {
-      case (.string(let a), .string(let b)): return a.text < b.text
-      default:
-        do throws(Failure) {
+      do throws(Failure) {
+        switch (a, b) {
+        case (.string(let a), .string(let b)):
+          return try a.text(at: call.sites[0]) < b.text(at: call.sites[0])
+        default:
           return try hostDouble(a, "each key", at: call.sites[0]) < hostDouble(b, "each key", at: call.sites[0])
-        } catch {
-          failure = error
-          return false
         }
+      } catch {
+        failure = error
+        return false
       }
     }
     let order = keyed.enumerated().sorted { x, y in
@@ -273,6 +283,7 @@ private var listBuiltins: [Builtin] {
       throw Failure("missing-argument", "`map` needs a function and a tree", at: call.site)
     }
     let function = try call.callable(0, "`f`")
+    for (tree, site) in zip(call.values, call.sites).dropFirst() { try requireWalkable(tree ?? .none, at: site) }
     return try mapTree(function, Array(call.values.dropFirst().map { $0 ?? .none }), call)
   },
   ]
@@ -280,6 +291,7 @@ private var listBuiltins: [Builtin] {
 
 /// The tree of the function's results; trees must have one form.
 private func mapTree(_ function: Callable, _ trees: [Value], _ call: BuiltinCall) throws(Failure) -> Value {
+  try call.interpreter.checkInterrupt(at: call.site)
   func different() -> Failure {
     Failure("tree-mismatch", "`map`: the trees differ in form", at: call.site)
   }
@@ -362,8 +374,7 @@ private func concat(_ call: BuiltinCall) throws(Failure) -> Value {
     case "axis":
       axis = .int(try hostInteger(value ?? .none, "`axis`", at: call.sites[index]))
       hasAxis = true
-    case let label?:
-      throw Failure("unknown-argument", "`concat` has no parameter `\(label)`", at: call.sites[index])
+    case _?: break
     }
   }
   guard !positional.isEmpty else {
@@ -371,12 +382,9 @@ private func concat(_ call: BuiltinCall) throws(Failure) -> Value {
   }
   func isTensor(_ value: Value) -> Bool { if case .tensor = value { true } else { false } }
   if positional.allSatisfy({ if case .string = $0.value { true } else { false } }) {
-    var text = ""
-    for case .string(let part) in positional.map(\.value) {
-      try call.interpreter.checkFits(characters: text.utf8.count + part.text.utf8.count, at: call.callee)
-      text += part.text
-    }
-    return .string(text)
+    var pieces: [TextPiece] = []
+    for case .string(let part) in positional.map(\.value) { pieces += part.pieces }
+    return try call.interpreter.string(of: pieces, at: call.callee)
   }
   var parts = positional
   if positional.count == 1, case .list(let list) = positional[0].value {
@@ -533,7 +541,14 @@ private var gradientBuiltins: [Builtin] {
   ) { call throws(Failure) in try checkGradient(call) },
   Builtin(
     "graph", "f, arguments…",
-    "Prints the graph that calling `f` records, and that of its gradient where it has one."
+    """
+    Prints the graph that calling `f` records, and that of its gradient where it has one. Of an optimizer it prints
+    what an update does, and in how many passes over memory.
+
+    >>> graph(sgd(lr: 0.1))
+    sgd: 1 pass over p, g
+      multiply add multiply subtract
+    """
   ) { call throws(Failure) in try printGraph(call) },
   Builtin(
     "when_training", "in_training, in_use",
@@ -557,9 +572,9 @@ private func whenTraining(_ call: BuiltinCall) throws(Failure) -> Value {
   switch interpreter.mode {
   case .training:
     // Buffers move in steps that minimize; here training only shows what it would give.
-    let outer = interpreter.keepsBuffers
-    interpreter.keepsBuffers = true
-    defer { interpreter.keepsBuffers = outer }
+    let outer = interpreter.freezesBuffers
+    interpreter.freezesBuffers = true
+    defer { interpreter.freezesBuffers = outer }
     return try value(0)
   case .evaluation: return try value(1)
   case .undecided:
@@ -631,6 +646,10 @@ private func printGraph(_ call: BuiltinCall) throws(Failure) -> Value {
   let interpreter = call.interpreter
   guard call.values.count >= 1 else {
     throw Failure("missing-argument", "`graph` needs a function and its arguments", at: call.site)
+  }
+  if case .optimizer(let optimizer) = call[0] {
+    try interpreter.printGraph(of: optimizer, at: call.site)
+    return .none
   }
   let function = try call.callable(0, "`f`")
   let trace = Trace(interpreter, isStep: false)
@@ -716,7 +735,7 @@ private var modelBuiltins: [Builtin] {
   Builtin("copy", "model", "A model (or optimizer settings) of its own with the same values; ties are kept.") {
     call throws(Failure) in
     switch call[0] {
-    case .model, .list, .record: return copyTree(call[0])
+    case .model, .list, .record: return try copyTree(call[0], at: call.sites[0])
     case .optimizer(let optimizer): return .optimizer(optimizer.copy())
     default: return call[0]
     }
@@ -735,7 +754,10 @@ private var modelBuiltins: [Builtin] {
   },
   Builtin(
     "parameters", "tree", "The params of a model as a record shaped like it."
-  ) { call throws(Failure) in parameterTree(of: call[0]) ?? .record([:]) },
+  ) { call throws(Failure) in
+    try requireWalkable(call[0], at: call.sites[0])
+    return parameterTree(of: call[0]) ?? .record([:])
+  },
   ]
 }
 
@@ -750,10 +772,11 @@ private func setFrozen(_ call: BuiltinCall, _ isFrozen: Bool) throws(Failure) ->
 }
 
 /// Models copied deeply, each param once.
-private func copyTree(_ value: Value) -> Value {
+private func copyTree(_ value: Value, at site: Site) throws(Failure) -> Value {
+  try requireWalkable(value, at: site)
   var parametersByOld: [ObjectIdentifier: ModelParameter] = [:]
   var modelsByOld: [ObjectIdentifier: ModelValue] = [:]
-  func walk(_ value: Value) -> Value {
+  func walk(_ value: Value) throws(Failure) -> Value {
     switch value {
     case .object(let object):
       guard let parameter = object as? ModelParameter else { return value }
@@ -769,15 +792,15 @@ private func copyTree(_ value: Value) -> Value {
       modelsByOld[ObjectIdentifier(model)] = copy
       copy.torn = model.torn
       for (index, field) in model.definition.fields.enumerated() {
-        copy.fields[index] = walk(model.fields[index])
-        copy.adopt(copy.fields[index], as: field.name)
+        copy.fields[index] = try walk(model.fields[index])
+        try copy.hold(copy.fields[index], as: field.name, at: site)
       }
       return .model(copy)
-    case .list(let list): return .list(ListValue(list.items.map(walk), site: list.site))
+    case .list(let list): return .list(ListValue(try list.items.map(walk), site: list.site))
     case .record(let record):
-      return .record(RecordValue(names: record.names, items: record.items.map(walk)))
+      return .record(RecordValue(names: record.names, items: try record.items.map(walk)))
     default: return value
     }
   }
-  return walk(value)
+  return try walk(value)
 }

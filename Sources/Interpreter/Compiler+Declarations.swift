@@ -151,14 +151,23 @@ extension Compiler {
     let resolved = resolvePath(path, from: site.file.name)
     do {
       let used = try interpreter.load(module: resolved, written: path, at: pathSite)
+      // Names of our own for what the file defines: assigning them leaves the file's as they are.
+      var copies: [(from: Int, to: Int)] = []
       for name in used.module.names {
-        if let slot = used.module.ownSlot(of: name) {
-          module.declare(name, slot: slot)
-          module.declarations[name] = used.module.declarations[name]
+        guard let slot = used.module.ownSlot(of: name) else { continue }
+        let isOurs = module.ownSlot(of: name) != nil
+        if !isOurs {
+          guard interpreter.globalNames.count < Interpreter.globalCapacity else {
+            return fail("too-many-names", "there is no room for another name", at: pathSite)
+          }
+          module.declare(name, slot: interpreter.makeGlobal(name))
         }
+        copies.append((slot, module.ownSlot(of: name)!))
+        // A call is checked early where nothing else can be meant.
+        module.declarations[name] = isOurs ? nil : used.module.declarations[name]
       }
       diagnostics += used.diagnostics
-      return UseNode(used, interpreter, site)
+      return UseNode(used, copies, interpreter, site)
     } catch {
       let failure = Failure.from(error, at: pathSite)
       diagnostics.append(failure.diagnostic)
@@ -189,14 +198,23 @@ final class UsedFile {
 
 final class UseNode: Node {
   let file: UsedFile
+  /// The slots of the file's names, and those of the names they have here.
+  let copies: [(from: Int, to: Int)]
   let interpreter: Interpreter
-  init(_ file: UsedFile, _ interpreter: Interpreter, _ site: Site) {
+  init(_ file: UsedFile, _ copies: [(from: Int, to: Int)], _ interpreter: Interpreter, _ site: Site) {
     self.file = file
+    self.copies = copies
     self.interpreter = interpreter
     super.init(site)
   }
   override func exec(_ frame: Frame) throws(Failure) -> Flow {
-    if file.hasRun { return .normal }
+    try runOnce()
+    for (from, to) in copies { interpreter.globals[to] = interpreter.globals[from] }
+    return .normal
+  }
+
+  private func runOnce() throws(Failure) {
+    if file.hasRun { return }
     file.hasRun = true
     for statement in file.statements {
       do throws(Failure) {
@@ -207,7 +225,6 @@ final class UseNode: Node {
         throw error
       }
     }
-    return .normal
   }
 }
 
@@ -216,12 +233,10 @@ final class InputNode: Node {
   let name: Name
   let fallback: Node
   let interpreter: Interpreter
-  let target: Int
   init(_ name: Name, _ fallback: Node, _ interpreter: Interpreter, _ site: Site) {
     self.name = name
     self.fallback = fallback
     self.interpreter = interpreter
-    target = 0
     super.init(site)
   }
   override func eval(_ frame: Frame) throws(Failure) -> Value {

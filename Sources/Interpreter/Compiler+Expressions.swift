@@ -86,7 +86,9 @@ extension Compiler {
 
   func name(_ name: String, _ scope: FunctionScope, _ site: Site) -> Node {
     switch scope.resolve(name) {
-    case .local(let slot): return LocalNode(slot, name, site)
+    case .local(let slot):
+      if let outer = scope.outer(name) { return OuterNode(slot, outer, site) }
+      return LocalNode(slot, name, site)
     case .cell(let slot): return CellNode(slot, name, interpreter, site)
     case .field(let field):
       guard let selfSlot = scope.selfSlot else { break }
@@ -133,7 +135,7 @@ extension Compiler {
   ) -> Node {
     var left = expression(first, scope)
     if rest.count == 1, rest[0].0 == .contained {
-      return ContainedNode(left, expression(rest[0].2, scope), site)
+      return ContainedNode(left, expression(rest[0].2, scope), interpreter, site)
     }
     var comparisons: [ComparisonNode] = []
     for (op, operatorSite, operand) in rest {

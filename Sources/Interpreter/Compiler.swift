@@ -146,13 +146,22 @@ final class Compiler {
       }
       return self.expression(expression, scope)
     case .assignment(let target, let value):
-      return assignment(target, expression(value, scope), scope, site)
+      return growth(target, value, scope, site) ?? assignment(target, expression(value, scope), scope, site)
     case .compoundAssignment(let target, let op, let value):
-      guard let current = read(target, scope) else {
+      switch target {
+      case .name(let name):
+        let current = self.name(name.text, scope, name.site)
+        let node = binary(op, current, expression(value, scope), operatorSite: target.site, site)
+        return assignment(target, node, scope, site)
+      case .tuple:
         return fail("bad-assignment", "`\(op.rawValue)=` needs one variable on its left", at: target.site)
+      case .member, .index:
+        let place = self.place(target, scope)
+        let slot = scope.makeSlot()
+        let current = LocalNode(slot, target.site.text, target.site)
+        let node = binary(op, current, expression(value, scope), operatorSite: target.site, site)
+        return UpdateNode(place, slot: slot, node, interpreter, site)
       }
-      let node = binary(op, current, expression(value, scope), operatorSite: target.site, site)
-      return assignment(target, node, scope, site)
     case .function(let declaration):
       return declared(declaration, isStep: false, scope, site)
     case .step(let declaration):
@@ -218,16 +227,21 @@ final class Compiler {
     return AssignNode(target, value, site)
   }
 
-  /// Reads what a target holds now.
-  private func read(_ target: Target, _ scope: FunctionScope) -> Node? {
-    switch target {
-    case .name(let name): return self.name(name.text, scope, name.site)
-    case .tuple: return nil
-    case .member(let base, let name):
-      return MemberNode(expression(base, scope), name, interpreter, target.site)
-    case .index(let base, let items, let site):
-      return IndexNode(expression(base, scope), items.map { item($0, scope) }, interpreter, site)
-    }
+  /// `xs = append(xs, value)`, which need not copy the list; nil for anything else.
+  private func growth(
+    _ target: Target, _ value: Expression, _ scope: FunctionScope, _ site: Site
+  ) -> Node? {
+    guard case .name(let name) = target, case .call(let callee, let arguments) = value.kind,
+      case .name("append") = callee.kind, arguments.count == 2, arguments.allSatisfy({ $0.label == nil }),
+      case .name(name.text) = arguments[0].value.kind, case .global? = scope.resolve("append"),
+      module.ownSlot(of: "append") == nil
+    else { return nil }
+    let variable = self.target(target, scope)
+    // What closures share may be assigned while the element is evaluated.
+    guard variable is LocalTarget || variable is GlobalTarget else { return nil }
+    return AppendNode(
+      variable, expression(arguments[0].value, scope), expression(arguments[1].value, scope),
+      call: expression(value, scope), interpreter, site)
   }
 
   func target(_ target: Target, _ scope: FunctionScope, isFresh: Bool = false) -> AssignTarget {
@@ -251,23 +265,44 @@ final class Compiler {
     case .tuple(let parts, let site):
       return TupleTarget(
         parts.map { self.target($0, scope, isFresh: isFresh) }, interpreter, site)
-    case .member(let base, let name):
-      return MemberTarget(
-        expression(base, scope), storeBack: storeBack(base, scope), name, interpreter, target.site)
-    case .index(let base, let items, let site):
-      return IndexTarget(
-        expression(base, scope), storeBack: storeBack(base, scope), items.map { item($0, scope) },
-        interpreter, site)
+    case .member, .index: return PlaceTarget(place(target, scope), interpreter, target.site)
     }
   }
 
-  /// Where a rebuilt value goes: into the variable, member or element it was read from.
-  private func storeBack(_ base: Expression, _ scope: FunctionScope) -> AssignTarget? {
+  private func place(_ target: Target, _ scope: FunctionScope) -> PlaceNode {
+    switch target {
+    case .name(let name):
+      variable(name.text, scope, name.site)
+    case .member(let base, let name): MemberPlace(place(base, scope), name, interpreter, target.site)
+    case .index(let base, let items, let site):
+      ElementPlace(place(base, scope), items.map { item($0, scope) }, interpreter, site, base: base.site)
+    case .tuple: PlaceNode()
+    }
+  }
+
+  /// The place of a variable. A list from outside a function becomes the function's own when an element is assigned;
+  /// an object stays where it is, so the name goes on standing for it.
+  private func variable(_ name: String, _ scope: FunctionScope, _ site: Site) -> PlaceNode {
+    let read = self.name(name, scope, site)
+    let isOwn: Bool =
+      switch scope.resolve(name) {
+      case .local, .cell, nil: true
+      case .field: scope.model?.writable.contains(name) ?? false
+      case .global, .method: scope.isTopLevel && module.ownSlot(of: name) != nil
+      }
+    if isOwn { return VariablePlace(target(.name(Name(name, at: site)), scope), read: read) }
+    if scope.isTopLevel || scope.sharedNames.contains(name) { return ExpressionPlace(read) }
+    let slot = scope.declare(name, hiding: read)
+    return VariablePlace(LocalTarget(slot, site), read: self.name(name, scope, site))
+  }
+
+  /// Where what an expression gives is kept: in a variable, member or element, or nowhere.
+  private func place(_ base: Expression, _ scope: FunctionScope) -> PlaceNode {
     switch base.kind {
-    case .name(let name): target(.name(Name(name, at: base.site)), scope)
-    case .member(let inner, let name): target(.member(inner, name), scope)
-    case .index(let inner, let items): target(.index(inner, items, site: base.site), scope)
-    default: nil
+    case .name(let name): variable(name, scope, base.site)
+    case .member(let inner, let name): place(.member(inner, name), scope)
+    case .index(let inner, let items): place(.index(inner, items, site: base.site), scope)
+    default: ExpressionPlace(expression(base, scope))
     }
   }
 

@@ -27,7 +27,7 @@ var dataBuiltins: [Builtin] {
     Writes models, optimizers with their state, and the random counter as .safetensors; the file is replaced
     whole or not at all.
     """
-  ) { call throws(Failure) in try saveCheckpoint(call) },
+  ) { call throws(Failure) in try saveState(call) },
   Builtin(
     "batches", "data, size, shuffle = false, drop_last = false",
     """
@@ -42,7 +42,7 @@ var dataBuiltins: [Builtin] {
     "split", "data, fraction, shuffle = true",
     "Splits data into (train:, test:) by rows, `fraction` of them for training, in a random order drawn once."
   ) { call throws(Failure) in try split(call) },
-  Builtin("progress", "values", "Goes through values as they are; a terminal shows how far it is.") {
+  Builtin("progress", "values", "Goes through values as they are.") {
     call throws(Failure) in call[0]
   },
   ]
@@ -55,7 +55,7 @@ private func load(_ call: BuiltinCall) throws(Failure) -> Value {
     throw Failure("missing-argument", "`load` needs a path", at: call.site)
   }
   let name = try call.string(0, "the path")
-  if call.values.count > 1 { return try loadCheckpoint(call, name) }
+  if call.values.count > 1 { return try loadState(call, name) }
   let site = call.sites[0]
   do {
     switch name {

@@ -7,50 +7,85 @@ import Tensors
 enum TextPiece {
   case text(String)
   case value(GraphValue, isNumber: Bool, format: String?)
+  /// A list or record, and the traced values in it.
+  case tree(Value, [TensorValue], format: String?, Site)
+
+  /// What a run has to hand over for it.
+  var values: [GraphValue] {
+    switch self {
+    case .text: []
+    case .value(let value, _, _): [value]
+    case .tree(_, let values, _, _): values.map { $0.value! }
+    }
+  }
 }
 
 extension Interpreter {
   // MARK: Interpolation and print
 
   /// What a value contributes to a string.
-  func piece(of value: Value, format spec: String?, at site: Site) throws(Failure) -> TextPiece {
-    if case .tensor(let tensor) = value, tensor.isTraced, tensor.tensor == nil {
-      guard let trace = tensor.trace, trace.isRecording, trace === self.trace else {
-        throw Trace.escaped(at: site)
+  func pieces(of value: Value, format spec: String?, at site: Site) throws(Failure) -> [TextPiece] {
+    switch value {
+    case .string(let string) where spec == nil: return string.pieces
+    case .tensor(let tensor) where tensor.isTraced && tensor.tensor == nil:
+      try requireRecording(tensor, at: site)
+      try requireOneNumber(tensor, format: spec, at: site)
+      return [.value(tensor.value!, isNumber: tensor.isNumber, format: spec)]
+    case .list, .record:
+      var traced: [TensorValue] = []
+      if trace != nil {
+        try forEachLeaf(of: value) { leaf throws(Failure) in
+          if case .string(let string) = leaf { _ = try string.text(at: site) }
+          guard case .tensor(let tensor) = leaf, tensor.isTraced, tensor.tensor == nil else { return }
+          try requireRecording(tensor, at: site)
+          try requireOneNumber(tensor, format: spec, at: site)
+          traced.append(tensor)
+        }
       }
-      return .value(tensor.value!, isNumber: tensor.isNumber, format: spec)
+      if !traced.isEmpty { return [.tree(value, traced, format: spec, site)] }
+    default: break
     }
-    return .text(try text(of: value, format: spec, at: site))
+    return [.text(try text(of: value, format: spec, at: site))]
   }
 
-  func string(of pieces: [TextPiece]) -> Value {
-    var text = ""
+  private func requireOneNumber(_ tensor: TensorValue, format spec: String?, at site: Site) throws(Failure) {
+    guard let spec, tensor.type.elementCount != 1 else { return }
+    throw Failure("bad-format", "the format `\(spec)` needs one number, got \(tensor.type)", at: site)
+  }
+
+  private func requireRecording(_ tensor: TensorValue, at site: Site) throws(Failure) {
+    guard let trace = tensor.trace, trace.isRecording, trace === self.trace else { throw Trace.escaped(at: site) }
+  }
+
+  func string(of pieces: [TextPiece], at site: Site) throws(Failure) -> Value {
+    var byteCount = 0
     var isTraced = false
     for piece in pieces {
-      switch piece {
-      case .text(let part): text += part
-      case .value: isTraced = true
-      }
+      if case .text(let part) = piece { byteCount += part.utf8.count } else { isTraced = true }
     }
-    return .string(isTraced ? StringValue(pieces: pieces) : StringValue(text))
+    try checkFits(characters: byteCount, at: site)
+    if isTraced { return .string(StringValue(pieces: pieces)) }
+    var text = ""
+    text.reserveCapacity(byteCount)
+    for case .text(let part) in pieces { text += part }
+    return .string(text)
   }
 
   /// The text of a value inside a string or from `print`; strings stand without quotes.
   func text(of value: Value, format spec: String?, at site: Site) throws(Failure) -> String {
-    if case .string(let string) = value, spec == nil { return string.text }
+    if case .string(let string) = value, spec == nil { return try string.text(at: site) }
     guard let spec else { return display(value) }
+    // Each number is formatted: a list that is shared many times over would never end.
+    try requireWalkable(value, at: site)
     let text: String?
     switch value {
     case .int(let number): text = format(number, spec: spec)
     case .double(let number): text = format(number, spec: spec)
-    case .string(let string): text = format(string.text, spec: spec)
+    case .string(let string): text = format(try string.text(at: site), spec: spec)
     case .bool(let flag): text = format(flag ? "true" : "false", spec: spec)
     case .tensor(let tensor):
       guard let real = tensor.tensor else { throw Trace.escaped(at: site) }
-      guard real.elementCount == 1 else {
-        throw Failure(
-          "bad-format", "the format `\(spec)` needs one number, got \(tensor.type)", at: site)
-      }
+      try requireOneNumber(tensor, format: spec, at: site)
       text =
         real.dtype.isInteger
         ? format(real.integerScalar, spec: spec) : format(real.scalar, spec: spec)
@@ -75,8 +110,7 @@ extension Interpreter {
   func print(_ pieces: [TextPiece], at site: Site) {
     if let trace, trace.isStep, trace.isRecording {
       trace.setOrigin(site)
-      var values: [GraphValue] = []
-      for case .value(let value, _, _) in pieces { values.append(value) }
+      let values = pieces.flatMap(\.values)
       trace.prints.append(pieces)
       trace.builder.graph.effects.append(
         .init(kind: .report(values, slot: trace.prints.count - 1), origin: Origin(site: site)))
@@ -110,6 +144,18 @@ extension Interpreter {
         } else {
           text += display(value)
         }
+      case .tree(let value, let traced, let spec, let site):
+        var known: [ObjectIdentifier: Value] = [:]
+        for number in traced {
+          guard let tensor = next.next() else { continue }
+          known[ObjectIdentifier(number)] =
+            number.isNumber ? hostNumber(tensor) : .tensor(TensorValue(tensor, made: nil))
+        }
+        var mapper = TreeMapper { leaf in
+          if case .tensor(let tensor) = leaf { known[ObjectIdentifier(tensor)] ?? leaf } else { leaf }
+        }
+        let filled = mapper.map(value)
+        text += (try? self.text(of: filled, format: spec, at: site)) ?? display(filled)
       }
     }
     return text
@@ -118,16 +164,32 @@ extension Interpreter {
   // MARK: Echo
 
   /// The text that echoing a value prints.
-  package func display(_ value: Value) -> String { display(value, indent: "") }
+  package func display(_ value: Value) -> String {
+    var room = DisplayRoom()
+    return display(value, &room)
+  }
 
-  private func display(_ value: Value, indent: String) -> String {
+  /// What one display may still show: a list that is shared many times over would never end.
+  private struct DisplayRoom {
+    var elements = 100_000
+    var bytes = 1 << 26
+    var isFull: Bool { elements <= 0 || bytes <= 0 || Interpreter.isInterrupted }
+
+    mutating func take(_ text: String) -> String {
+      elements -= 1
+      bytes -= text.utf8.count
+      return text
+    }
+  }
+
+  private func display(_ value: Value, _ room: inout DisplayRoom) -> String {
     switch value {
     case .none: return "none"
     case .bool(let flag): return flag ? "true" : "false"
     case .int(let number): return String(number)
     case .double(let number): return format(number: number)
     case .dtype(let dtype): return dtype.name
-    case .string(let string): return quoted(string.text)
+    case .string(let string): return string.known.map(quoted) ?? "a text of a step"
     case .range(let range): return "\(range.start)..<\(range.end)"
     case .tensor(let tensor):
       guard let real = tensor.tensor else { return "\(tensor.type) of a step" }
@@ -135,21 +197,21 @@ extension Interpreter {
       return format(real)
     case .list(let list):
       if list.items.allSatisfy(isInline) {
-        let parts = list.items.map { display($0, indent: indent) }
+        let parts = inline(list.items, &room)
         let line = "[" + parts.joined(separator: ", ") + "]"
         if line.utf8.count <= 100 || list.items.count <= 1 { return line }
         return wrapped(parts, open: "[", close: "]")
       }
-      return nested(list.items.enumerated().map { (String($0), $1) }, indent: indent)
+      return nested(list.items.enumerated().map { (String($0), $1) }, &room)
     case .record(let record):
       if record.items.allSatisfy(isInline) {
-        let parts = zip(record.names, record.items).map { name, item in
-          (name.map { "\($0): " } ?? "") + display(item, indent: indent)
+        let parts = zip(record.names, inline(record.items, &room)).map { name, item in
+          (name.map { "\($0): " } ?? "") + item
         }
         return "(" + parts.joined(separator: ", ") + (record.isTuple && parts.count == 1 ? ",)" : ")")
       }
       return nested(
-        zip(record.names, record.items).enumerated().map { ($1.0 ?? String($0), $1.1) }, indent: indent)
+        zip(record.names, record.items).enumerated().map { ($1.0 ?? String($0), $1.1) }, &room)
     case .callable(let callable):
       if callable.name.isEmpty { return callable.signature }
       return callable.kind == "function" ? "fn " + callable.signature : callable.kind + " " + callable.signature
@@ -170,52 +232,80 @@ extension Interpreter {
     }
   }
 
+  /// The texts of values on one line; `…` stands for the rest where there is no more room.
+  private func inline(_ items: [Value], _ room: inout DisplayRoom) -> [String] {
+    var parts: [String] = []
+    for item in items {
+      if room.isFull {
+        parts.append("…")
+        break
+      }
+      parts.append(room.take(display(item, &room)))
+    }
+    return parts
+  }
+
   /// Values nested deeper than this are not shown.
   private static let deepestDisplay = 64
-
-  private func isInline(_ value: Value) -> Bool { isInline(value, depth: 0) }
+  /// A list or record with more leaves than this has lines of its own.
+  private static let longestInline = 1024
 
   /// Whether a value prints on one line among others.
-  private func isInline(_ value: Value, depth: Int) -> Bool {
+  private func isInline(_ value: Value) -> Bool {
     switch value {
     case .tensor(let tensor): tensor.type.rank == 0
-    case .list(let list):
-      list.items.count <= 16 && depth < Self.deepestDisplay
-        && list.items.allSatisfy { isInline($0, depth: depth + 1) }
-    case .record(let record):
-      depth < Self.deepestDisplay && record.items.allSatisfy { isInline($0, depth: depth + 1) }
+    case .list(let list): isShort(list.depth, list.summary) && isInlineInside(value)
+    case .record(let record): isShort(record.depth, record.summary) && isInlineInside(value)
     case .model: false
     default: true
     }
   }
 
+  private func isShort(_ depth: Int, _ summary: TreeSummary) -> Bool {
+    depth <= Self.deepestDisplay && summary.leafCount <= Self.longestInline && !summary.holdsModels
+  }
+
+  /// - Requires: there are few leaves in it.
+  private func isInlineInside(_ value: Value) -> Bool {
+    switch value {
+    case .tensor(let tensor): tensor.type.rank == 0
+    case .list(let list): list.items.count <= 16 && list.items.allSatisfy(isInlineInside)
+    case .record(let record): record.items.allSatisfy(isInlineInside)
+    default: true
+    }
+  }
+
   /// One line per leaf: `layers.0.weight  f32[64, 128]`, small tensors with their elements.
-  private func nested(_ items: [(String, Value)], indent: String) -> String {
+  private func nested(_ items: [(String, Value)], _ room: inout DisplayRoom) -> String {
     var lines: [(path: String, text: [String])] = []
-    func walk(_ value: Value, _ path: String, _ depth: Int) {
-      if depth > Self.deepestDisplay {
-        lines.append((path, ["…"]))
+    var isCut = false
+    func walk(_ value: Value, _ path: String, _ depth: Int, _ room: inout DisplayRoom) {
+      if depth > Self.deepestDisplay || room.isFull {
+        if !isCut { lines.append((path, ["…"])) }
+        isCut = room.isFull
         return
       }
+      room.bytes -= path.utf8.count
       switch value {
       case .list(let list) where !isInline(value):
-        for (index, item) in list.items.enumerated() { walk(item, "\(path).\(index)", depth + 1) }
+        for (index, item) in list.items.enumerated() where !isCut { walk(item, "\(path).\(index)", depth + 1, &room) }
       case .record(let record) where !isInline(value):
-        for (index, item) in record.items.enumerated() {
-          walk(item, "\(path).\(record.names[index] ?? String(index))", depth + 1)
+        for (index, item) in record.items.enumerated() where !isCut {
+          walk(item, "\(path).\(record.names[index] ?? String(index))", depth + 1, &room)
         }
       case .tensor(let tensor) where tensor.type.rank > 0:
         guard let real = tensor.tensor, real.elementCount <= 64 else {
-          lines.append((path, [tensor.type.description]))
+          lines.append((path, [room.take(tensor.type.description)]))
           return
         }
-        lines.append((path, format(real).split(separator: "\n", omittingEmptySubsequences: false).map(String.init)))
-      default:
-        lines.append(
-          (path, display(value, indent: "").split(separator: "\n", omittingEmptySubsequences: false).map(String.init)))
+        lines.append((path, linesOfText(room.take(format(real)))))
+      default: lines.append((path, linesOfText(room.take(display(value, &room)))))
       }
     }
-    for (name, item) in items { walk(item, name, 0) }
+    func linesOfText(_ text: String) -> [String] {
+      text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    }
+    for (name, item) in items where !isCut { walk(item, name, 0, &room) }
     let width = lines.map { $0.path.count }.max() ?? 0
     return lines.map { line in
       let head = line.path + String(repeating: " ", count: width - line.path.count) + "  "
@@ -263,6 +353,9 @@ extension Interpreter {
 
   /// Paths, types, counts and bytes of a model's tensors.
   private func summary(of model: ModelValue) -> String {
+    if (try? requireWalkable(.model(model), at: model.definition.place)) == nil {
+      return model.definition.name + " (too many parts to show)"
+    }
     let entries = parameters(of: .model(model))
     guard !entries.isEmpty else { return model.definition.name + " (no parameters)" }
     var rows: [[String]] = []

@@ -62,24 +62,32 @@ final class ParameterList {
     return nil
   }
 
-  /// Puts arguments into `frame`, defaults evaluated.
-  func bind(_ arguments: Arguments, callee: String, into frame: Frame) throws(Failure) {
+  /// The arguments by parameter; nil where one was left out.
+  func arranged(_ arguments: Arguments, callee: String) throws(Failure) -> [Arguments.Argument?] {
     if let mistake = mistake(
       in: arguments.items.map { ($0.label, $0.site) }, callee: callee,
       at: arguments.site)
     {
       throw Failure(mistake)
     }
-    for argument in arguments.items {
-      if let label = argument.label { frame[names.firstIndex(of: label)!] = argument.value }
-    }
+    var given = [Arguments.Argument?](repeating: nil, count: count)
+    // As `mistake` goes through them: positions are taken in the order of the call.
     var position = 0
-    for argument in arguments.items where argument.label == nil {
-      while true {
-        if case .unset = frame[position] { break }
-        position += 1
+    for argument in arguments.items {
+      if let label = argument.label, let index = names.firstIndex(of: label) {
+        given[index] = argument
+      } else {
+        while given[position] != nil { position += 1 }
+        given[position] = argument
       }
-      frame[position] = argument.value
+    }
+    return given
+  }
+
+  /// Puts arguments into `frame`, defaults evaluated.
+  func bind(_ arguments: Arguments, callee: String, into frame: Frame) throws(Failure) {
+    for (index, argument) in try arranged(arguments, callee: callee).enumerated() {
+      if let argument { frame[index] = argument.value }
     }
     for index in 0..<count {
       if case .unset = frame[index], let node = defaults[index] {
@@ -128,6 +136,9 @@ final class FunctionTemplate {
     self.declaration = declaration
     self.compile = compile
   }
+
+  /// What its traces became, where it is a step.
+  let plans = PlanStore()
 
   /// How errors name it.
   var displayName: String { name.isEmpty ? "fn" : name }
@@ -192,6 +203,7 @@ package final class FunctionValue: Callable {
   let owner: ModelValue?
   /// The function's own derivative.
   var ownGradient: Callable?
+  override var depth: Int { ownGradient.map { $0.depth + 1 } ?? 0 }
 
   init(_ template: FunctionTemplate, captured: [Cell], owner: ModelValue? = nil) {
     self.template = template
@@ -312,6 +324,7 @@ final class ClosureNode: Node {
           help: "write `with grad: fn(x, dy) = …`")
       }
       function.ownGradient = rule
+      try requireDepth(function.depth, at: site)
     }
     return isStep ? .callable(StepValue(function)) : .callable(function)
   }

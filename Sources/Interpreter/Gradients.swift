@@ -14,7 +14,11 @@ final class GradientFunction: Callable {
     super.init()
   }
   override var name: String { (givesValue ? "value_and_grad" : "grad") + "(\(function.name))" }
+  override var depth: Int { function.depth + 1 }
   override func call(_ arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> Value {
+    // Derivatives of derivatives call each other.
+    let frame = try interpreter.push(0, at: arguments.site)
+    defer { interpreter.pop(frame, 0) }
     guard let first = arguments.items.first, first.label == nil else {
       throw Failure(
         "missing-argument", "`\(name)` needs the value to differentiate by", at: arguments.site)
@@ -85,6 +89,7 @@ struct DifferentiatedTree {
   private var seen: [ObjectIdentifier: Int] = [:]
 
   init(_ value: Value, _ trace: Trace, at site: Site) throws(Failure) {
+    try requireWalkable(value, at: site)
     (node, traced) = try walk(value, trace, site)
     if targets.isEmpty {
       throw Failure(
@@ -252,15 +257,11 @@ extension Interpreter {
 
   /// The value with real tensors instead of traced ones.
   func released(_ value: Value) -> Value {
-    switch value {
-    case .tensor(let tensor):
-      guard tensor.isTraced, let real = tensor.tensor else { return value }
-      return tensor.isNumber ? hostNumber(real) : .tensor(TensorValue(real, made: tensor.made))
-    case .list(let list): return .list(ListValue(list.items.map(released), site: list.site))
-    case .record(let record):
-      return .record(RecordValue(names: record.names, items: record.items.map(released)))
-    default: return value
+    var mapper = TreeMapper { leaf in
+      guard case .tensor(let tensor) = leaf, tensor.isTraced, let real = tensor.tensor else { return leaf }
+      return tensor.isNumber ? self.hostNumber(real) : .tensor(TensorValue(real, made: tensor.made))
     }
+    return mapper.map(value)
   }
 
   /// `vjp(f, x)`: the value and a function from a cotangent; `vjp(f, x, dy)`: the value and the product.
@@ -297,6 +298,7 @@ extension Interpreter {
   func jvp(_ function: Callable, _ x: Value, _ v: Value, at site: Site) throws(Failure) -> Value {
     try recording(site) { trace throws(Failure) in
       let tree = try DifferentiatedTree(x, trace, at: site)
+      try requireWalkable(v, at: site)
       let directions = try self.tensorLeaves(of: v, at: site)
       let result = try call(function, [tree.traced], at: site)
       let value = try self.tensorValue(result, at: site)
@@ -473,6 +475,9 @@ final class NativeFunction: Callable {
         "`\(text)` takes \(plural(parameters.count, "argument")), got \(arguments.items.count)",
         at: arguments.site)
     }
+    // Such functions call each other without any of the program's between them.
+    let frame = try interpreter.push(0, at: arguments.site)
+    defer { interpreter.pop(frame, 0) }
     return try body(interpreter, arguments.items.map(\.value), arguments.site)
   }
 }

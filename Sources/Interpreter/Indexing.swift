@@ -34,8 +34,9 @@ extension Interpreter {
     case .record(let record):
       guard items.count == 1, case .at(let index, let place) = items[0] else { break }
       if case .string(let name) = index {
-        guard let value = record[name.text] else {
-          throw Failure("unknown-member", "the record has no field `\(name.text)`", at: place)
+        let name = try name.text(at: place)
+        guard let value = record[name] else {
+          throw Failure("unknown-member", "the record has no field `\(name)`", at: place)
         }
         return value
       }
@@ -57,7 +58,7 @@ extension Interpreter {
       case .rest: return owner
       }
     case .string(let string):
-      let characters = Array(string.text)
+      let characters = Array(try string.text(at: base))
       guard items.count == 1 else { break }
       switch items[0] {
       case .at(let index, let place):
@@ -69,7 +70,8 @@ extension Interpreter {
         return .string(String(positions.map { characters[$0] }))
       case .rest: return owner
       }
-    case .tensor(let tensor): return try index(try usable(tensor, at: base), items, at: site, base: base)
+    case .tensor(let tensor) where !tensor.isNumber:
+      return try index(try usable(tensor, at: base), items, at: site, base: base)
     case .model(let model):
       // A model made of one list, such as Sequential, is indexed like it.
       if let layers = model.definition.fieldIndex["layers"], case .list = model.fields[layers] {
@@ -287,34 +289,26 @@ extension Interpreter {
 
   // MARK: Replacing elements
 
-  /// The value of `owner` after `owner[items] = value`.
-  func replacing(
-    _ items: [IndexValue], of owner: Value, with value: Value, at site: Site, base: Site
-  ) throws(Failure) -> Value {
-    switch owner {
-    case .list(let list):
-      guard items.count == 1, case .at(let index, let place) = items[0] else { break }
-      let position = try self.position(
-        try hostInteger(index, "an index", at: place), count: list.items.count, what: "a list", at: place)
-      var copy = list.items
-      copy[position] = value
-      return .list(ListValue(copy, site: list.site))
-    case .record(let record):
-      guard items.count == 1, case .at(let index, let place) = items[0] else { break }
-      let copy = RecordValue(names: record.names, items: record.items)
-      if case .string(let name) = index {
-        if let position = copy.names.firstIndex(of: name.text) {
-          copy.items[position] = value
-        } else {
-          copy.names.append(name.text)
-          copy.items.append(value)
-        }
-      } else {
-        let position = try self.position(
-          try hostInteger(index, "an index", at: place), count: copy.items.count, what: "a record", at: place)
-        copy.items[position] = value
+  /// `owner[items] = value`: a list or record that nobody else holds is changed where it is.
+  func replace(
+    _ items: [IndexValue], in owner: inout Value, with value: Value, at site: Site, base: Site
+  ) throws(Failure) {
+    if items.count == 1, case .at(let index, let place) = items[0],
+      let field = try position(index, of: owner, at: place)
+    {
+      try requireDepth(value.depth + 1, at: site)
+      if var list = owner.takeList() {
+        if !isKnownUniquelyReferenced(&list) { list = ListValue(list.items, site: list.site) }
+        list.replace(field.position, with: value)
+        owner = .list(list)
+      } else if var record = owner.takeRecord() {
+        if !isKnownUniquelyReferenced(&record) { record = RecordValue(names: record.names, items: record.items) }
+        if let name = field.name { record.set(name, to: value) } else { record.replace(field.position, with: value) }
+        owner = .record(record)
       }
-      return .record(copy)
+      return
+    }
+    switch owner {
     case .tensor(let tensor):
       let tensor = try usable(tensor, at: base)
       guard let real = tensor.tensor, !tensor.isTraced else {
@@ -322,10 +316,28 @@ extension Interpreter {
           "assignment-in-step", "elements of a tensor cannot be assigned where derivatives are recorded", at: site,
           help: "use `where(mask, new, old)`")
       }
-      return .tensor(try replaceElements(items, of: tensor, real, with: value, at: site, base: base))
+      owner = .tensor(try replaceElements(items, of: tensor, real, with: value, at: site, base: base))
+      return
     default: break
     }
     throw Failure("bad-assignment", "cannot assign to an element of \(owner.described)", at: site)
+  }
+
+  /// Which element of a list, or field of a record, an index names; nil where the owner is neither.
+  @inline(never)
+  private func position(
+    _ index: Value, of owner: Value, at place: Site
+  ) throws(Failure) -> (position: Int, name: String?)? {
+    switch owner {
+    case .list(let list):
+      let index = try hostInteger(index, "an index", at: place)
+      return (try position(index, count: list.items.count, what: "a list", at: place), nil)
+    case .record(let record):
+      if case .string(let text) = index { return (0, try text.text(at: place)) }
+      let index = try hostInteger(index, "an index", at: place)
+      return (try position(index, count: record.items.count, what: "a record", at: place), nil)
+    default: return nil
+    }
   }
 
   private func replaceElements(
@@ -361,6 +373,8 @@ extension Interpreter {
         at: site, labels: [.init(site: base, text: describe(tensor, at: base))])
     }
     do {
+      try checkFits(real.type, at: site)
+      try checkFits(targets.type, at: site)
       let values = try cast(source, to: real.dtype).broadcast(to: targets.shape).contiguous()
       let copy = real.copiedForState()
       let size = real.dtype.byteCount
@@ -379,7 +393,8 @@ extension Interpreter {
     case .list(let list): return ItemIterator(list.items)
     case .record(let record) where record.isTuple: return ItemIterator(record.items)
     case .range(let range): return ItemIterator((range.start..<range.end).lazy.map { Value.int($0) })
-    case .string(let string): return ItemIterator(string.text.lazy.map { Value.string(String($0)) })
+    case .string(let string):
+      return ItemIterator(try string.text(at: site).lazy.map { Value.string(String($0)) })
     case .tensor(let tensor):
       let tensor = try usable(tensor, at: site)
       guard tensor.shape.rank > 0 else { break }
@@ -440,27 +455,91 @@ final class ClosureIterator: ValueIterator {
   override func next() throws(Failure) -> Value? { try body() }
 }
 
-/// Whether two host values are equal; tensors compare whole.
-func areEqual(_ a: Value, _ b: Value) -> Bool {
-  switch (a, b) {
-  case (.none, .none): return true
-  case (.bool(let a), .bool(let b)): return a == b
-  case (.int(let a), .int(let b)): return a == b
-  case (.double(let a), .double(let b)): return a == b
-  case (.int(let a), .double(let b)): return Double(a) == b
-  case (.double(let a), .int(let b)): return a == Double(b)
-  case (.dtype(let a), .dtype(let b)): return a == b
-  case (.string(let a), .string(let b)): return a.text == b.text
-  case (.range(let a), .range(let b)): return a.start == b.start && a.end == b.end
-  case (.list(let a), .list(let b)):
-    return a.items.count == b.items.count && zip(a.items, b.items).allSatisfy { areEqual($0, $1) }
-  case (.record(let a), .record(let b)):
-    return a.names == b.names && zip(a.items, b.items).allSatisfy { areEqual($0, $1) }
-  case (.tensor(let a), .tensor(let b)):
-    guard let x = a.tensor, let y = b.tensor, a.type == b.type else { return false }
-    return x.doubles() == y.doubles()
-  default:
+extension Interpreter {
+  /// Whether two host values are equal; tensors compare whole. In a step a traced number's answer becomes a guard.
+  func areEqual(_ a: Value, _ b: Value, at site: Site) throws(Failure) -> Bool {
+    var comparison = EqualityComparison(interpreter: self, site: site)
+    return try comparison.areEqual(a, b)
+  }
+}
+
+/// One comparison of two values. Parts that both share many times over are compared once.
+private struct EqualityComparison {
+  let interpreter: Interpreter
+  let site: Site
+  private var known: Set<Pair> = []
+
+  private struct Pair: Hashable {
+    let a: ObjectIdentifier
+    let b: ObjectIdentifier
+  }
+
+  init(interpreter: Interpreter, site: Site) {
+    self.interpreter = interpreter
+    self.site = site
+  }
+
+  mutating func areEqual(_ a: Value, _ b: Value) throws(Failure) -> Bool {
+    switch (a, b) {
+    case (.none, .none): return true
+    case (.bool(let a), .bool(let b)): return a == b
+    case (.int(let a), .int(let b)): return a == b
+    case (.double(let a), .double(let b)): return a == b
+    case (.int(let a), .double(let b)): return Double(a) == b
+    case (.double(let a), .int(let b)): return a == Double(b)
+    case (.dtype(let a), .dtype(let b)): return a == b
+    case (.string(let a), .string(let b)): return try a.text(at: site) == b.text(at: site)
+    case (.range(let a), .range(let b)): return a.start == b.start && a.end == b.end
+    case (.list(let a), .list(let b)):
+      return try areEqual(a, a.depth, a.items, b, b.items)
+    case (.record(let a), .record(let b)):
+      if a.names != b.names { return false }
+      return try areEqual(a, a.depth, a.items, b, b.items)
+    default: return try areEqualLeaves(a, b)
+    }
+  }
+
+  /// Compares the items of two lists or records.
+  private mutating func areEqual(
+    _ a: AnyObject, _ depth: Int, _ first: [Value], _ b: AnyObject, _ second: [Value]
+  ) throws(Failure) -> Bool {
+    if first.count != second.count { return false }
+    // Had they been found different, the whole comparison would be over.
+    if depth > 1, !known.insert(Pair(a: ObjectIdentifier(a), b: ObjectIdentifier(b))).inserted { return true }
+    try interpreter.checkInterrupt(at: site)
+    for index in first.indices where try !areEqual(first[index], second[index]) { return false }
+    return true
+  }
+
+  private func areEqualLeaves(_ a: Value, _ b: Value) throws(Failure) -> Bool {
+    if let first = numberDType(a), let second = numberDType(b) {
+      // One of them is traced: what the comparison gives now must stay so.
+      guard (first == .bool) == (second == .bool) else { return false }
+      let equal = try interpreter.apply(
+        OpTable.byName[Equal.op]!, [a, b], Attributes(), [site, site], at: site, site)
+      return try truth(of: equal, at: site)
+    }
+    if case .tensor(let a) = a, case .tensor(let b) = b {
+      guard a.type == b.type, !a.isNumber, !b.isNumber else { return false }
+      guard let x = a.tensor, let y = b.tensor else {
+        throw Failure(
+          "traced-value", "whether these tensors are equal is not known while the step is traced", at: site,
+          help: "compare them with `all(a == b)`, and choose with `where`")
+      }
+      return x.dtype.isInteger ? x.integers() == y.integers() : x.doubles() == y.doubles()
+    }
     guard let x = a.identity, let y = b.identity else { return false }
     return x === y
+  }
+
+  /// The dtype of a host number, traced or not; nil for anything else.
+  private func numberDType(_ value: Value) -> DType? {
+    switch value {
+    case .int: .i64
+    case .double: .f64
+    case .bool: .bool
+    case .tensor(let tensor): tensor.isNumber ? tensor.dtype : nil
+    default: nil
+    }
   }
 }

@@ -49,9 +49,9 @@ package final class Interpreter {
   var isCapturing = false
   var traceSerial = 0
   /// How Dropout, BatchNorm and their kin act where no trace decides it.
-  var mode: ModeOverride = .evaluation
+  var mode: Mode = .evaluation
   /// Whether a model's assignments to its buffers are passed over: in training mode outside a step.
-  var keepsBuffers = false
+  var freezesBuffers = false
 
   // Random numbers.
   package var seed = 0
@@ -266,7 +266,7 @@ package final class Module {
 }
 
 /// How layers that behave differently in training act.
-enum ModeOverride {
+enum Mode {
   case training, evaluation
   /// In a step's trace: decided afterwards, by whether the value's gradient is taken.
   case undecided

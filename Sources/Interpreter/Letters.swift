@@ -71,7 +71,7 @@ var letterBuiltins: [Builtin] {
 private func letters(of call: BuiltinCall) throws(Failure) -> [Character] {
   var letters: [Character] = []
   for item in try call.list(1, "the alphabet") {
-    guard case .string(let string) = item, string.text.count == 1, let letter = string.text.first else {
+    guard case .string(let string) = item, let text = string.known, text.count == 1, let letter = text.first else {
       throw Failure(
         "bad-argument", "an alphabet holds single letters, got \(item.described)", at: call.sites[1])
     }

@@ -115,12 +115,19 @@ extension Interpreter {
       throw Failure(
         "unsupported-dtype", "\(dtype) tensors arrive with mixed precision; they cannot be made yet", at: site)
     }
-    if case .list(let list) = value, dtype.isInteger || dtype == .f64, isTensorLike(value) {
-      // Whole numbers go straight to integers, floats straight to f64: nothing rounds on the way.
-      if let exact = try exactLiteral(list, dtype, at: site) { return .tensor(TensorValue(exact, made: site)) }
-    }
     let tensor: TensorValue
     switch value {
+    case .list(let list) where dtype != .f32 && isTensorLike(value):
+      // Whole numbers stay whole and others f64 up to the dtype that is asked for: nothing rounds on the way.
+      let exact = try literal(list, whole: dtype.isFloating ? .f64 : .i64, fraction: .f64, at: site)
+      if let exact {
+        tensor = TensorValue(exact, made: site)
+      } else {
+        try requireWalkable(value, at: site)
+        var items: [Value] = []
+        for item in list.items { items.append(try cast(item, to: dtype, at: site)) }
+        return .tensor(try tensorValue(.list(ListValue(items, site: list.site)), at: site))
+      }
     case .int, .double:
       if dtype.isInteger {
         let whole = try wholePart(of: value, as: dtype, at: site)
@@ -133,34 +140,6 @@ extension Interpreter {
     do {
       return try build([tensor], at: site) { g, values in try g.cast(values[0], to: dtype) }
     } catch { throw explain(error, [tensor], [site], at: site) }
-  }
-
-  private func exactLiteral(_ list: ListValue, _ dtype: DType, at site: Site) throws(Failure) -> Tensor? {
-    var numbers: [Value] = []
-    var shape: [Int] = []
-    func walk(_ value: Value, _ depth: Int) -> Bool {
-      switch value {
-      case .list(let inner):
-        if depth == shape.count { shape.append(inner.items.count) }
-        guard shape[depth] == inner.items.count else { return false }
-        return inner.items.allSatisfy { walk($0, depth + 1) }
-      case .int, .double:
-        numbers.append(value)
-        return depth == shape.count
-      default: return false
-      }
-    }
-    guard walk(.list(list), 0), numbers.count == Shape(shape).elementCount else { return nil }
-    if dtype == .f64 {
-      var doubles: [Double] = []
-      for number in numbers { doubles.append(try hostDouble(number, "an element", at: site)) }
-      return Tensor(doubles, dtype: dtype, shape: Shape(shape))
-    }
-    var integers: [Int] = []
-    for number in numbers {
-      integers.append(try wholePart(of: number, as: dtype, in: shape, index: integers.count, at: site))
-    }
-    return Tensor(integers: integers, dtype: dtype, shape: Shape(shape))
   }
 
   /// What the op `cast` makes of a number in an integer dtype, and its refusal where that does not hold it:
@@ -194,13 +173,9 @@ extension Interpreter {
       let copy = RecordValue(names: record.names, items: record.items)
       for field in fields {
         guard let label = field.label else { throw unnamedField(field) }
-        if let index = copy.names.firstIndex(of: label) {
-          copy.items[index] = field.value
-        } else {
-          copy.names.append(label)
-          copy.items.append(field.value)
-        }
+        copy.set(label, to: field.value)
       }
+      try requireDepth(copy.depth, at: site)
       return .record(copy)
     case .optimizer(let optimizer):
       let copy = optimizer.copy()
@@ -224,11 +199,13 @@ extension Interpreter {
   }
 
   private func withMode(_ owner: Value, _ fields: [Arguments.Argument]) throws(Failure) -> Callable {
-    var mode = ModeOverride.evaluation
+    var mode = Mode.evaluation
     for field in fields {
       guard field.label == "training" else { throw unknownPolicy(field) }
       mode = try trainingMode(field)
     }
+    // Of two modes the last counts.
+    if case .callable(let callable) = owner, let inner = callable as? ModeCall { return ModeCall(inner.target, mode) }
     return ModeCall(owner, mode)
   }
 
@@ -244,11 +221,11 @@ extension Interpreter {
       notes: ["known: training"])
   }
 
-  private func trainingMode(_ field: Arguments.Argument) throws(Failure) -> ModeOverride {
+  private func trainingMode(_ field: Arguments.Argument) throws(Failure) -> Mode {
     switch field.value {
     case .bool(let flag): return flag ? .training : .evaluation
-    case .string(let word) where word.text == "on": return .training
-    case .string(let word) where word.text == "off": return .evaluation
+    case .string(let word) where word.known == "on": return .training
+    case .string(let word) where word.known == "off": return .evaluation
     default:
       throw Failure("bad-argument", "`training` is `on` or `off`, got \(field.value.described)", at: field.site)
     }
@@ -280,6 +257,7 @@ extension Interpreter {
               "unknown-argument", "`\(optimizer.definition.name)` has no hyperparameter `\(name ?? "")`",
               at: field.site, notes: ["it has \(names.joined(separator: ", "))"])
           }
+          try optimizer.definition.check(value, for: index, at: field.site)
           values.append((index, value))
         }
         for pattern in try patterns(pair.items[0], at: field.site) {
@@ -294,7 +272,7 @@ extension Interpreter {
           "`\(optimizer.definition.name)` has no hyperparameter or policy `\(label)`" + (later.contains(label) ? " yet" : ""),
           at: field.site, notes: ["known: \((names + ["no_decay", "rules"]).joined(separator: ", "))"])
       }
-      optimizer.hyperparameters[index] = field.value
+      try optimizer.set(index, to: field.value, at: field.site)
     }
   }
 
@@ -306,7 +284,7 @@ extension Interpreter {
 
   private func patterns(_ value: Value, at site: Site) throws(Failure) -> [String] {
     switch value {
-    case .string(let pattern): return [pattern.text]
+    case .string(let pattern): return [try pattern.text(at: site)]
     case .list(let list):
       var result: [String] = []
       for item in list.items { result += try patterns(item, at: site) }
@@ -320,8 +298,8 @@ extension Interpreter {
 /// A function or model called with training on or off whatever surrounds the call.
 final class ModeCall: Callable {
   let target: Value
-  let mode: ModeOverride
-  init(_ target: Value, _ mode: ModeOverride) {
+  let mode: Mode
+  init(_ target: Value, _ mode: Mode) {
     self.target = target
     self.mode = mode
     super.init()

@@ -157,7 +157,7 @@ extension BuiltinCall {
 var memoryBuiltins: [Builtin] {
   [
     Builtin(
-      "memory", "step, arguments…",
+      "memory", "step, arguments…, name: argument…",
       """
       The memory of a step, from its plan: bytes by category when most is held, where that is, and who holds them.
       Nothing runs. Once the step has run with such arguments, what was measured stands beside it.
@@ -172,7 +172,7 @@ var memoryBuiltins: [Builtin] {
       """
     ) { call throws(Failure) in .object(MemoryReport(try call.plannedStep())) },
     Builtin(
-      "timeline", "step, arguments…",
+      "timeline", "step, arguments…, name: argument…",
       """
       The live bytes of a step through forward, backward and update, from its plan; nothing runs. Echoed it is a chart,
       `save("memory.svg", timeline(…))` draws it. Members: bytes and phases of each step of the plan, peak.
@@ -183,7 +183,7 @@ var memoryBuiltins: [Builtin] {
       """
     ) { call throws(Failure) in .object(Timeline(try call.plannedStep())) },
     Builtin(
-      "compare", "steps…",
+      "compare", "steps…, args = ()",
       """
       Steps side by side, called with the same arguments: `compare(a, b, args: (x, y))`. Memory is that of their plans;
       the time is measured on copies of what they write, so that models, optimizers and the random counter stay as
@@ -196,7 +196,7 @@ var memoryBuiltins: [Builtin] {
       """
     ) { call throws(Failure) in try compareSteps(call) },
     Builtin(
-      "time", "step, arguments…",
+      "time", "step, arguments…, name: argument…",
       """
       The seconds that a call of a step takes, the median of several, measured on copies of what it writes: models,
       optimizers and the random counter stay as they are.

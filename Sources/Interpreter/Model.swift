@@ -56,6 +56,7 @@ package final class ModelDefinition: Callable {
   private var selfSlot = 0
   private let site: Site
   private let text: String
+  var place: Site { site }
 
   init(name: String, parameters: ParameterList, documentation: String, site: Site) {
     declaredName = name
@@ -97,7 +98,7 @@ package final class ModelDefinition: Callable {
       frame[selfSlot] = .model(model)
       for (index, field) in fields.enumerated() {
         model.fields[index] = try initial(field, index, frame, interpreter)
-        model.adopt(model.fields[index], as: field.name)
+        try model.hold(model.fields[index], as: field.name, at: field.site)
       }
     } catch {
       if site.file.isLibrary, !arguments.site.file.isLibrary {
@@ -146,9 +147,13 @@ package final class ModelDefinition: Callable {
 package final class ModelValue {
   package let definition: ModelDefinition
   var fields: [Value]
-  /// The model whose field this is, and under which path; the first to hold it wins.
+  /// The model whose field this is, and under which path; the first to hold it wins, until it lets go.
+  ///
+  /// Whoever is a parent holds the child, and no model is inside itself: so parents never form a circle.
   private(set) weak var parent: ModelValue?
   private var pathInParent = ""
+  /// One more than that of the deepest part, as far as it is known from here.
+  private(set) var depth = 1
   /// Why it cannot be used: a step that wrote to it was stopped half way.
   package var torn: String?
   /// Whether any model has ever been torn: until then nobody need look.
@@ -161,12 +166,45 @@ package final class ModelValue {
 
   /// Where this model sits in the outermost one: `layers.3`.
   package var path: String {
-    guard let parent else { return "" }
-    let outer = parent.path
-    return outer.isEmpty ? pathInParent : outer + "." + pathInParent
+    var parts: [String] = []
+    var model = self
+    while let parent = model.parent {
+      parts.append(model.pathInParent)
+      model = parent
+    }
+    return parts.reversed().joined(separator: ".")
   }
 
-  func adopt(_ value: Value, as path: String) {
+  /// Models hold each other at most so deep: their paths are as long.
+  private static let deepestModel = 1000
+
+  /// Takes note of a field's new value: its models have this one as their parent unless they have another.
+  func hold(_ value: Value, as path: String, at site: Site) throws(Failure) {
+    var below = value.depth + 1
+    var model = self
+    while true {
+      if below > ModelValue.deepestModel {
+        throw Failure(
+          "nesting-too-deep", "models hold each other more than \(grouped(ModelValue.deepestModel)) deep", at: site,
+          help: "keep them in one list")
+      }
+      model.depth = max(model.depth, below)
+      guard let parent = model.parent else { break }
+      below = max(below, model.depth) + 1
+      model = parent
+    }
+    adopt(value, as: path)
+  }
+
+  /// Lets go of the models in a field's old value.
+  private func abandon(_ value: Value) {
+    guard value.mayHoldModels else { return }
+    try? forEachLeaf(of: value) { leaf in
+      if case .model(let child) = leaf, child.parent === self { child.parent = nil }
+    }
+  }
+
+  private func adopt(_ value: Value, as path: String) {
     switch value {
     case .model(let child):
       if child.parent == nil, child !== self {
@@ -175,9 +213,9 @@ package final class ModelValue {
       }
     case .object(let object):
       (object as? ModelParameter)?.settle(in: self, as: path)
-    case .list(let list):
+    case .list(let list) where list.summary.holdsModels:
       for (index, item) in list.items.enumerated() { adopt(item, as: "\(path).\(index)") }
-    case .record(let record):
+    case .record(let record) where record.summary.holdsModels:
       for (index, item) in record.items.enumerated() {
         adopt(item, as: "\(path).\(record.names[index] ?? String(index))")
       }
@@ -187,34 +225,16 @@ package final class ModelValue {
 
   /// Makes the model, and those that hold it, unusable until it is loaded or made anew.
   func tear(_ reason: String) {
-    torn = reason
     ModelValue.isAnyTorn = true
-    parent?.tear(reason)
+    var model: ModelValue? = self
+    while let torn = model {
+      torn.torn = reason
+      model = torn.parent
+    }
   }
 
   /// Makes the model and its parts usable again: all their params have been given values.
-  func mend() {
-    torn = nil
-    func walk(_ value: Value) {
-      switch value {
-      case .model(let model): model.mend()
-      case .list(let list): list.items.forEach(walk)
-      case .record(let record): record.items.forEach(walk)
-      default: break
-      }
-    }
-    fields.forEach(walk)
-  }
-
-  /// Whether `model` is in `value`, or in the parts of a model there.
-  private static func reaches(_ model: ModelValue, from value: Value) -> Bool {
-    switch value {
-    case .model(let other): other === model || other.fields.contains { reaches(model, from: $0) }
-    case .list(let list): list.items.contains { reaches(model, from: $0) }
-    case .record(let record): record.items.contains { reaches(model, from: $0) }
-    default: false
-    }
-  }
+  func mend() { forEachModel { $0.torn = nil } }
 
   func read(field: Int, _ interpreter: Interpreter, at site: Site) throws(Failure) -> Value {
     let value = fields[field]
@@ -265,13 +285,18 @@ package final class ModelValue {
           notes: ["a step changes params through `minimize`, and buffers"],
           help: "declare it `buffer \(name) = …` if it is a tensor that the step keeps")
       }
-      if ModelValue.reaches(self, from: value) {
+      if isInside(value) {
         throw Failure(
           "circular-model", "`\(name)` of `\(definition.name)` cannot hold the model itself", at: site,
           notes: ["a model's parts form a tree, so that each param has one path"])
       }
+      try requireWalkable(value, at: site)
+      let old = fields[index]
+      try hold(value, as: name, at: site)
       fields[index] = value
-      adopt(value, as: name)
+      abandon(old)
+      // What it lets go of may stand in another field, or in this one still.
+      for (index, field) in definition.fields.enumerated() { adopt(fields[index], as: field.name) }
     }
   }
 }
@@ -292,7 +317,7 @@ extension Interpreter {
       try trace.write(value, to: parameter, owner: model, at: site)
       return
     }
-    if keepsBuffers, parameter.isBuffer { return }
+    if freezesBuffers, parameter.isBuffer { return }
     guard let tensor = value.tensor else { throw Trace.escaped(at: site) }
     guard tensor.dtype.isFloating || parameter.isBuffer else {
       throw Failure("bad-param", "a param needs a float tensor, got \(tensor.type)", at: site)
@@ -322,6 +347,7 @@ package struct ParameterPath {
 package func parameters(of value: Value) -> [ParameterPath] {
   var result: [ParameterPath] = []
   var seen = Set<ObjectIdentifier>()
+  // Models, lists and records that were gone through.
   var models = Set<ObjectIdentifier>()
   func walk(_ value: Value, _ path: String) {
     func inner(_ name: String) -> String { path.isEmpty ? name : path + "." + name }
@@ -335,9 +361,9 @@ package func parameters(of value: Value) -> [ParameterPath] {
       for (index, field) in model.definition.fields.enumerated() {
         walk(model.fields[index], inner(field.name))
       }
-    case .list(let list):
+    case .list(let list) where models.insert(ObjectIdentifier(list)).inserted:
       for (index, item) in list.items.enumerated() { walk(item, inner(String(index))) }
-    case .record(let record):
+    case .record(let record) where models.insert(ObjectIdentifier(record)).inserted:
       for (index, item) in record.items.enumerated() {
         walk(item, inner(record.names[index] ?? String(index)))
       }

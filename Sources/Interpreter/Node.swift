@@ -108,6 +108,21 @@ final class LocalNode: Node {
   }
 }
 
+/// A variable that hides something outside once it has a value.
+final class OuterNode: Node {
+  let slot: Int
+  let outer: Node
+  init(_ slot: Int, _ outer: Node, _ site: Site) {
+    self.slot = slot
+    self.outer = outer
+    super.init(site)
+  }
+  override func eval(_ frame: Frame) throws(Failure) -> Value {
+    if case .unset = frame[slot] { return try outer.eval(frame) }
+    return frame[slot]
+  }
+}
+
 /// A variable that a closure shares.
 final class CellNode: Node {
   let slot: Int
@@ -215,7 +230,11 @@ enum FloorDivision: Arithmetic {
     let quotient = a / b
     return .int(a % b != 0 && (a < 0) != (b < 0) ? quotient - 1 : quotient)
   }
-  @inline(__always) static func doubles(_ a: Double, _ b: Double) -> Double { (a / b).rounded(.down) }
+  @inline(__always) static func doubles(_ a: Double, _ b: Double) -> Double {
+    if b == 0 { return a / b }
+    // As kernels do it, exact where the quotient rounds up: 1 // 0.1 is 9, since 0.1 is a bit more.
+    return ((a - Modulo.doubles(a, b)) / b).rounded()
+  }
 }
 
 enum Modulo: Arithmetic {
@@ -517,25 +536,35 @@ final class ChainNode: Node {
 final class ContainedNode: Node {
   let left: Node
   let right: Node
-  init(_ left: Node, _ right: Node, _ site: Site) {
+  let interpreter: Interpreter
+  init(_ left: Node, _ right: Node, _ interpreter: Interpreter, _ site: Site) {
     self.left = left
     self.right = right
+    self.interpreter = interpreter
     super.init(site)
   }
   override func eval(_ frame: Frame) throws(Failure) -> Value {
     let value = try left.eval(frame)
     let container = try right.eval(frame)
     switch container {
-    case .list(let list): return .bool(list.items.contains { areEqual($0, value) })
+    case .list(let list):
+      for item in list.items where try interpreter.areEqual(item, value, at: site) { return .bool(true) }
+      return .bool(false)
     case .range(let range):
       if case .int(let value) = value { return .bool(value >= range.start && value < range.end) }
+      if case .tensor(let tensor) = value, tensor.isNumber, tensor.dtype.isInteger, let trace = tensor.trace,
+        trace.isRecording, case .int(let value) = try trace.hostNumber(of: tensor, at: left.site)
+      {
+        return .bool(value >= range.start && value < range.end)
+      }
       return .bool(false)
     case .string(let string):
       if case .string(let part) = value {
-        return .bool(part.text.isEmpty || string.text.contains(part.text))
+        let (text, part) = (try string.text(at: right.site), try part.text(at: left.site))
+        return .bool(part.isEmpty || text.contains(part))
       }
     case .record(let record):
-      if case .string(let name) = value { return .bool(record[name.text] != nil) }
+      if case .string(let name) = value { return .bool(record[try name.text(at: left.site)] != nil) }
     default: break
     }
     throw Failure(

@@ -167,7 +167,9 @@ final class ComprehensionNode: Node {
   override func eval(_ frame: Frame) throws(Failure) -> Value {
     var items: [Value] = []
     try run(0, frame, into: &items)
-    return .list(ListValue(items, site: site))
+    let list = ListValue(items, site: site)
+    try requireDepth(list.depth, at: site)
+    return .list(list)
   }
   private func run(_ depth: Int, _ frame: Frame, into items: inout [Value]) throws(Failure) {
     if depth == clauses.count {
@@ -193,6 +195,20 @@ class AssignTarget {
   let site: Site
   init(_ site: Site) { self.site = site }
   func bind(_ value: Value, _ frame: Frame) throws(Failure) {}
+
+  /// Empties a variable, so that its value can be changed where it is; nil where that cannot be.
+  func take(_ frame: Frame) -> Value? { nil }
+}
+
+/// The part of a frame or of the globals that holds a variable, emptied.
+private func emptied(_ slot: UnsafeMutablePointer<Value>) -> Value? {
+  switch slot.pointee {
+  case .unset, .cell: return nil
+  default:
+    let value = slot.move()
+    slot.initialize(to: .unset)
+    return value
+  }
 }
 
 final class LocalTarget: AssignTarget {
@@ -202,6 +218,7 @@ final class LocalTarget: AssignTarget {
     super.init(site)
   }
   override func bind(_ value: Value, _ frame: Frame) throws(Failure) { frame[slot] = value }
+  override func take(_ frame: Frame) -> Value? { emptied(frame + slot) }
 }
 
 /// A variable that closures share. Loops make a new one each round, so that closures keep theirs.
@@ -223,6 +240,12 @@ final class CellTarget: AssignTarget {
         Cell(value, trace: interpreter.isCapturing ? interpreter.traceSerial : 0))
     }
   }
+  override func take(_ frame: Frame) -> Value? {
+    guard !interpreter.isCapturing, case .cell(let cell) = frame[slot] else { return nil }
+    if case .unset = cell.value { return nil }
+    defer { cell.value = .unset }
+    return cell.value
+  }
 }
 
 final class GlobalTarget: AssignTarget {
@@ -235,6 +258,9 @@ final class GlobalTarget: AssignTarget {
   }
   override func bind(_ value: Value, _ frame: Frame) throws(Failure) {
     interpreter.globals[slot] = value
+  }
+  override func take(_ frame: Frame) -> Value? {
+    interpreter.isCapturing ? nil : emptied(interpreter.globals + slot)
   }
 }
 
@@ -249,74 +275,6 @@ final class TupleTarget: AssignTarget {
   override func bind(_ value: Value, _ frame: Frame) throws(Failure) {
     let items = try interpreter.unpack(value, count: parts.count, at: site)
     for (part, item) in zip(parts, items) { try part.bind(item, frame) }
-  }
-}
-
-/// `base.name = value`: objects change in place, records are rebuilt and stored back.
-final class MemberTarget: AssignTarget {
-  let base: Node
-  /// Where a rebuilt record goes.
-  let storeBack: AssignTarget?
-  let name: Name
-  let interpreter: Interpreter
-  init(
-    _ base: Node, storeBack: AssignTarget?, _ name: Name, _ interpreter: Interpreter, _ site: Site
-  ) {
-    self.base = base
-    self.storeBack = storeBack
-    self.name = name
-    self.interpreter = interpreter
-    super.init(site)
-  }
-  override func bind(_ value: Value, _ frame: Frame) throws(Failure) {
-    let owner = try base.eval(frame)
-    switch owner {
-    case .model(let model): try model.assign(name.text, value, interpreter, at: site)
-    case .optimizer(let optimizer): try optimizer.assign(name.text, value, at: name.site)
-    case .record(let record):
-      guard let storeBack else { throw notAssignable(owner) }
-      let copy = RecordValue(names: record.names, items: record.items)
-      if let index = copy.names.firstIndex(of: name.text) {
-        copy.items[index] = value
-      } else {
-        copy.names.append(name.text)
-        copy.items.append(value)
-      }
-      try storeBack.bind(.record(copy), frame)
-    default: throw notAssignable(owner)
-    }
-  }
-  private func notAssignable(_ owner: Value) -> Failure {
-    Failure("bad-assignment", "cannot assign `.\(name.text)` of \(owner.described)", at: site)
-  }
-}
-
-/// `base[…] = value`: the base is rebuilt with the element replaced and stored back.
-final class IndexTarget: AssignTarget {
-  let base: Node
-  let storeBack: AssignTarget?
-  let items: [IndexNode.Item]
-  let interpreter: Interpreter
-  init(
-    _ base: Node, storeBack: AssignTarget?, _ items: [IndexNode.Item], _ interpreter: Interpreter,
-    _ site: Site
-  ) {
-    self.base = base
-    self.storeBack = storeBack
-    self.items = items
-    self.interpreter = interpreter
-    super.init(site)
-  }
-  override func bind(_ value: Value, _ frame: Frame) throws(Failure) {
-    let owner = try base.eval(frame)
-    var indices: [IndexValue] = []
-    for item in items { indices.append(try item.evaluate(frame)) }
-    let updated = try interpreter.replacing(
-      indices, of: owner, with: value, at: site, base: base.site)
-    guard let storeBack else {
-      throw Failure("bad-assignment", "cannot assign to an element of this expression", at: site)
-    }
-    try storeBack.bind(updated, frame)
   }
 }
 

@@ -14,7 +14,9 @@ final class ListNode: Node {
     var values: [Value] = []
     values.reserveCapacity(items.count)
     for item in items { values.append(try item.eval(frame)) }
-    return .list(ListValue(values, site: site, elementSites: elementSites))
+    let list = ListValue(values, site: site, elementSites: elementSites)
+    try requireDepth(list.depth, at: site)
+    return .list(list)
   }
 }
 
@@ -30,7 +32,9 @@ final class RecordNode: Node {
     var values: [Value] = []
     values.reserveCapacity(items.count)
     for item in items { values.append(try item.eval(frame)) }
-    return .record(RecordValue(names: names, items: values))
+    let record = RecordValue(names: names, items: values)
+    try requireDepth(record.depth, at: site)
+    return .record(record)
   }
 }
 
@@ -73,10 +77,10 @@ final class StringNode: Node {
       switch part {
       case .text(let text): pieces.append(.text(text))
       case .value(let node, let format):
-        pieces.append(try interpreter.piece(of: node.eval(frame), format: format, at: node.site))
+        pieces += try interpreter.pieces(of: node.eval(frame), format: format, at: node.site)
       }
     }
-    return interpreter.string(of: pieces)
+    return try interpreter.string(of: pieces, at: site)
   }
 }
 
@@ -267,6 +271,8 @@ final class CallNode: Node {
   @inline(__always)
   private func callDirectly(_ code: FunctionTemplate.Code, _ frame: Frame) throws(Failure) -> Value {
     guard let slots = interpreter.push(code.slotCount) else { throw interpreter.stackFailure(at: site) }
+    // Where an argument fails the function has not been called.
+    var isInside = false
     do throws(Failure) {
       // The slots are `.unset`: there is nothing to release in them.
       if count > 0 { slots.initialize(to: try first.eval(frame)) }
@@ -275,11 +281,12 @@ final class CallNode: Node {
         for index in 2..<count { (slots + index).initialize(to: try arguments[index].eval(frame)) }
       }
       noteUserCall()
+      isInside = true
       let result = try code.run(slots, interpreter)
       interpreter.pop(slots, code.slotCount)
       return result
     } catch {
-      leave(code, slots, error)
+      if isInside { leave(code, slots, error) } else { interpreter.pop(slots, code.slotCount) }
       throw error
     }
   }

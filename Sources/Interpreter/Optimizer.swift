@@ -49,23 +49,25 @@ package final class OptimizerDefinition: Callable {
     let frame = try interpreter.push(slotCount, at: arguments.site)
     defer { interpreter.pop(frame, slotCount) }
     try parameters.bind(arguments, callee: name, into: frame)
-    for (position, argument) in arguments.items.enumerated() {
-      let index = argument.label.flatMap { parameters.names.firstIndex(of: $0) } ?? position
-      guard let usual = try parameters.defaults[index]?.eval(frame) else { continue }
-      try check(frame[index], against: usual, parameters.names[index], at: argument.site)
+    for (index, argument) in try parameters.arranged(arguments, callee: name).enumerated() {
+      if let argument { try check(argument.value, for: index, at: argument.site) }
     }
-    return .optimizer(
-      OptimizerValue(self, hyperparameters: (0..<parameters.count).map { frame[$0] }))
+    let optimizer = OptimizerValue(self, hyperparameters: (0..<parameters.count).map { frame[$0] })
+    try requireDepth(optimizer.depth, at: arguments.site)
+    return .optimizer(optimizer)
   }
-}
 
-extension OptimizerDefinition {
-  /// Where a number is usual, a number or a schedule must stand.
-  func check(_ value: Value, against usual: Value, _ name: String, at site: Site) throws(Failure) {
-    switch usual {
-    case .int, .double: break
-    default: return
+  /// Whether a hyperparameter's default is a number: then a number or a schedule must stand there.
+  private func isNumeric(_ index: Int) -> Bool {
+    switch (parameters.defaults[index] as? ConstantNode)?.value {
+    case .int, .double: true
+    default: false
     }
+  }
+
+  func check(_ value: Value, for index: Int, at site: Site) throws(Failure) {
+    guard isNumeric(index) else { return }
+    let name = parameters.names[index]
     switch value {
     case .int, .double, .callable: return
     case .tensor(let tensor) where tensor.type.elementCount == 1: return
@@ -94,13 +96,22 @@ package final class OptimizerValue {
     self.hyperparameters = hyperparameters
   }
 
+  var depth: Int { Value.depth(holding: hyperparameters) }
+
+  /// Gives a hyperparameter another value, if it is one of its kind.
+  func set(_ index: Int, to value: Value, at site: Site) throws(Failure) {
+    try definition.check(value, for: index, at: site)
+    try requireDepth(value.depth + 1, at: site)
+    hyperparameters[index] = value
+  }
+
   func assign(_ name: String, _ value: Value, at site: Site) throws(Failure) {
     guard let index = definition.parameters.names.firstIndex(of: name) else {
       throw Failure(
         "unknown-member", "`\(definition.name)` has no hyperparameter `\(name)`", at: site,
         help: didYouMean(name, among: definition.parameters.names).map { "did you mean `\($0)`?" })
     }
-    hyperparameters[index] = value
+    try set(index, to: value, at: site)
   }
 
   /// The state kept for `parameter`, if it is still of its shape and dtype. What a vanished parameter left is dropped.
@@ -109,6 +120,21 @@ package final class OptimizerValue {
     guard let slot = slots[ObjectIdentifier(parameter)], slot.parameter === parameter, slot.isCurrent
     else { return nil }
     return slot
+  }
+
+  /// The type for which state was kept that does not fit the parameter any more; the state is dropped.
+  func dropStaleState(of parameter: ModelParameter) -> TensorType? {
+    guard let slot = slots[ObjectIdentifier(parameter)], slot.parameter === parameter, !slot.isCurrent,
+      slot.type != parameter.tensor.type
+    else { return nil }
+    slots[ObjectIdentifier(parameter)] = nil
+    return slot.type
+  }
+
+  /// Lets go of the state of a parameter: the next step makes a new one.
+  func drop(_ parameter: ModelParameter) {
+    slots[ObjectIdentifier(parameter)]?.drop()
+    slots[ObjectIdentifier(parameter)] = nil
   }
 
   /// Keeps the state of a parameter; plans that hold an earlier one do not fit any more.
@@ -167,7 +193,7 @@ func matches(_ path: String, _ pattern: String) -> Bool {
 /// `none` in the update.
 package final class OptimizerSlot {
   package private(set) weak var parameter: ModelParameter?
-  private let type: TensorType
+  let type: TensorType
   package var states: [Tensor]
   /// Which of the definition's states each of `states` is.
   let places: [Int]
@@ -342,7 +368,7 @@ extension Interpreter {
   }
 
   /// Runs the optimizer's formula once per parameter.
-  private func update(
+  func update(
     _ gradients: [(ParameterPath, GraphValue)], _ optimizer: OptimizerValue, _ trace: Trace,
     at site: Site
   ) throws {
@@ -361,7 +387,7 @@ extension Interpreter {
       let group = slots.filter { $0.count + trace.pendingSteps(of: $0) == count }
       let pending = trace.pendingSteps(of: group[0])
       let base = trace.numberInput(
-        .stepNumber(group), Double(group[0].count + 1), .i64, made: site)
+        .stepNumber(group), Tensor.number(integer: group[0].count + 1, .i64), made: site)
       if pending == 0 {
         numbers[count] = base
       } else {
@@ -466,16 +492,24 @@ extension Interpreter {
     _ optimizer: OptimizerValue, _ entry: ParameterPath, at site: Site
   ) throws -> OptimizerSlot {
     if let slot = optimizer.slot(for: entry.parameter) { return slot }
-    let slot = OptimizerSlot(
-      entry.parameter, states: try firstStates(optimizer, entry, at: site), of: optimizer.definition)
+    if let old = optimizer.dropStaleState(of: entry.parameter) {
+      let name = entry.path.isEmpty ? "this parameter" : entry.path
+      output.report(
+        Diagnostic(
+          .note, "state-dropped",
+          "`\(name)` is \(entry.parameter.tensor.type) now, its optimizer state was for \(old)",
+          at: site, notes: ["the state begins anew, at t = 1"]))
+    }
+    let slot = try freshSlot(optimizer, entry, at: site)
     optimizer.keep(slot)
     return slot
   }
 
-  /// The first values of the optimizer's states for a parameter; nil for those that it does not have.
-  func firstStates(
+  /// The state that an optimizer's `state` lines give for a parameter.
+  func freshSlot(
     _ optimizer: OptimizerValue, _ entry: ParameterPath, at site: Site
-  ) throws -> [Tensor?] {
+  ) throws -> OptimizerSlot {
+    let definition = optimizer.definition
     let outer = (trace, isCapturing)
     (trace, isCapturing) = (nil, false)
     defer { (trace, isCapturing) = outer }
@@ -499,7 +533,7 @@ extension Interpreter {
       guard let tensor = value.tensor else { throw Trace.escaped(at: site) }
       tensors.append(tensor.copiedForState())
     }
-    return tensors
+    return OptimizerSlot(entry.parameter, states: tensors, of: definition)
   }
 }
 

@@ -1,5 +1,6 @@
 import CStdlib
 import Formats
+import Glibc
 import Support
 import Syntax
 import Tensors
@@ -64,7 +65,6 @@ extension Interpreter {
         true
       }
     if isStatement {
-      if statement.node is InputNode { return nil }
       _ = try statement.node.exec(frame)
       return nil
     }
@@ -93,9 +93,15 @@ extension Interpreter {
   ///
   /// - Parameter written: the path as the program writes it, for errors.
   func load(module path: String, written: String, at site: Site) throws(Failure) -> UsedFile {
-    if let known = usedFiles[path] { return known }
-    if useStack.contains(where: { $0.path == path }) {
-      let circle = useStack.drop { $0.path != path }.map(\.written) + [written]
+    // One file has many paths: `./b.nn` is `b.nn`.
+    let file = realpath(path, nil).map { pointer in
+      defer { free(pointer) }
+      return String(cString: pointer)
+    }
+    let key = file ?? path
+    if let known = usedFiles[key] { return known }
+    if useStack.contains(where: { $0.path == key }) {
+      let circle = useStack.drop { $0.path != key }.map(\.written) + [written]
       throw Failure(
         "circular-use", "`\(written)` uses itself: \(circle.joined(separator: " → "))", at: site)
     }
@@ -105,16 +111,15 @@ extension Interpreter {
     } catch {
       throw Failure.from(error, file: written, path: path, at: site)
     }
-    useStack.append((path, written))
+    useStack.append((key, written))
     defer { useStack.removeLast() }
-    let file = SourceFile(name: path, bytes: bytes)
-    let (program, diagnostics) = parse(file)
+    let (program, diagnostics) = parse(SourceFile(name: path, bytes: bytes))
     let module = Module(name: path, parent: prelude)
     let statements = compile(program.statements, in: module, alsoNaming: program.abandonedNames)
     let used = UsedFile(
       module: module, statements: statements,
       diagnostics: diagnostics.filter { $0.severity == .error } + statements.flatMap(\.diagnostics))
-    usedFiles[path] = used
+    usedFiles[key] = used
     return used
   }
 

@@ -31,6 +31,7 @@ final class FunctionScope {
   private(set) var slotCount = 0
   private var slots: [String: Int] = [:]
   private var boxed: Set<String> = []
+  private var outers: [String: Node] = [:]
   /// Comprehension variables hide outer names while their comprehension is compiled.
   private var hidden: [(name: String, slot: Int, isBoxed: Bool)] = []
   /// Slots of the parent whose cells this function takes along.
@@ -58,6 +59,15 @@ final class FunctionScope {
     if sharedNames.contains(name) { boxed.insert(name) }
     return slot
   }
+
+  /// Declares a name that stands for something outside as long as the variable has no value.
+  func declare(_ name: String, hiding outer: Node) -> Int {
+    outers[name] = outer
+    return declare(name)
+  }
+
+  /// What the name stands for while its variable has no value.
+  func outer(_ name: String) -> Node? { hidden.contains { $0.name == name } ? nil : outers[name] }
 
   var boxedSlots: Set<Int> { Set(boxed.compactMap { slots[$0] }) }
 

@@ -9,9 +9,9 @@ import Tensors
 package final class StepValue: Callable {
   let function: FunctionValue
   /// `with training: on`
-  var mode: ModeOverride = .undecided
-  private var plans: [TracedStep] = []
-  private var traceCount = 0
+  var mode: Mode = .undecided
+  /// Shared by all steps of the declaration: a function that makes its step anew at each call finds its plans again.
+  private var plans: PlanStore { function.template.plans }
 
   init(_ function: FunctionValue) {
     self.function = function
@@ -25,11 +25,8 @@ package final class StepValue: Callable {
   package override var declaration: Site? { function.declaration }
   package override var parameterNames: [String]? { function.parameterNames }
 
-  /// The same function with plans of its own.
+  /// The same function, to be run in another way.
   func copy() -> StepValue { StepValue(function) }
-
-  /// How many plans are kept, least recently used ones dropped.
-  static let planLimit = 16
 
   override func call(_ arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> Value {
     // A step called inside a step or `grad` is part of it.
@@ -49,16 +46,19 @@ package final class StepValue: Callable {
   private func plan(
     for values: [Value], _ arguments: Arguments, _ interpreter: Interpreter
   ) throws(Failure) -> TracedStep {
-    for index in plans.indices.reversed() where plans[index].bind(values, interpreter) {
-      if index != plans.count - 1 { plans.append(plans.remove(at: index)) }
-      return plans[plans.count - 1]
+    let captured = function.captured
+    if let plan = plans.first(where: {
+      $0.mode == mode && $0.owner === function.owner && $0.step.bind(values, captured, interpreter)
+    }) {
+      return plan
     }
     let plan = try trace(values, arguments, interpreter)
-    plans.append(plan)
-    if plans.count > StepValue.planLimit { plans.removeFirst() }
-    traceCount += 1
-    if traceCount == 9 { interpreter.output.report(retraceNote(plan, at: arguments.site)) }
-    guard plan.bind(values, interpreter) else {
+    let before = plans.newest
+    plans.keep(.init(step: plan, mode: mode, owner: function.owner))
+    if plans.traceCount == 9, !function.template.declaration.site.file.isLibrary {
+      interpreter.output.report(retraceNote(plan, after: before, at: arguments.site))
+    }
+    guard plan.bind(values, captured, interpreter) else {
       throw Failure("internal", "a fresh plan does not fit its own arguments", at: arguments.site)
     }
     return plan
@@ -92,7 +92,7 @@ package final class StepValue: Callable {
   private func trace(
     _ values: [Value], _ arguments: Arguments, _ interpreter: Interpreter
   ) throws(Failure) -> TracedStep {
-    let trace = Trace(interpreter, isStep: true)
+    let trace = Trace(interpreter, isStep: true, closingOver: function.captured)
     let outer = (interpreter.trace, interpreter.isCapturing, interpreter.mode)
     interpreter.trace = trace
     interpreter.isCapturing = true
@@ -111,9 +111,9 @@ package final class StepValue: Callable {
     return try TracedStep(trace, result: result, name: name, at: arguments.site)
   }
 
-  private func retraceNote(_ plan: TracedStep, at site: Site) -> Diagnostic {
+  private func retraceNote(_ plan: TracedStep, after before: TracedStep?, at site: Site) -> Diagnostic {
     var changing: [String] = []
-    if let before = plans.dropLast().last {
+    if let before {
       for (old, new) in zip(before.sources, plan.sources) where old.source.name == new.source.name {
         if old.pattern.description != new.pattern.description {
           changing.append(
@@ -131,3 +131,33 @@ package final class StepValue: Callable {
   }
 }
 
+/// The plans of a step's declaration, the least recently used first.
+final class PlanStore {
+  struct Entry {
+    let step: TracedStep
+    /// What its trace took for granted beside the sources.
+    let mode: Mode
+    let owner: ModelValue?
+  }
+  private var entries: [Entry] = []
+  private(set) var traceCount = 0
+  /// Plans hold on to the models they were traced with, so not many are kept.
+  private static let limit = 16
+
+  var newest: TracedStep? { entries.last?.step }
+
+  func keep(_ entry: Entry) {
+    traceCount += 1
+    entries.append(entry)
+    if entries.count > PlanStore.limit { entries.removeFirst() }
+  }
+
+  /// The plan that `fits`, which becomes the newest.
+  func first(where fits: (Entry) -> Bool) -> TracedStep? {
+    for index in entries.indices.reversed() where fits(entries[index]) {
+      if index != entries.count - 1 { entries.append(entries.remove(at: index)) }
+      return entries[entries.count - 1].step
+    }
+    return nil
+  }
+}

@@ -67,9 +67,7 @@ extension Interpreter {
   func binary(_ op: String, _ a: Value, _ b: Value, _ sites: BinarySites) throws(Failure) -> Value {
     switch (a, b) {
     case (.string(let a), .string(let b)) where op == "add":
-      try checkFits(characters: a.text.utf8.count + b.text.utf8.count, at: sites.operator)
-      if a.pieces == nil, b.pieces == nil { return .string(a.text + b.text) }
-      return string(of: (a.pieces ?? [.text(a.text)]) + (b.pieces ?? [.text(b.text)]))
+      return try string(of: a.pieces + b.pieces, at: sites.operator)
     case (.list, .list), (.list, .int), (.list, .double), (.int, .list), (.double, .list):
       if let result = try elementwise(op, a, b, sites) { return result }
     default: break
@@ -152,7 +150,40 @@ extension Interpreter {
     case (.double(let base), .double(let exponent)): return .double(pow(base, exponent))
     case (.int(let base), .double(let exponent)): return .double(pow(Double(base), exponent))
     case (.double(let base), .int(let exponent)): return .double(pow(base, Double(exponent)))
-    default: return try binary("pow", a, b, sites)
+    default:
+      // A whole number to a negative power is a float, as outside a step: the sign becomes a guard.
+      if isWholeNumber(a), isWholeNumber(b), try isNegative(b, at: sites.right) {
+        let base = try cast(number: a, to: .f64, at: sites.left)
+        return try binary("pow", base, cast(number: b, to: .f64, at: sites.right), sites)
+      }
+      return try binary("pow", a, b, sites)
+    }
+  }
+
+  /// Whether it is a host number without a fraction, traced or not.
+  private func isWholeNumber(_ value: Value) -> Bool {
+    switch value {
+    case .int: true
+    case .tensor(let tensor): tensor.isNumber && tensor.dtype.isInteger
+    default: false
+    }
+  }
+
+  private func isNegative(_ number: Value, at site: Site) throws(Failure) -> Bool {
+    if case .int(let number) = number { return number < 0 }
+    return try truth(
+      of: applyAll(
+        OpTable.byName[Less.op]!, [number, .int(0)], Attributes(), [site, site], at: site, site)[0], at: site)
+  }
+
+  private func cast(number: Value, to dtype: DType, at site: Site) throws(Failure) -> Value {
+    switch number {
+    case .int(let number): return .double(Double(number))
+    case .tensor(let tensor):
+      do {
+        return try build([tensor], at: site) { g, values in try g.cast(values[0], to: dtype) }
+      } catch { throw Failure.from(error, at: site) }
+    default: return number
     }
   }
 
@@ -198,14 +229,15 @@ extension Interpreter {
         OpTable.byName[op]!, [a, b], Attributes(), [sites.left, sites.right], at: sites.operator,
         sites.whole)
     }
-    if op == "equal" { return .bool(areEqual(a, b)) }
-    if op == "not_equal" { return .bool(!areEqual(a, b)) }
+    if op == "equal" { return .bool(try areEqual(a, b, at: sites.operator)) }
+    if op == "not_equal" { return .bool(try !areEqual(a, b, at: sites.operator)) }
     if case .string(let a) = a, case .string(let b) = b {
+      let (a, b) = (try a.text(at: sites.left), try b.text(at: sites.right))
       switch op {
-      case "less": return .bool(a.text < b.text)
-      case "less_equal": return .bool(a.text <= b.text)
-      case "greater": return .bool(a.text > b.text)
-      default: return .bool(a.text >= b.text)
+      case "less": return .bool(a < b)
+      case "less_equal": return .bool(a <= b)
+      case "greater": return .bool(a > b)
+      default: return .bool(a >= b)
       }
     }
     throw badOperands(symbol, a, b, sites)
@@ -228,16 +260,22 @@ extension Interpreter {
 
   // MARK: Limits
 
-  /// Refuses a text that memory would not hold several of.
+  /// Refuses a text that memory does not hold, or would not hold several of.
   func checkFits(characters count: Int, at site: Site) throws(Failure) {
-    if count > 1 << 30 {
+    if count > 1 << 30 || Machine.shortage(of: 2 * count) != nil {
       throw Failure("out-of-memory", "a text of \(grouped(count)) bytes is too long", at: site)
     }
   }
 
+  /// Refuses a tensor that memory does not hold, before a copy of it is made.
+  func checkFits(_ type: TensorType, at site: Site) throws(Failure) {
+    do { try EagerEvaluator.checkFits(type) } catch { throw Failure.from(error, at: site) }
+  }
+
   /// Refuses a list that memory does not hold.
   func checkFits(elements count: Int, at site: Site) throws(Failure) {
-    if count > Machine.memoryLimit / (2 * MemoryLayout<Value>.stride) {
+    let (bytes, overflow) = count.multipliedReportingOverflow(by: 2 * MemoryLayout<Value>.stride)
+    if overflow || Machine.shortage(of: bytes) != nil {
       throw Failure(
         "out-of-memory", "a list of \(grouped(count)) elements is more than this machine holds", at: site,
         help: "go through a range instead, or use a tensor")
@@ -249,7 +287,7 @@ extension Interpreter {
   func isTensorLike(_ value: Value) -> Bool {
     switch value {
     case .int, .double, .bool, .tensor: true
-    case .list(let list): list.items.allSatisfy { isTensorLike($0) }
+    case .list(let list): list.summary.isTensorLike
     default: false
     }
   }
@@ -384,7 +422,7 @@ extension Interpreter {
   ) throws -> Attributes {
     guard op.traits.effect == .random else { return attributes }
     tensors.insert(Tensor(integers: [seed, tick], shape: [2]), at: 0)
-    tick += 1
+    tick &+= 1
     var attributes = attributes
     attributes.set("ordinal", .int(0))
     return attributes
@@ -505,11 +543,12 @@ extension Interpreter {
     case .double(let number): return TensorValue(Tensor.number(number, .f32), made: site)
     case .bool(let flag): return TensorValue(Tensor.number(flag ? 1 : 0, .bool), made: site)
     case .list(let list):
-      if let tensor = try literal(list, meansIndex: meansIndex, at: site) {
+      if let tensor = try literal(list, whole: meansIndex ? .i64 : .f32, at: site) {
         let isWhole = !meansIndex && tensor.dtype == .f32 && list.isWhole
         return TensorValue(tensor, made: list.site ?? site, isWholeList: isWhole)
       }
       // A list with tensors in it: stack them.
+      try requireWalkable(value, at: site)
       var rows: [TensorValue] = []
       for item in list.items { rows.append(try tensorValue(item, meansIndex: meansIndex, at: site)) }
       let result = try applyAll(
@@ -522,7 +561,18 @@ extension Interpreter {
   }
 
   /// A nested list of host numbers as a tensor; nil where it holds tensors.
-  private func literal(_ list: ListValue, meansIndex: Bool, at site: Site) throws(Failure) -> Tensor? {
+  ///
+  /// - Parameters:
+  ///   - whole: the dtype where all numbers are whole.
+  ///   - fraction: that where some are not.
+  func literal(
+    _ list: ListValue, whole: DType, fraction: DType = .f32, at site: Site
+  ) throws(Failure) -> Tensor? {
+    if list.depth > Shape.largestRank, list.summary.isTensorLike {
+      throw Failure(
+        "bad-shape", "a tensor has at most \(Shape.largestRank) axes, this list is nested \(list.depth) deep", at: site)
+    }
+    try checkFits(elements: list.summary.leafCount, at: site)
     var sizes: [Int] = []
     var probe: Value = .list(list)
     while case .list(let inner) = probe {
@@ -571,9 +621,10 @@ extension Interpreter {
     try walk(.list(list), 0)
     if hasTensor { return nil }
     let shape = Shape(sizes)
+    guard shape.checkedElementCount == numbers.count else { throw mixed() }
     if isBool, !numbers.isEmpty { return Tensor(integers: integers, dtype: .bool, shape: shape) }
-    if isWhole, meansIndex { return Tensor(integers: integers, dtype: .i64, shape: shape) }
-    return Tensor(numbers, dtype: .f32, shape: shape)
+    if isWhole, whole == .i64 { return Tensor(integers: integers, dtype: .i64, shape: shape) }
+    return Tensor(numbers, dtype: isWhole ? whole : fraction, shape: shape)
   }
 
   func hostNumber(_ tensor: Tensor) -> Value {

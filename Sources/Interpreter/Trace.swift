@@ -10,13 +10,15 @@ enum Source {
   case argument(Int, name: String)
   case global(Int, name: String)
   case cell(Cell, name: String)
+  /// A variable that the step itself closes over, by its place: another closure of the same declaration has its own.
+  case captured(Int, name: String)
   case field(ModelValue, Int, name: String)
   case hyperparameter(OptimizerValue, Int, name: String)
 
   var name: String {
     switch self {
-    case .argument(_, let name), .global(_, let name), .cell(_, let name), .field(_, _, let name),
-      .hyperparameter(_, _, let name):
+    case .argument(_, let name), .global(_, let name), .cell(_, let name), .captured(_, let name),
+      .field(_, _, let name), .hyperparameter(_, _, let name):
       name
     }
   }
@@ -28,11 +30,12 @@ enum Source {
   }
 
   /// Its value now; `.unset` where it has none.
-  func value(_ arguments: [Value], _ globals: UnsafeMutablePointer<Value>) -> Value {
+  func value(_ arguments: [Value], _ captured: [Cell], _ globals: UnsafeMutablePointer<Value>) -> Value {
     switch self {
     case .argument(let index, _): arguments[index]
     case .global(let slot, _): globals[slot]
     case .cell(let cell, _): cell.value
+    case .captured(let index, _): captured[index].value
     case .field(let model, let index, _): model.fields[index]
     case .hyperparameter(let optimizer, let index, _): optimizer.hyperparameters[index]
     }
@@ -43,6 +46,7 @@ enum Source {
     case .argument(let index, _): SourceKey(kind: 0, object: nil, index: index)
     case .global(let slot, _): SourceKey(kind: 1, object: nil, index: slot)
     case .cell(let cell, _): SourceKey(kind: 2, object: ObjectIdentifier(cell), index: 0)
+    case .captured(let index, _): SourceKey(kind: 5, object: nil, index: index)
     case .field(let model, let index, _):
       SourceKey(kind: 3, object: ObjectIdentifier(model), index: index)
     case .hyperparameter(let optimizer, let index, _):
@@ -75,7 +79,7 @@ indirect enum Pattern {
   /// A function made from the same declaration, its variables captured one by one.
   case function(FunctionTemplate, [Cell], owner: ModelValue?)
 
-  /// Appends the leaves of `value` in order, or returns the reason why it does not fit.
+  /// Appends the leaves of `value` in order; false where it does not fit.
   func match(_ value: Value, into leaves: inout [Value]) -> Bool {
     switch (self, value) {
     case (.tensor(let type, let isWholeList), .tensor(let tensor)):
@@ -88,7 +92,7 @@ indirect enum Pattern {
     case (.none, .none): return true
     case (.bool(let a), .bool(let b)): return a == b
     case (.dtype(let a), .dtype(let b)): return a == b
-    case (.string(let a), .string(let b)): return a == b.text
+    case (.string(let a), .string(let b)): return a == b.known
     case (.range(let start, let end), .range(let range)): return range.start == start && range.end == end
     case (.list(let patterns), .list(let list)):
       guard patterns.count == list.items.count else { return false }
@@ -175,9 +179,9 @@ final class Trace {
   /// What each leaf comes from.
   private var leafRoles: [InputRole] = []
   /// Numbers whose value shaped the trace, and the values they had.
-  private(set) var numberGuards: [(value: GraphValue, expected: Double)] = []
+  private(set) var numberGuards: [(value: GraphValue, expected: Tensor)] = []
   /// The call's numbers by input, for deciding what a host number is now.
-  private var exampleNumbers: [Int: Double] = [:]
+  private var exampleNumbers: [Int: Tensor] = [:]
   private var key: GraphValue?
 
   /// What the leaves that are being added come from.
@@ -203,8 +207,13 @@ final class Trace {
   var assertions: [(message: String, site: Site)] = []
   var isInsideOwnGradient = false
 
-  init(_ interpreter: Interpreter, isStep: Bool) {
+  /// The places of the variables that the step itself closes over.
+  private let stepCells: [ObjectIdentifier: Int]
+
+  init(_ interpreter: Interpreter, isStep: Bool, closingOver cells: [Cell] = []) {
     self.interpreter = interpreter
+    stepCells = Dictionary(
+      cells.enumerated().map { (ObjectIdentifier($1), $0) }, uniquingKeysWith: { first, _ in first })
     self.isStep = isStep
     builder = GraphBuilder(evaluator: isStep ? nil : interpreter.evaluator)
     interpreter.traceSerial += 1
@@ -264,7 +273,7 @@ final class Trace {
     }
     let value = builder.constant(
       Tensor(integers: [interpreter.seed, interpreter.tick], shape: [2]))
-    interpreter.tick += 1
+    interpreter.tick &+= 1
     key = value
     return value
   }
@@ -273,9 +282,14 @@ final class Trace {
 
   /// The traced form of a value from outside the step: its tensors and numbers become inputs.
   func capture(_ source: Source, _ value: Value, at site: Site) throws(Failure) -> Value {
+    var source = source
+    if case .cell(let cell, let name) = source, let place = stepCells[ObjectIdentifier(cell)] {
+      source = .captured(place, name: name)
+    }
     let key = source.key
     if let known = captured[key] { return known }
     leafRole = source.role
+    try requireWalkable(value, at: site)
     let (pattern, lifted) = lift(value, made: site)
     sources.append((source, pattern))
     captured[key] = lifted
@@ -295,12 +309,12 @@ final class Trace {
             input, in: self, concrete: nil, isNumber: false, isWholeList: tensor.isWholeList,
             made: tensor.made ?? made))
       )
-    case .int(let number): return (.int, number_(Double(number), .i64, made))
-    case .double(let number): return (.double, number_(number, .f64, made))
+    case .int(let number): return (.int, liftNumber(Tensor.number(integer: number, .i64), made))
+    case .double(let number): return (.double, liftNumber(Tensor.number(number, .f64), made))
     case .none: return (.none, value)
     case .bool(let flag): return (.bool(flag), value)
     case .dtype(let dtype): return (.dtype(dtype), value)
-    case .string(let string): return (.string(string.text), value)
+    case .string(let string): return (.string(string.known ?? ""), value)
     case .range(let range): return (.range(range.start, range.end), value)
     case .list(let list):
       let parts = list.items.map { lift($0, made: made) }
@@ -346,16 +360,16 @@ final class Trace {
     }
   }
 
-  private func number_(_ number: Double, _ dtype: DType, _ made: Site) -> Value {
-    let input = builder.input(TensorType(dtype, .scalar))
+  private func liftNumber(_ number: Tensor, _ made: Site) -> Value {
+    let input = builder.input(number.type)
     addLeaf()
     exampleNumbers[input.id] = number
     return .tensor(TensorValue(input, in: self, concrete: nil, isNumber: true, made: made))
   }
 
   /// A host number of the runtime's own, such as an optimizer's step number.
-  func numberInput(_ feed: InputFeed, _ number: Double, _ dtype: DType, made: Site) -> TensorValue {
-    let input = builder.input(TensorType(dtype, .scalar))
+  func numberInput(_ feed: InputFeed, _ number: Tensor, made: Site) -> TensorValue {
+    let input = builder.input(number.type)
     feeds.append(feed)
     exampleNumbers[input.id] = number
     return TensorValue(input, in: self, concrete: nil, isNumber: true, made: made)
@@ -429,7 +443,7 @@ final class Trace {
   /// What a traced number is now. From here on the plan holds only while it stays so.
   func hostNumber(of tensor: TensorValue, at site: Site) throws(Failure) -> Value {
     if let real = tensor.tensor { return interpreter.hostNumber(real) }
-    guard let value = tensor.value, let number = evaluate(value) else {
+    guard let value = tensor.value, let number = try evaluate(value, at: site) else {
       throw Failure(
         "traced-value", "\(site.shortText.map { "`\($0)`" } ?? "this value") is not known while the step is traced", at: site,
         notes: ["a step is compiled once for all values of its tensors"],
@@ -438,11 +452,7 @@ final class Trace {
     if !numberGuards.contains(where: { $0.value.id == value.id }) {
       numberGuards.append((value, number))
     }
-    switch value.dtype {
-    case .bool: return .bool(number != 0)
-    case .i64, .i32, .u8: return .int(Int(number))
-    default: return .double(number)
-    }
+    return interpreter.hostNumber(number)
   }
 
   func hostBool(of tensor: TensorValue, at site: Site) throws(Failure) -> Bool {
@@ -457,19 +467,34 @@ final class Trace {
       help: "compare it, as in `x != 0`")
   }
 
-  /// The value of a node that depends on numbers alone, by the reference.
-  private func evaluate(_ value: GraphValue) -> Double? {
-    evaluateNumber(value, in: builder.graph) { exampleNumbers[$0.id] }
+  /// The value of a node that depends on numbers alone.
+  private func evaluate(_ value: GraphValue, at site: Site) throws(Failure) -> Tensor? {
+    do {
+      return try evaluateNumber(value, in: builder.graph) { exampleNumbers[$0.id] }
+    } catch let fault as NumberFault {
+      throw Failure.from(fault.error, at: fault.site ?? site)
+    } catch {
+      throw Failure.from(error, at: site)
+    }
   }
 }
 
-/// Evaluates a host number of a graph; nil where it depends on something that `known` does not know.
+/// What a node of a step's numbers had to say of their values.
+struct NumberFault: Error {
+  let error: any Error
+  let site: Site?
+}
+
+/// Evaluates a host number of a graph by the kernels that a run would use, so that it is the same number bit for bit.
 ///
 /// Each node once, and without recursion: a loop in a step can make the chain long.
+///
+/// - Returns: nil where it depends on something that `known` does not know.
+/// - Throws: `NumberFault` of the node that has no value for these numbers.
 func evaluateNumber(
-  _ value: GraphValue, in graph: Graph, known: (GraphValue) -> Double?
-) -> Double? {
-  var numbers: [Int: Double] = [:]
+  _ value: GraphValue, in graph: Graph, known: (GraphValue) -> Tensor?
+) throws -> Tensor? {
+  var numbers: [Int: Tensor] = [:]
   var stack = [value]
   while let next = stack.last {
     if numbers[next.id] != nil {
@@ -484,22 +509,23 @@ func evaluateNumber(
     case .input: return nil
     case .constant(let tensor):
       guard tensor.elementCount == 1 else { return nil }
-      numbers[next.id] = tensor.scalar
+      numbers[next.id] = tensor
     case .result(let index, _):
       let node = graph.nodes[index]
       guard type(of: node.op).traits.effect == .pure,
-        node.operands.allSatisfy({ $0.type.elementCount == 1 })
+        (node.operands + node.results).allSatisfy({ $0.type.elementCount == 1 })
       else { return nil }
       let missing = node.operands.filter { numbers[$0.id] == nil }
       guard missing.isEmpty else {
         stack += missing
         continue
       }
-      let operands = node.operands.map { ReferenceTensor($0.type, [numbers[$0.id]!]) }
-      guard let results = try? node.op.reference(operands) else { return nil }
-      for (result, tensor) in zip(node.results, results) {
-        guard let number = tensor.values.first else { return nil }
-        numbers[result.id] = number
+      do {
+        let results = try EagerEvaluator.run(
+          node.op, node.operands.map { numbers[$0.id]! }, resultTypes: node.results.map(\.type))
+        for (result, number) in zip(node.results, results) { numbers[result.id] = number }
+      } catch {
+        throw NumberFault(error: error, site: node.origin.site)
       }
     }
   }

@@ -1,4 +1,5 @@
 import Execution
+import Glibc
 import Graphs
 import Ops
 import Passes
@@ -8,7 +9,7 @@ import Tensors
 /// A step traced for one kind of arguments: the plan, what it took for granted, and what it changes.
 final class TracedStep {
   let sources: [(source: Source, pattern: Pattern)]
-  let numberGuards: [(value: GraphValue, expected: Double)]
+  let numberGuards: [(value: GraphValue, expected: Tensor)]
   let name: String
   let plan: Plan
   /// What each input stands for.
@@ -67,6 +68,7 @@ final class TracedStep {
     usesRandom = trace.feeds.contains { if case .randomKey = $0 { true } else { false } }
     roles = trace.feeds.map { trace.role(of: $0) }
 
+    try requireWalkable(result, at: site)
     var outputs: [GraphValue] = []
     self.result = try TracedStep.shape(result, trace, &outputs, at: site)
     var graph = trace.builder.graph
@@ -121,10 +123,10 @@ final class TracedStep {
       outputs.append(tensor.value!)
       return .output(outputs.count - 1, isNumber: tensor.isNumber, made: tensor.made)
     case .string(let string):
-      guard let pieces = string.pieces else { return .constant(value) }
+      if string.known != nil { return .constant(value) }
       let first = outputs.count
-      for case .value(let part, _, _) in pieces { outputs.append(part) }
-      return .text(pieces, first..<outputs.count)
+      outputs += string.pieces.flatMap(\.values)
+      return .text(string.pieces, first..<outputs.count)
     case .list(let list):
       var shapes: [ResultShape] = []
       for item in list.items { shapes.append(try shape(item, trace, &outputs, at: site)) }
@@ -148,12 +150,12 @@ final class TracedStep {
 
   /// Points the plan's inputs at a call's arguments and at what it reads besides; false where the plan does not
   /// fit them. Nothing but the step's own room for numbers changes, except that what is written gets storage of its own.
-  func bind(_ arguments: [Value], _ interpreter: Interpreter) -> Bool {
+  func bind(_ arguments: [Value], _ captured: [Cell], _ interpreter: Interpreter) -> Bool {
     if interpreter.freezeEpoch != freezeEpoch { return false }
     leaves.removeAll(keepingCapacity: true)
     held.removeAll(keepingCapacity: true)
     for (source, pattern) in sources {
-      if !pattern.match(source.value(arguments, interpreter.globals), into: &leaves) { return false }
+      if !pattern.match(source.value(arguments, captured, interpreter.globals), into: &leaves) { return false }
     }
     for index in feeds.indices {
       switch feeds[index] {
@@ -177,13 +179,16 @@ final class TracedStep {
       }
     }
     for (value, expected) in numberGuards {
-      let number = evaluateNumber(value, in: guardGraph) { value in
+      // A number that cannot be computed any more fits no plan: tracing again says why.
+      let number = try? evaluateNumber(value, in: guardGraph) { value in
         guard case .input(let input) = guardGraph.definition(of: value), value.type.elementCount == 1 else {
           return nil
         }
-        return value.dtype.load(at: bases[input], index: 0)
+        let copy = Tensor(uninitialized: value.type)
+        copy.firstElement.copyMemory(from: bases[input], byteCount: value.type.byteCount)
+        return copy
       }
-      if number != expected { return false }
+      guard let number, number.hasSameBits(as: expected) else { return false }
     }
     return true
   }
@@ -233,7 +238,7 @@ final class TracedStep {
       }
     }
     for slot in slots { slot.count += 1 }
-    if usesRandom { interpreter.tick += 1 }
+    if usesRandom { interpreter.tick &+= 1 }
     held.removeAll(keepingCapacity: true)
     return value(result, outputs, interpreter)
   }
@@ -354,6 +359,11 @@ final class TracedStep {
 extension Tensor {
   /// The address of the first element.
   var firstElement: UnsafeMutableRawPointer { storage.base + layout.offset * dtype.byteCount }
+
+  /// Whether the first elements of two tensors of one dtype agree bit for bit: NaN is itself.
+  func hasSameBits(as other: Tensor) -> Bool {
+    memcmp(firstElement, other.firstElement, dtype.byteCount) == 0
+  }
 
   /// Gives the tensor storage that nobody else holds, so that it may be written to.
   mutating func makeUnique() {

@@ -26,22 +26,38 @@ package enum Value {
 
 /// An immutable string.
 package final class StringValue {
-  package let text: String
-  /// The pieces of a string that a step makes anew at each run; nil for ordinary strings.
-  let pieces: [TextPiece]?
+  /// The text; nil for one that a step makes anew at each run.
+  package let known: String?
+  /// What it is made of.
+  let pieces: [TextPiece]
+
   init(_ text: String) {
-    self.text = text
-    pieces = nil
+    known = text
+    pieces = [.text(text)]
   }
+
+  /// A string with values in it that each run of a step fills in.
   init(pieces: [TextPiece]) {
-    text = "a text of a step"
+    known = nil
     self.pieces = pieces
+  }
+
+  /// The text where the program needs it now.
+  func text(at site: Site) throws(Failure) -> String {
+    if let known { return known }
+    throw Failure(
+      "traced-value", "the text of this string is not known while the step is traced", at: site,
+      notes: ["it holds values that differ from run to run"],
+      help: "print it, return it, or make it outside the step")
   }
 }
 
 /// A list. A value: assignment to an element makes a new list unless this is the only reference.
 package final class ListValue {
-  package var items: [Value]
+  package private(set) var items: [Value]
+  /// One more than that of its deepest element, or than that of one that was here.
+  private(set) var depth: Int
+  private var knownSummary: TreeSummary?
   /// Where it was written, for errors about the tensor it becomes.
   let site: Site?
   /// Where its elements were written, if it is a list as written.
@@ -50,17 +66,33 @@ package final class ListValue {
     self.items = items
     self.site = site
     self.elementSites = elementSites
+    depth = Value.depth(holding: items)
+  }
+
+  var summary: TreeSummary {
+    if let knownSummary { return knownSummary }
+    let summary = TreeSummary(of: items)
+    knownSummary = summary
+    return summary
   }
 
   /// Whether it holds whole numbers only, and lists of them.
-  var isWhole: Bool {
-    items.allSatisfy { item in
-      switch item {
-      case .int: true
-      case .list(let inner): inner.isWhole
-      default: false
-      }
-    }
+  var isWhole: Bool { summary.isWhole }
+
+  /// Adds an element at the end.
+  /// - Requires: nobody else holds the list.
+  func append(_ value: Value) {
+    items.append(value)
+    depth = max(depth, value.depth + 1)
+    knownSummary = nil
+  }
+
+  /// Replaces an element.
+  /// - Requires: nobody else holds the list.
+  func replace(_ position: Int, with value: Value) {
+    items[position] = value
+    depth = max(depth, value.depth + 1)
+    knownSummary = nil
   }
 
   /// The places of the elements, as far as they lie within `site`; else `site` itself for each.
@@ -72,12 +104,41 @@ package final class ListValue {
 
 /// A record or, where fields have no names, a tuple.
 package final class RecordValue {
-  package var names: [String?]
-  package var items: [Value]
+  package private(set) var names: [String?]
+  package private(set) var items: [Value]
+  /// One more than that of its deepest field, or than that of one that was here.
+  private(set) var depth: Int
+  private var knownSummary: TreeSummary?
 
   init(names: [String?], items: [Value]) {
     self.names = names
     self.items = items
+    depth = Value.depth(holding: items)
+  }
+
+  var summary: TreeSummary {
+    if let knownSummary { return knownSummary }
+    let summary = TreeSummary(of: items)
+    knownSummary = summary
+    return summary
+  }
+
+  /// Replaces a field.
+  /// - Requires: nobody else holds the record.
+  func replace(_ position: Int, with value: Value) {
+    items[position] = value
+    depth = max(depth, value.depth + 1)
+    knownSummary = nil
+  }
+
+  /// Replaces the field of a name, or adds one.
+  /// - Requires: nobody else holds the record.
+  func set(_ name: String, to value: Value) {
+    if let position = names.firstIndex(of: name) { return replace(position, with: value) }
+    names.append(name)
+    items.append(value)
+    depth = max(depth, value.depth + 1)
+    knownSummary = nil
   }
 
   convenience init(_ fields: KeyValuePairs<String, Value>) {
@@ -114,6 +175,8 @@ package final class Cell {
     self.value = value
     self.trace = trace
   }
+
+  deinit { release(&value) }
 }
 
 /// Something that can be called: functions, built-ins, model and optimizer declarations, steps.
@@ -121,6 +184,9 @@ package class Callable {
   /// Whether this is a `FunctionValue`: a test without a dynamic cast, for the path of every call.
   final let isFunction: Bool
   init(isFunction: Bool = false) { self.isFunction = isFunction }
+
+  /// How many callables it is made of, each of the one before.
+  var depth: Int { 0 }
 
   package var name: String { "" }
   /// What `type` prints.
@@ -198,7 +264,10 @@ extension Value {
     case .int: "int"
     case .double: "number"
     case .dtype: "dtype"
-    case .tensor(let tensor): tensor.isNumber ? "number" : tensor.type.description
+    case .tensor(let tensor) where tensor.isNumber:
+      // As outside a step.
+      tensor.dtype == .bool ? "bool" : tensor.dtype.isInteger ? "int" : "number"
+    case .tensor(let tensor): tensor.type.description
     case .string: "string"
     case .list: "list"
     case .record(let record): record.isTuple ? "tuple" : "record"
@@ -220,7 +289,8 @@ extension Value {
     case .double(let value): format(number: value)
     case .dtype(let dtype): "the dtype \(dtype)"
     case .tensor(let tensor): tensor.isNumber ? "a number" : "a tensor \(tensor.type)"
-    case .string(let string): string.text.utf8.count < 30 ? "the string \"\(string.text)\"" : "a string"
+    case .string(let string):
+      if let text = string.known, text.utf8.count < 30 { "the string \"\(text)\"" } else { "a string" }
     case .list: "a list"
     case .record(let record): record.isTuple ? "a tuple" : "a record"
     case .range(let range): "the range \(range.start)..<\(range.end)"

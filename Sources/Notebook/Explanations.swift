@@ -122,12 +122,6 @@ extension Explanation {
       "bad-unpack", "A tuple of names takes a list, a record or a tensor with just as many elements.",
       wrong: "(a, b) = [1, 2, 3]", right: "(a, b) = [1, 2]"),
     Explanation(
-      "checkpoint-mismatch",
-      """
-      A checkpoint is read into a model of the same form: the same paths with the same shapes, and where an optimizer is
-      read too, the one that was saved. Make the model with the sizes it had when it was saved.
-      """),
-    Explanation(
       "circular-model",
       "The parts of a model form a tree, so that each param has one path; a model cannot be a part of itself.",
       wrong: "model Box() { part = none }\nbox = Box()\nbox.part = box",
@@ -159,8 +153,19 @@ extension Explanation {
       """),
     Explanation("exit", "`exit(code)` ends the program with this code."),
     Explanation("file-damaged", "The bytes are not what the format asks for: the file is cut off or altered, or is of another kind."),
-    Explanation("file-missing", "There is no file with this name. Paths are relative to the folder you are in, those of `use` to the file it stands in.",
-      wrong: "load(\"nowhere.csv\")"),
+    Explanation(
+      "file-mismatch",
+      """
+      What `save` wrote is read into a model of the same form: the same paths with the same shapes, and where an optimizer
+      is read too, the one that was saved. Make the model with the sizes it had when it was saved.
+      """),
+    Explanation(
+      "file-missing",
+      """
+      There is no file with this name. Paths of data are relative to the folder you are in, the path of `use` to the file
+      it stands in.
+      """,
+      wrong: "load(\"nowhere.csv\")\nuse \"nowhere.nn\""),
     Explanation("file-too-large", "The file's contents do not fit in memory."),
     Explanation("file-unreadable", "The system does not let the file be read, or it is a folder or device."),
     Explanation("file-unsupported", "The file is sound, but uses a part of its format that Gradus does not read."),
@@ -194,7 +199,13 @@ extension Explanation {
       "A step uses models; it cannot make them, since their parameters would be lost with the call.",
       wrong: "step s(x) = Linear(2, 2)(x)\ns([[1.0, 2.0]])",
       right: "net = Linear(2, 2)\nstep s(x) = net(x)\ns([[1.0, 2.0]]);"),
-    Explanation("nesting-too-deep", "Expressions and blocks nest to a depth of 500. Give a part a name first."),
+    Explanation(
+      "nesting-too-deep",
+      """
+      Expressions and blocks nest to a depth of 500: give a part a name first. Lists and records hold each other to a depth
+      of 10,000, models to one of 1,000: keep many things in one list.
+      """,
+      wrong: "x = []\nfor i in 1...20000 { x = [x] }", right: "x = []\nfor i in 1...20000 { x = append(x, i) }"),
     Explanation(
       "no-history",
       """
@@ -240,6 +251,12 @@ extension Explanation {
       they differ; `@` wants the columns of the left to be the rows of the right; an annotation wants what it says.
       """,
       wrong: "zeros([32, 128]) @ zeros([64, 10])", right: "zeros([32, 128]) @ zeros([128, 10]);"),
+    Explanation(
+      "state-dropped",
+      """
+      An optimizer keeps state for each param, made for its shape and dtype. The param was given another shape, so the state
+      is made anew.
+      """),
     Explanation(
       "step-in-grad",
       "A step updates models, so it has no derivative. Call the functions that it calls.",

@@ -2,35 +2,53 @@
   import Glibc
 #endif
 
-/// Returns the bytes that can be allocated now without swapping or meeting the limit of a container.
+/// The files in which version 2 or 1 of the kernel's control groups tell of memory.
+struct ControlGroup {
+  let folder: String
+  let limitName: String
+  let useName: String
+  let cacheName: String
+
+  /// The bytes that the group may take; nil where there is no limit: `max`, version 2's word for it, is no number.
+  var limit: Int? { firstNumber(of: folder + limitName) }
+  var use: Int? { firstNumber(of: folder + useName) }
+  /// File contents that the kernel gives up at need.
+  var cache: Int { field(cacheName, of: folder + "memory.stat") ?? 0 }
+}
+
+let controlGroups = [
+  ControlGroup(
+    folder: "/sys/fs/cgroup/", limitName: "memory.max", useName: "memory.current", cacheName: "inactive_file"),
+  ControlGroup(
+    folder: "/sys/fs/cgroup/memory/", limitName: "memory.limit_in_bytes", useName: "memory.usage_in_bytes",
+    cacheName: "total_inactive_file"),
+]
+
+/// Returns the bytes that can be allocated now without swapping or meeting the limit of a container or of `ulimit -v`.
 ///
-/// That is `MemAvailable` of the kernel, or what the control group still allows where that is less; its file cache
-/// counts as free. Without either file the answer is unlimited.
+/// That is `MemAvailable` of the kernel, or what a limit still allows where that is less; the file cache of a control
+/// group counts as free. Without such files and limits the answer is unlimited.
 package func availableMemory() -> Int {
   var available = Int.max
   if let kilobytes = field("MemAvailable:", of: "/proc/meminfo") { available = kilobytes &* 1024 }
-  let groups = [
-    (folder: "/sys/fs/cgroup/", limit: "memory.max", use: "memory.current", cache: "inactive_file"),
-    (
-      folder: "/sys/fs/cgroup/memory/", limit: "memory.limit_in_bytes", use: "memory.usage_in_bytes",
-      cache: "total_inactive_file"
-    ),
-  ]
-  for group in groups {
-    // `max`, version 2's word for no limit, is not a number.
-    guard let limit = firstNumber(of: group.folder + group.limit),
-      let use = firstNumber(of: group.folder + group.use)
-    else { continue }
-    let cache = field(group.cache, of: group.folder + "memory.stat") ?? 0
-    available = min(available, max(0, limit - max(0, use - cache)))
+  for group in controlGroups {
+    guard let limit = group.limit, let use = group.use else { continue }
+    available = min(available, max(0, limit - max(0, use - group.cache)))
+  }
+  var addresses = rlimit()
+  if getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &addresses) == 0, addresses.rlim_cur < rlim_t(Int.max) {
+    available = min(available, max(0, Int(addresses.rlim_cur) - pages(0)))
   }
   return available
 }
 
 /// Returns the bytes of this process that are in memory; 0 where the system does not tell.
-package func residentByteCount() -> Int {
+package func residentByteCount() -> Int { pages(1) }
+
+/// Returns one of the sizes that the kernel tells of this process, in bytes: 0 all addresses, 1 what is in memory.
+private func pages(_ place: Int) -> Int {
   let fields = text(of: "/proc/self/statm").split(separator: " ")
-  guard fields.count > 1, let pages = Int(fields[1]) else { return 0 }
+  guard fields.count > place, let pages = Int(fields[place]) else { return 0 }
   return pages &* sysconf(Int32(_SC_PAGESIZE))
 }
 

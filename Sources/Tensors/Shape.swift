@@ -21,16 +21,21 @@ package struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral {
     return count
   }
 
-  /// The product of the sizes, or nil where it or its bytes at 8 an element overflow.
+  /// A tensor has no more axes than this, as in NumPy.
+  package static let largestRank = 64
+
+  /// The product of the sizes, or nil where its bytes at 16 an element overflow or there are too many axes.
+  ///
+  /// The sizes that are not 0 must have such a product even where the others make it 0: kernels multiply them.
   package var checkedElementCount: Int? {
-    if sizes.contains(0) { return 0 }
+    if rank > Shape.largestRank { return nil }
     var count = 1
-    for size in sizes {
+    for size in sizes where size != 0 {
       let (product, overflow) = count.multipliedReportingOverflow(by: size)
       if overflow || product > Int.max / 16 { return nil }
       count = product
     }
-    return count
+    return sizes.contains(0) ? 0 : count
   }
 
   /// Strides in elements of a contiguous (row-major) layout.
@@ -78,7 +83,6 @@ package struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral {
     return Shape(result)
   }
 }
-
 
 extension Shape: CustomStringConvertible {
   /// `[2, 3]`

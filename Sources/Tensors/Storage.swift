@@ -15,6 +15,8 @@ package final class Storage: @unchecked Sendable {
   package var isBorrowed: Bool { owner != nil }
 
   /// Allocates `byteCount` bytes, not initialised.
+  ///
+  /// - Requires: they are there; who allocates what a program asks for looks at `Machine.shortage(of:)` first.
   package init(byteCount: Int) {
     self.byteCount = byteCount
     base = UnsafeMutableRawPointer.allocate(

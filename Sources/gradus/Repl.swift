@@ -1,4 +1,5 @@
 import Glibc
+import Formats
 import Interpreter
 import Notebook
 import Support

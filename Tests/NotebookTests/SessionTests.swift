@@ -87,4 +87,30 @@ import Testing
     #expect(recorder.take().diagnostics.map(\.code) == ["unknown-name"])
     #expect(session.lastError?.code == "unknown-name")
   }
+
+  @Test func stepsThatAreMadeAnewShareTheirPlans() {
+    // Were the plans those of each closure, the ninth kind of argument would be the first of the ninth closure.
+    let run = ScriptRun("fn f(x) {\n  step s(x) = sum(x)\n  s(x)\n}\nfor i in 1...9 { f(ones([i])) }\nfor i in 1...9 { f(ones([i])) }")
+    #expect(run.codes == ["retraced"])
+    let library = ScriptRun("for i in 1...12 { predict(fn(x) = x, ones([i, 2])) }")
+    #expect(library.codes == [])
+  }
+
+  @Test func stateThatDoesNotFitIsDroppedWithANote() {
+    let run = ScriptRun(
+      """
+      model Weights() {
+        param w = zeros([1])
+        fn forward(x) = sum(w) * x
+      }
+      net = Weights()
+      opt = momentum(lr: 0.1)
+      step pull(x) = minimize(net(x), net, opt)
+      pull(1.0);
+      net.w = zeros([2])
+      pull(1.0);
+      pull(1.0);
+      """)
+    #expect(run.codes == ["state-dropped"])
+  }
 }

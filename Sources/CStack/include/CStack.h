@@ -14,3 +14,11 @@ gradus_stack gradus_current_stack(void);
 static inline __attribute__((always_inline)) uintptr_t gradus_stack_position(void) {
   return (uintptr_t)__builtin_frame_address(0);
 }
+
+/// What a thread is letting go of: where its stack stood at the first value, and the values that wait.
+typedef struct {
+  uintptr_t outermost;
+  void *pending;
+} gradus_release;
+
+gradus_release *gradus_release_state(void);

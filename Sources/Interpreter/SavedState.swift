@@ -2,7 +2,7 @@ import Formats
 import Support
 import Tensors
 
-// A checkpoint is a safetensors file. Params and buffers stand under their paths; with several things in one
+// What `save` writes is a safetensors file. Params and buffers stand under their paths; with several things in one
 // call each path begins with the thing's place, `0.`. An optimizer's state stands under
 // `optimizer.<place>.<state>.<path>`; its name, its step numbers, the seed and the tick in the metadata.
 
@@ -18,6 +18,7 @@ private func things(_ call: BuiltinCall, _ verb: String) throws(Failure) -> [Sav
   for value in call.values.dropFirst() {
     if let value, isTree(value) { models += 1 }
   }
+  for (value, site) in zip(call.values, call.sites).dropFirst() { try requireWalkable(value ?? .none, at: site) }
   var result: [SavedThing] = []
   var place = 0
   for index in 1..<call.values.count {
@@ -102,7 +103,7 @@ private func saveDrawing(_ call: BuiltinCall, _ name: String) throws(Failure) ->
   return .none
 }
 
-func saveCheckpoint(_ call: BuiltinCall) throws(Failure) -> Value {
+func saveState(_ call: BuiltinCall) throws(Failure) -> Value {
   let interpreter = call.interpreter
   guard call.values.count >= 2 else {
     throw Failure("missing-argument", "`save` needs a path and something to save", at: call.site)
@@ -160,8 +161,44 @@ func saveCheckpoint(_ call: BuiltinCall) throws(Failure) -> Value {
   return .none
 }
 
+/// The numbers in a file's metadata, none of which is believed unseen.
+private struct SavedNumbers {
+  var seed: Int?
+  var tick: Int?
+  /// Step numbers by their keys, `optimizer.0.t.layers.0.weight`.
+  var counts: [String: Int] = [:]
+  /// The names of optimizers by their places; empty where none is told.
+  var optimizers: [Int: String] = [:]
+
+  init(_ metadata: [String: String], _ name: String, at site: Site) throws(Failure) {
+    func number(_ key: String, _ text: String) throws(Failure) -> Int {
+      // Counts go on from here, so they stay far from the end of the whole numbers.
+      if let number = Int(text), key == "seed" || (0..<1 << 53).contains(number) { return number }
+      throw Failure(
+        "file-damaged", "\(name): `\(key)` is \"\(text.prefix(40))\", not a whole number that counts something",
+        at: site)
+    }
+    for (key, text) in metadata.sorted(by: { $0.key < $1.key }) {
+      let parts = key.split(separator: ".", maxSplits: 3)
+      switch key {
+      case "seed": seed = try number(key, text)
+      case "tick": tick = try number(key, text)
+      default:
+        guard parts.count >= 2, parts[0] == "optimizer", let place = Int(parts[1]), (0..<1 << 20).contains(place)
+        else { continue }
+        if parts.count == 2 { optimizers[place] = text }
+        if parts.count > 3, parts[2] == "t" {
+          counts[key] = try number(key, text)
+          // A file that names no optimizer is taken at its states' word.
+          if optimizers[place] == nil { optimizers[place] = "" }
+        }
+      }
+    }
+  }
+}
+
 /// Restores what `save` wrote: everything is checked before anything changes.
-func loadCheckpoint(_ call: BuiltinCall, _ name: String) throws(Failure) -> Value {
+func loadState(_ call: BuiltinCall, _ name: String) throws(Failure) -> Value {
   let interpreter = call.interpreter
   if interpreter.isCapturing {
     throw Failure("assignment-in-step", "`load` cannot be called inside a step", at: call.site)
@@ -177,32 +214,26 @@ func loadCheckpoint(_ call: BuiltinCall, _ name: String) throws(Failure) -> Valu
   }
   let byName = Dictionary(list.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
   let things = try things(call, "restored")
-  for thing in things {
-    switch thing.value {
-    case .optimizer, .callable: continue
-    default: break
-    }
-    if let (path, tensor) = try plainTensors(thing.value, "", interpreter, thing.site).first {
-      let what = path == "value" ? tensor.type.description : "`\(path)`, \(tensor.type),"
-      throw Failure(
-        "bad-argument",
-        "\(what) is a value, and values do not change: models, optimizers and steps are restored", at: thing.site, help: "`load(\"\(name)\")` returns what the file holds")
-    }
-  }
   let paths = parameterPaths(things)
   let names = byName.keys.sorted()
   let contents =
     "it holds \(names.prefix(8).joined(separator: ", "))" + (names.count > 8 ? " and \(names.count - 8) more" : "")
   var changes: [() -> Void] = []
+  let saved = try SavedNumbers(metadata, name, at: site)
+  for thing in things where isTree(thing.value) && parameters(of: thing.value).isEmpty {
+    throw Failure(
+      "no-parameters", "there are no params in \(thing.value.described) that could be restored", at: thing.site,
+      help: "read the tensors of a file with `load(\"\(name)\")`")
+  }
   for entry in paths {
     guard let tensor = byName[entry.path] else {
       throw Failure(
-        "checkpoint-mismatch", "\(name): there is no tensor `\(entry.path)`", at: site, notes: [contents],
+        "file-mismatch", "\(name): there is no tensor `\(entry.path)`", at: site, notes: [contents],
         help: didYouMean(entry.path, among: byName.keys.sorted()).map { "did the model have `\($0)` when it was saved?" })
     }
     guard tensor.type == entry.parameter.tensor.type else {
       throw Failure(
-        "checkpoint-mismatch",
+        "file-mismatch",
         "\(name): `\(entry.path)` is \(tensor.type), the model's is \(entry.parameter.tensor.type)", at: site,
         labels: things.filter { parameters(of: $0.value).contains { $0.parameter === entry.parameter } }.map {
           .init(site: $0.site, text: "its \(entry.path) : \(entry.parameter.tensor.type)")
@@ -214,70 +245,59 @@ func loadCheckpoint(_ call: BuiltinCall, _ name: String) throws(Failure) -> Valu
   for thing in things {
     guard case .optimizer(let optimizer) = thing.value else { continue }
     let prefix = "optimizer.\(optimizers)."
-    let saved = metadata["optimizer.\(optimizers)"]
     optimizers += 1
-    guard let saved else {
+    guard let usual = saved.optimizers[optimizers - 1] else {
       throw Failure(
-        "checkpoint-mismatch",
-        "\(name): it holds no state of an optimizer for `\(optimizer.definition.name)`", at: site, notes: [contents], help: "it is saved by `save(path, net, opt)`")
+        "file-mismatch",
+        saved.optimizers.isEmpty
+          ? "\(name): there is no optimizer in it"
+          : "\(name): it holds \(plural(saved.optimizers.count, "optimizer")), this is number \(optimizers)",
+        at: thing.site, notes: [contents], help: "leave the optimizer out to begin with a fresh one")
     }
-    guard saved == optimizer.definition.name else {
+    guard usual.isEmpty || usual == optimizer.definition.name else {
       throw Failure(
-        "checkpoint-mismatch",
-        "\(name): the optimizer was `\(saved)`, this one is `\(optimizer.definition.name)`", at: thing.site)
+        "file-mismatch",
+        "\(name): the optimizer was `\(usual)`, this one is `\(optimizer.definition.name)`", at: thing.site)
     }
     for entry in paths {
-      guard let text = metadata[prefix + "t." + entry.path] else { continue }
-      let count = try counter(text, "the step number of `\(entry.path)`", name, at: site)
-      var states: [Tensor?] = []
-      let first: [Tensor?]
-      do {
-        first = try interpreter.firstStates(optimizer, entry, at: site)
-      } catch { throw Failure.from(error, at: site) }
-      for (state, fresh) in zip(optimizer.definition.states, first) {
-        // Which states a parameter has is settled by the optimizer; others in the file are not taken.
-        guard let fresh else {
-          states.append(nil)
-          continue
-        }
-        guard let tensor = byName["\(prefix)\(state.name).\(entry.path)"] else {
+      // One that had made no step when it was saved, or none with this parameter.
+      guard let count = saved.counts[prefix + "t." + entry.path] else {
+        changes.append { optimizer.drop(entry.parameter) }
+        continue
+      }
+      let fresh: OptimizerSlot
+      // Random first values move the tick, which is not to change unless all is well.
+      let tick = interpreter.tick
+      defer { interpreter.tick = tick }
+      do { fresh = try interpreter.freshSlot(optimizer, entry, at: thing.site) } catch {
+        throw Failure.from(error, at: thing.site)
+      }
+      for (index, state) in fresh.stateNames.enumerated() {
+        guard let tensor = byName["\(prefix)\(state).\(entry.path)"] else {
           throw Failure(
-            "checkpoint-mismatch",
-            "\(name): the state `\(state.name)` of `\(entry.path)` is missing; was it saved by another optimizer?", at: site)
+            "file-mismatch",
+            "\(name): the state `\(state)` of `\(entry.path)` is missing; was it saved by another optimizer?", at: site)
         }
-        guard tensor.type == fresh.type else {
+        let usual = fresh.states[index].type
+        guard tensor.type == usual else {
           throw Failure(
-            "checkpoint-mismatch",
-            "\(name): the state `\(state.name)` of `\(entry.path)` is \(tensor.type), the optimizer's \(fresh.type)",
+            "file-mismatch",
+            "\(name): the state `\(state)` of `\(entry.path)` is \(tensor.type), the optimizer's is \(usual)",
             at: site)
         }
-        states.append(tensor.copiedForState())
+        fresh.states[index] = tensor.copiedForState()
       }
       changes.append {
-        let slot = OptimizerSlot(
-          entry.parameter, states: states, of: optimizer.definition)
-        slot.count = count
-        optimizer.keep(slot)
+        fresh.count = count
+        optimizer.keep(fresh)
       }
     }
   }
-  let seed = metadata["seed"].flatMap { Int($0) }
-  let tick = try metadata["tick"].map { text throws(Failure) in
-    try counter(text, "the tick", name, at: site)
-  }
   for change in changes { change() }
-  if let seed { interpreter.seed = seed }
-  if let tick { interpreter.tick = tick }
+  if let seed = saved.seed { interpreter.seed = seed }
+  if let tick = saved.tick { interpreter.tick = tick }
   for thing in things { if case .model(let model) = thing.value { model.mend() } }
   return .none
-}
-
-/// A count out of a file's metadata. What follows it is counted too, so it leaves room.
-private func counter(_ text: String, _ what: String, _ name: String, at site: Site) throws(Failure) -> Int {
-  guard let number = Int(text), (0..<1 << 53).contains(number) else {
-    throw Failure("file-damaged", "\(name): \(what) is `\(text)`, not a count from 0", at: site)
-  }
-  return number
 }
 
 private func withoutEnding(_ name: String) -> Substring {
