@@ -10,7 +10,8 @@ import Tensors
 // long, rows are cut into equal blocks, each with a cascade of its own; blocks are joined in halves.
 //
 // All of it follows from the logical shape and the reduced axes, never from strides, alignment or
-// threads: a strided operand is gathered into a tile of the same rows. Equal operands give equal bits.
+// threads: a strided operand is gathered into a tile of the same rows, and so is the result of a program,
+// which then lies nowhere else. Equal operands give equal bits.
 // See also Note [Threads and bits].
 
 /// How a reduction takes elements in and joins partial results. `reduce` is specialised for each.
@@ -33,42 +34,75 @@ private let runLanes = 128
 private let columnLanes = 512
 /// Rows of a group, and groups of the next larger one.
 private let fanIn = 16
-/// Elements of a strided operand that are gathered at a time; whole rows of `runLanes`.
+/// Elements of a strided operand that are gathered at a time.
 private let tileCount = 8192
 /// With more units than this, each is one part's work; fewer are cut into blocks, so many in all.
 private let fewUnits = 16
 private let mostBlocks = 64
 
-/// Reduces `x` over `axes` into contiguous `result`.
+/// What a reduction reads: a tensor, or what a program makes of its operands while the reduction asks for it.
+struct ReductionOperand {
+  /// Where elements lie; of a program's result as it would lie in a row, at no place in particular.
+  let view: TensorView
+  let program: TileProgram?
+  let operands: [TensorView]
+  /// Of the program's tiles.
+  let sizes: TileStream.Sizes?
+
+  init(_ view: TensorView) {
+    self.view = view
+    program = nil
+    operands = []
+    sizes = nil
+  }
+
+  /// The only result of `program`, seen as `shape`.
+  init(_ program: TileProgram, _ operands: [TensorView], as shape: [Int]) {
+    let any = UnsafeMutableRawPointer(bitPattern: 64)!
+    view = TensorView(
+      base: any, dtype: program.instructions[program.results[0]].dtype, shape: shape,
+      strides: Shape(shape).contiguousStrides)
+    self.program = program
+    self.operands = operands
+    // A whole row of lanes at a time.
+    sizes = TileStream.Sizes(program, operands, count: view.elementCount, least: columnLanes)
+  }
+}
+
+/// Reduces `operand` over `axes` into contiguous `result`.
 ///
-/// - Shapes: `x [..., n, ...] -> [..., ...]`, in row-major order of the axes that are kept.
+/// - Shapes: `[..., n, ...] -> [..., ...]`, in row-major order of the axes that are kept.
+/// - Parameter fault: where a program failed; results are then of no use.
 /// See Note [Reduction trees].
 @inline(never)
 func reduce<R: Reducer>(
-  _ reducer: R, _ x: TensorView, over axes: [Int], into result: UnsafeMutablePointer<R.Output>
+  _ reducer: R, _ operand: ReductionOperand, over axes: [Int],
+  into result: UnsafeMutablePointer<R.Output>, _ fault: borrowing FirstFault
 ) {
-  let sizes = ReductionSizes(x, over: axes)
+  let x = operand.view
+  let sizes = ReductionSizes(operand, over: axes)
   if sizes.resultCount == 0 { return }
   if sizes.isEmpty {
     for index in 0..<sizes.resultCount { result[index] = reducer.finish(reducer.empty, result[index]) }
     return
   }
   let pass = ReductionPass<R>(
-    reducer: reducer, x: x, axes: axes, sizes: sizes,
+    reducer: reducer, operand: operand, x: x, axes: axes, sizes: sizes,
     base: UnsafePointer(x.base.assumingMemoryBound(to: R.Element.self)), result: result)
   if sizes.blocks == 1 {
-    inParallel(sizes.units, cost: sizes.unitWork) { from, to in
-      pass.reduce(units: from..<to, rows: 0..<sizes.rows, partials: nil)
+    inParallel(sizes.units, cost: sizes.unitWork, unit: sizes.cutUnit) { from, to in
+      pass.reduce(units: from..<to, rows: 0..<sizes.rows, partials: nil, fault)
     }
     return
   }
   withScratch(of: R.Partial.self, count: sizes.partialCount) { partials in
-    inParallel(parts: sizes.units &* sizes.blocks) { part in
-      let (unit, block) = part.quotientAndRemainder(dividingBy: sizes.blocks)
+    inParallel(parts: sizes.groups &* sizes.blocks) { part in
+      let (group, block) = part.quotientAndRemainder(dividingBy: sizes.blocks)
+      let units = sizes.units(ofGroup: group)
       let first = block &* sizes.blockRows
       pass.reduce(
-        units: unit..<unit &+ 1, rows: first..<min(first &+ sizes.blockRows, sizes.rows),
-        partials: partials + part &* sizes.unitResults)
+        units: units, rows: first..<min(first &+ sizes.blockRows, sizes.rows),
+        partials: partials + (units.lowerBound &* sizes.blocks &+ block) &* sizes.unitResults, fault)
     }
     for unit in 0..<sizes.units {
       pass.finish(unit, joining: partials + unit &* sizes.blocks &* sizes.unitResults)
@@ -77,15 +111,17 @@ func reduce<R: Reducer>(
 }
 
 /// The scratch that `reduce` takes.
-func reductionScratchByteCount<R: Reducer>(_: R.Type, _ x: TensorView, over axes: [Int]) -> Int {
-  let sizes = ReductionSizes(x, over: axes)
+func reductionScratchByteCount<R: Reducer>(
+  _: R.Type, _ operand: ReductionOperand, over axes: [Int]
+) -> Int {
+  let sizes = ReductionSizes(operand, over: axes)
   if sizes.resultCount == 0 || sizes.isEmpty { return 0 }
   return scratchByteCount(of: R.Partial.self, count: sizes.blocks == 1 ? 0 : sizes.partialCount)
     &+ scratchByteCount(of: WalkAxis.self, count: sizes.walkAxisCount)
-    &+ scratchByteCount(of: R.Partial.self, count: sizes.levels &* sizes.lanes)
-    &+ scratchByteCount(of: R.Output.self, count: sizes.lanes)
-    &+ scratchByteCount(of: Int.self, count: sizes.levels)
-    &+ scratchByteCount(of: R.Element.self, count: sizes.tileCount)
+    &+ scratchByteCount(of: R.Partial.self, count: sizes.group &* sizes.levels &* sizes.lanes)
+    &+ scratchByteCount(of: R.Output.self, count: sizes.group &* sizes.lanes)
+    &+ scratchByteCount(of: Int.self, count: sizes.group &* sizes.levels)
+    &+ (operand.sizes?.scratchByteCount ?? scratchByteCount(of: R.Element.self, count: sizes.gatherCount))
 }
 
 /// How a reduction is done, and cut: a unit is the work on one result, or on results side by side.
@@ -94,7 +130,10 @@ private struct ReductionSizes {
   /// Where the inner axes begin: the longest tail of axes that are all reduced or all kept, sizes of 1 aside.
   let innerStart: Int
   let keepsInner: Bool
-  let isInnerContiguous: Bool
+  /// Whether inner elements are gathered before they are joined, and how many at a time: whole rows of
+  /// `runLanes`, or all there are. A tensor's go to a tile, a program's are where it made them.
+  let isGathered: Bool
+  let gatherCount: Int
   private(set) var kept = 1
   private(set) var reduced = 1
   private(set) var inner = 1
@@ -105,8 +144,15 @@ private struct ReductionSizes {
   let runRows: Int
   let units: Int
   private(set) var blocks = 1
+  /// Units side by side that one part walks together, where a program makes their rows: what it reads is then
+  /// long enough for memory to be read ahead, and a turned operand, whose rows have 4096 elements at most, is
+  /// turned once for all of them.
+  let group: Int
+  /// Parts begin at multiples of so many units.
+  let cutUnit: Int
 
-  init(_ x: TensorView, over axes: [Int]) {
+  init(_ operand: ReductionOperand, over axes: [Int]) {
+    let x = operand.view
     rank = x.shape.count
     var isReduced: Bool?
     var first = rank
@@ -127,11 +173,17 @@ private struct ReductionSizes {
       if x.strides[axis] != inner { isContiguous = false }
       inner &*= x.shape[axis]
     }
-    isInnerContiguous = isContiguous
+    isGathered = operand.program != nil || !isContiguous
+    gatherCount = operand.sizes?.capacity ?? (isContiguous ? 0 : Kernels.tileCount)
     lanes = max(1, min(inner, keepsInner ? columnLanes : runLanes))
     runRows = keepsInner ? 1 : (inner &+ lanes &- 1) / lanes
     rows = reduced &* runRows
-    units = kept &* (keepsInner ? (inner &+ lanes &- 1) / lanes : 1)
+    let unitsOfRow = keepsInner ? (inner &+ lanes &- 1) / lanes : 1
+    units = kept &* unitsOfRow
+    group = operand.program == nil ? 1 : max(1, unitsOfRow <= 8 ? unitsOfRow : 4)
+    // A program that is asked for rows one after the other would turn what two parts share twice.
+    let isInOrder = !keepsInner && reduced == 1
+    cutUnit = max(group, isInOrder ? (operand.sizes?.unit ?? 1) / max(inner, 1) : 1)
     if units > 0 && units < fewUnits {
       let wanted = min(rows / fanIn, unitWork / partGrain, mostBlocks / units)
       if wanted > 1 {
@@ -149,13 +201,32 @@ private struct ReductionSizes {
   /// Results of a unit, fewer in the last of a row.
   var unitResults: Int { keepsInner ? lanes : 1 }
   var unitsOfRow: Int { keepsInner ? (inner &+ lanes &- 1) / lanes : 1 }
+  var groups: Int { kept &* groupsOfRow }
+  private var groupsOfRow: Int { (unitsOfRow &+ group &- 1) / group }
+
+  func units(ofGroup index: Int) -> Range<Int> {
+    let (row, place) = index.quotientAndRemainder(dividingBy: groupsOfRow)
+    let first = place &* group
+    return row &* unitsOfRow &+ first..<row &* unitsOfRow &+ min(first &+ group, unitsOfRow)
+  }
+
+  /// Elements that follow each other in the order in which they are reduced.
+  func readCount(_ shape: [Int], _ axes: [Int]) -> Int {
+    if !keepsInner { return reduced == 1 ? kept &* inner : inner }
+    if unitsOfRow > 1 { return lanes }
+    var count = inner
+    for axis in (0..<innerStart).reversed() where shape[axis] != 1 {
+      if !axes.contains(axis) { break }
+      count &*= shape[axis]
+    }
+    return count
+  }
 
   // MARK: Scratch
 
   var partialCount: Int { units &* blocks &* unitResults }
   /// Four walks: kept, reduced and inner axes, and all.
   var walkAxisCount: Int { 4 &* rank }
-  var tileCount: Int { isInnerContiguous ? 0 : Kernels.tileCount }
   /// Levels of a cascade for the rows of a block.
   var levels: Int {
     var levels = 1
@@ -168,13 +239,43 @@ private struct ReductionSizes {
   }
   /// Whether runs are gathered several at a time.
   var gathersRuns: Bool {
-    !keepsInner && !isInnerContiguous && reduced == 1 && inner <= Kernels.tileCount && blocks == 1
+    !keepsInner && isGathered && reduced == 1 && inner <= gatherCount && blocks == 1
   }
+}
+
+/// Gathers what does not lie in a row.
+private struct Gatherer<Element> {
+  let base: UnsafePointer<Element>
+  let tile: UnsafeMutablePointer<Element>
+  var stream: TileStream?
+
+  /// Returns `count` elements until the next call: those from a row-major position on, or, which is the same,
+  /// those of `walk` from the element that lies at `start`.
+  @inline(__always)
+  mutating func elements(
+    at position: Int, count: Int, of walk: inout StridedWalk, from start: Int
+  ) -> UnsafePointer<Element> {
+    if let made = stream?.elements(from: position, count: count) {
+      return made.assumingMemoryBound(to: Element.self)
+    }
+    walk.gather(count, from: base + start, into: tile)
+    return UnsafePointer(tile)
+  }
+}
+
+/// Whether a reduction over such axes asks for enough elements at a time that a program may make them: each
+/// time costs as much as some dozens.
+package func reductionReadsAtLength(_ shape: [Int], over axes: [Int]) -> Bool {
+  let any = UnsafeMutableRawPointer(bitPattern: 64)!
+  let view = TensorView(base: any, dtype: .f32, shape: shape, strides: Shape(shape).contiguousStrides)
+  let sizes = ReductionSizes(ReductionOperand(view), over: axes)
+  return sizes.readCount(shape, axes) >= min(32, view.elementCount)
 }
 
 /// What the ways through an operand share.
 private struct ReductionPass<R: Reducer> {
   let reducer: R
+  let operand: ReductionOperand
   let x: TensorView
   let axes: [Int]
   let sizes: ReductionSizes
@@ -183,7 +284,10 @@ private struct ReductionPass<R: Reducer> {
 
   /// Reduces some rows of some units: all of them into results, or a block of one unit into `partials`.
   @inline(never)
-  func reduce(units: Range<Int>, rows: Range<Int>, partials: UnsafeMutablePointer<R.Partial>?) {
+  func reduce(
+    units: Range<Int>, rows: Range<Int>, partials: UnsafeMutablePointer<R.Partial>?,
+    _ fault: borrowing FirstFault
+  ) {
     withScratch(of: WalkAxis.self, count: sizes.walkAxisCount) { scratch in
       let rank = x.shape.count
       var kept = StridedWalk(scratch: scratch)
@@ -201,17 +305,34 @@ private struct ReductionPass<R: Reducer> {
         }
         whole.append(count: count, stride: stride)
       }
-      withCascade(reducer, lanes: sizes.lanes, levels: sizes.levels) { cascade in
-        withScratch(of: R.Element.self, count: sizes.tileCount) { tile in
+      withCascades(reducer, count: sizes.group, lanes: sizes.lanes, levels: sizes.levels) { cascade in
+        withGatherer(fault) { gatherer in
           if sizes.keepsInner {
-            columns(&cascade, units, rows, partials, &kept, &reduced, &inner, tile)
+            columns(&cascade, units, rows, partials, &kept, &reduced, &inner, &gatherer)
           } else if sizes.gathersRuns {
-            gatheredRuns(&cascade, units, &whole, tile)
+            gatheredRuns(&cascade, units, &whole, &gatherer)
           } else {
-            runs(&cascade, units, rows, partials, &kept, &reduced, &inner, tile)
+            runs(&cascade, units, rows, partials, &kept, &reduced, &inner, &gatherer)
           }
         }
       }
+    }
+  }
+
+  @inline(__always)
+  private func withGatherer(
+    _ fault: borrowing FirstFault, _ body: (inout Gatherer<R.Element>) -> Void
+  ) {
+    guard let program = operand.program, let streamSizes = operand.sizes else {
+      return withScratch(of: R.Element.self, count: sizes.gatherCount) { tile in
+        var gatherer = Gatherer(base: base, tile: tile, stream: nil)
+        body(&gatherer)
+      }
+    }
+    program.withStream(operand.operands, streamSizes) { stream in
+      var gatherer = Gatherer(base: base, tile: UnsafeMutablePointer(mutating: base), stream: stream)
+      body(&gatherer)
+      if let (position, code) = gatherer.stream?.failure { fault.note(code, at: position) }
     }
   }
 
@@ -245,38 +366,76 @@ private struct ReductionPass<R: Reducer> {
   private func columns(
     _ cascade: inout Cascade<R>, _ units: Range<Int>, _ rows: Range<Int>,
     _ partials: UnsafeMutablePointer<R.Partial>?, _ kept: inout StridedWalk,
-    _ reduced: inout StridedWalk, _ inner: inout StridedWalk, _ tile: UnsafeMutablePointer<R.Element>
+    _ reduced: inout StridedWalk, _ inner: inout StridedWalk, _ gatherer: inout Gatherer<R.Element>
   ) {
-    for unit in units {
-      let (first, count) = results(of: unit)
-      let (outer, column) = first.quotientAndRemainder(dividingBy: sizes.inner)
-      let target = result + first
-      kept.seek(outer)
+    var unit = units.lowerBound
+    while unit < units.upperBound {
+      let (row, place) = unit.quotientAndRemainder(dividingBy: sizes.unitsOfRow)
+      let side = unit..<unit &+ min(sizes.group, units.upperBound &- unit, sizes.unitsOfRow &- place)
+      kept.seek(row)
       reduced.seek(rows.lowerBound)
-      cascade.reset(width: count)
-      if R.readsCentre { cascade.centre.update(from: target, count: count) }
-      var row = rows.lowerBound
-      while row < rows.upperBound {
-        let start = base + kept.offset + reduced.offset
-        if sizes.isInnerContiguous {
-          let run = min(reduced.runCount, rows.upperBound &- row)
-          cascade.add(start + column, rowStride: reduced.runStride, count: run, width: count)
-          reduced.advance(by: run)
-          row &+= run
+      for unit in side {
+        let (first, count) = results(of: unit)
+        cascade.select(unit &- side.lowerBound)
+        cascade.reset(width: count)
+        if R.readsCentre { cascade.centre.update(from: result + first, count: count) }
+      }
+      addColumns(&cascade, side, rows, kept.offset, column: place &* sizes.lanes, &reduced, &inner, &gatherer)
+      for unit in side {
+        let (first, count) = results(of: unit)
+        cascade.select(unit &- side.lowerBound)
+        cascade.width = count
+        let lanes = cascade.collapse()
+        if let partials {
+          let target = partials + (unit &- side.lowerBound) &* sizes.blocks &* sizes.unitResults
+          for lane in 0..<count { target[lane] = lanes[lane] }
         } else {
-          inner.seek(column)
-          inner.gather(count, from: start, into: tile)
-          cascade.add(tile, rowStride: 0, count: 1, width: count)
-          reduced.advance()
-          row &+= 1
+          let target = result + first
+          for lane in 0..<count { target[lane] = reducer.finish(lanes[lane], target[lane]) }
         }
       }
-      let lanes = cascade.collapse()
-      if let partials {
-        for lane in 0..<count { partials[lane] = lanes[lane] }
-      } else {
-        for lane in 0..<count { target[lane] = reducer.finish(lanes[lane], target[lane]) }
+      unit = side.upperBound
+    }
+  }
+
+  /// Rows of units side by side, from `column` on, each to the cascade of its unit.
+  @inline(__always)
+  private func addColumns(
+    _ cascade: inout Cascade<R>, _ units: Range<Int>, _ rows: Range<Int>, _ outer: Int, column: Int,
+    _ reduced: inout StridedWalk, _ inner: inout StridedWalk, _ gatherer: inout Gatherer<R.Element>
+  ) {
+    let lanes = sizes.lanes
+    // As many units as one read may serve. A program makes rows one after the other, if it makes them whole.
+    let readUnits = max(1, min(units.count, sizes.gatherCount / lanes))
+    let isWhole = operand.program != nil && units.count == sizes.unitsOfRow && readUnits == units.count
+    var row = rows.lowerBound
+    while row < rows.upperBound {
+      let start = outer &+ reduced.offset
+      var run = min(reduced.runCount, rows.upperBound &- row)
+      if sizes.isGathered { run = isWhole ? min(run, sizes.gatherCount / sizes.inner) : 1 }
+      var place = 0
+      while place < units.count {
+        let read = place..<min(place &+ readUnits, units.count)
+        let left = column &+ place &* lanes
+        var elements = base + (start &+ left)
+        var stride = reduced.runStride
+        if sizes.isGathered {
+          let width = min(read.count &* lanes, sizes.inner &- left)
+          inner.seek(left)
+          elements = gatherer.elements(
+            at: start &+ left, count: run &* width, of: &inner, from: start)
+          stride = width
+        }
+        for unit in read {
+          cascade.select(unit)
+          cascade.width = min(lanes, sizes.inner &- column &- unit &* lanes)
+          cascade.add(
+            elements + (unit &- place) &* lanes, rowStride: stride, count: run, width: cascade.width)
+        }
+        place = read.upperBound
       }
+      reduced.advance(by: run)
+      row &+= run
     }
   }
 
@@ -285,21 +444,21 @@ private struct ReductionPass<R: Reducer> {
   private func runs(
     _ cascade: inout Cascade<R>, _ units: Range<Int>, _ rows: Range<Int>,
     _ partials: UnsafeMutablePointer<R.Partial>?, _ kept: inout StridedWalk,
-    _ reduced: inout StridedWalk, _ inner: inout StridedWalk, _ tile: UnsafeMutablePointer<R.Element>
+    _ reduced: inout StridedWalk, _ inner: inout StridedWalk, _ gatherer: inout Gatherer<R.Element>
   ) {
     let lanes = sizes.lanes
     kept.seek(units.lowerBound)
-    if sizes.rows == 1 && sizes.isInnerContiguous { return shortRuns(cascade.partials, units, &kept) }
+    if sizes.rows == 1 && !sizes.isGathered { return shortRuns(cascade.partials, units, &kept) }
     for index in units {
       cascade.reset(width: lanes)
       if R.readsCentre { cascade.centre.update(repeating: result[index], count: lanes) }
       reduced.seek(rows.lowerBound / sizes.runRows)
       var row = rows.lowerBound
       while row < rows.upperBound {
-        let start = base + kept.offset + reduced.offset
-        if sizes.isInnerContiguous && sizes.inner == lanes {
+        let start = kept.offset &+ reduced.offset
+        if !sizes.isGathered && sizes.inner == lanes {
           let run = min(reduced.runCount, rows.upperBound &- row)
-          cascade.add(start, rowStride: reduced.runStride, count: run, width: lanes)
+          cascade.add(base + start, rowStride: reduced.runStride, count: run, width: lanes)
           reduced.advance(by: run)
           row &+= run
           continue
@@ -308,17 +467,18 @@ private struct ReductionPass<R: Reducer> {
         let first = row % sizes.runRows
         let last = min(sizes.runRows, first &+ (rows.upperBound &- row))
         let end = min(last &* lanes, sizes.inner)
-        if sizes.isInnerContiguous {
-          addRun(&cascade, start + first &* lanes, count: end &- first &* lanes)
-        } else {
-          var done = first &* lanes
+        var done = first &* lanes
+        if sizes.isGathered {
           inner.seek(done)
           while done < end {
-            let count = min(Kernels.tileCount, end &- done)
-            inner.gather(count, from: start, into: tile)
-            addRun(&cascade, tile, count: count)
+            let count = min(sizes.gatherCount, end &- done)
+            let elements = gatherer.elements(
+              at: start &+ done, count: count, of: &inner, from: start)
+            addRun(&cascade, elements, count: count)
             done &+= count
           }
+        } else {
+          addRun(&cascade, base + (start &+ done), count: end &- done)
         }
         reduced.advance()
         row &+= last &- first
@@ -342,42 +502,54 @@ private struct ReductionPass<R: Reducer> {
     if tail > 0 { cascade.add(run + (count &- tail), rowStride: 0, count: 1, width: tail) }
   }
 
-  /// Strided runs that fit in the tile, several at a time.
+  /// Gathered runs that fit in a tile, several at a time.
   @inline(__always)
   private func gatheredRuns(
     _ cascade: inout Cascade<R>, _ units: Range<Int>, _ whole: inout StridedWalk,
-    _ tile: UnsafeMutablePointer<R.Element>
+    _ gatherer: inout Gatherer<R.Element>
   ) {
     let width = sizes.inner
     var index = units.lowerBound
     whole.seek(index &* width)
     while index < units.upperBound {
-      let runs = min(units.upperBound &- index, Kernels.tileCount / width)
-      whole.gather(runs &* width, from: base, into: tile)
+      let runs = min(units.upperBound &- index, sizes.gatherCount / width)
+      let elements = gatherer.elements(
+        at: index &* width, count: runs &* width, of: &whole, from: 0)
       for run in 0..<runs {
-        cascade.reset(width: sizes.lanes)
-        if R.readsCentre { cascade.centre.update(repeating: result[index], count: sizes.lanes) }
-        addRun(&cascade, tile + run &* width, count: width)
-        result[index] = reducer.finish(
-          fold(reducer, cascade.collapse(), count: sizes.lanes), result[index])
+        if sizes.rows == 1 {
+          shortRun(cascade.partials, elements + run &* width, into: result + index)
+        } else {
+          cascade.reset(width: sizes.lanes)
+          if R.readsCentre { cascade.centre.update(repeating: result[index], count: sizes.lanes) }
+          addRun(&cascade, elements + run &* width, count: width)
+          result[index] = reducer.finish(
+            fold(reducer, cascade.collapse(), count: sizes.lanes), result[index])
+        }
         index &+= 1
       }
     }
   }
 
-  /// Runs of one row each, such as the logits of ten classes: no cascade is needed.
   @inline(__always)
   private func shortRuns(
     _ partials: UnsafeMutablePointer<R.Partial>, _ units: Range<Int>, _ kept: inout StridedWalk
   ) {
-    let lanes = sizes.lanes
     for index in units {
-      let row = base + kept.offset
-      let centre = result[index]
-      for lane in 0..<lanes { partials[lane] = reducer.lift(row[lane], centre) }
-      result[index] = reducer.finish(fold(reducer, partials, count: lanes), centre)
+      shortRun(partials, base + kept.offset, into: result + index)
       kept.advance()
     }
+  }
+
+  /// A run of one row, such as the logits of ten classes: no cascade is needed.
+  @inline(__always)
+  private func shortRun(
+    _ partials: UnsafeMutablePointer<R.Partial>, _ row: UnsafePointer<R.Element>,
+    into result: UnsafeMutablePointer<R.Output>
+  ) {
+    let lanes = sizes.lanes
+    let centre = result.pointee
+    for lane in 0..<lanes { partials[lane] = reducer.lift(row[lane], centre) }
+    result.pointee = reducer.finish(fold(reducer, partials, count: lanes), centre)
   }
 }
 
@@ -395,14 +567,14 @@ private func fold<R: Reducer>(
   return lanes[0]
 }
 
-/// Calls `body` with an empty cascade.
+/// Calls `body` with room for cascades, the first of them selected.
 @inline(__always)
-private func withCascade<R: Reducer>(
-  _ reducer: R, lanes: Int, levels: Int, _ body: (inout Cascade<R>) -> Void
+private func withCascades<R: Reducer>(
+  _ reducer: R, count: Int, lanes: Int, levels: Int, _ body: (inout Cascade<R>) -> Void
 ) {
-  withScratch(of: R.Partial.self, count: levels &* lanes) { partials in
-    withScratch(of: R.Output.self, count: lanes) { centre in
-      withScratch(of: Int.self, count: levels) { filled in
+  withScratch(of: R.Partial.self, count: count &* levels &* lanes) { partials in
+    withScratch(of: R.Output.self, count: count &* lanes) { centre in
+      withScratch(of: Int.self, count: count &* levels) { filled in
         var cascade = Cascade(
           reducer: reducer, partials: partials, filled: filled, centre: centre, capacity: lanes,
           levels: levels)
@@ -416,14 +588,16 @@ private func withCascade<R: Reducer>(
 private struct Cascade<R: Reducer> {
   let reducer: R
   /// `levels` rows of `capacity` lanes.
-  let partials: UnsafeMutablePointer<R.Partial>
+  private(set) var partials: UnsafeMutablePointer<R.Partial>
   /// How many rows, or groups of the level below, each level has joined.
-  let filled: UnsafeMutablePointer<Int>
+  private var filled: UnsafeMutablePointer<Int>
   /// The centre of each lane; meaningful where the reducer reads it.
-  let centre: UnsafeMutablePointer<R.Output>
+  private(set) var centre: UnsafeMutablePointer<R.Output>
   let capacity: Int
   let levels: Int
-  private var width: Int
+  /// Lanes in use.
+  var width: Int
+  private var selected = 0
 
   init(
     reducer: R, partials: UnsafeMutablePointer<R.Partial>, filled: UnsafeMutablePointer<Int>,
@@ -436,6 +610,16 @@ private struct Cascade<R: Reducer> {
     self.capacity = capacity
     self.levels = levels
     width = capacity
+  }
+
+  /// Turns to another of the cascades that lie one after the other. Its width is for the caller to set.
+  @inline(__always)
+  mutating func select(_ index: Int) {
+    let distance = index &- selected
+    partials += distance &* levels &* capacity
+    centre += distance &* capacity
+    filled += distance &* levels
+    selected = index
   }
 
   mutating func reset(width: Int) {

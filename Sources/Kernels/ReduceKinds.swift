@@ -21,63 +21,100 @@ package enum ReductionKind: Sendable {
   case variance(correction: Double)
   /// The logarithm of the sum of exponentials, by way of the maximum, so that nothing overflows.
   case logSumExp
+
+  /// Whether each element is looked at once; else what makes them would run once more for each pass.
+  package var isOnePass: Bool {
+    switch self {
+    case .sum, .product, .mean, .maximum, .minimum, .any, .all: true
+    case .variance, .logSumExp: false
+    }
+  }
 }
 
 /// Reduces `x` over `axes` into the contiguous `result`. False says that a whole number does not fit.
 package func reduce(
   _ kind: ReductionKind, _ x: TensorView, over axes: [Int], into result: TensorView
 ) -> Bool {
-  var overflow = false
   if case .variance = kind, reducedCount(x, axes) > 0 { copyFirst(of: x, along: axes, into: result) }
-  withUnsafeMutablePointer(to: &overflow) { overflow in
-    var passes = RunningPasses(x: x, axes: axes, result: result)
-    forEachPass(kind, x.dtype, count: reducedCount(x, axes), overflow: overflow, &passes)
-  }
-  return !overflow
+  var passes = RunningPasses(operand: ReductionOperand(x), axes: axes, result: result)
+  return visitPasses(kind, passes.operand.view, axes, &passes)
+}
+
+/// Reduces the only result of a program, seen as `shape`, over `axes` while the program makes it: the bits are
+/// those of the program's result as a whole, then the reduction. False says that a whole number does not fit.
+///
+/// - Requires: the reduction takes one pass.
+package func reduce(
+  _ kind: ReductionKind, _ program: TileProgram, _ operands: [TensorView], as shape: [Int], over axes: [Int],
+  into result: TensorView
+) throws(TileProgram.Fault) -> Bool {
+  var passes = RunningPasses(
+    operand: ReductionOperand(program, operands, as: shape), axes: axes, result: result)
+  let fits = visitPasses(kind, passes.operand.view, axes, &passes)
+  if let (position, code) = passes.fault.found { throw TileProgram.Fault(code: code, position: position) }
+  return fits
 }
 
 /// The scratch that `reduce` takes.
 package func reductionScratchByteCount(_ kind: ReductionKind, _ x: TensorView, over axes: [Int]) -> Int {
-  var overflow = false
-  return withUnsafeMutablePointer(to: &overflow) { overflow in
-    var passes = MeasuredPasses(x: x, axes: axes)
-    if case .variance = kind, reducedCount(x, axes) > 0 {
-      passes.byteCount = copyScratchByteCount(rank: x.shape.count, isEmpty: x.elementCount == 0)
-    }
-    forEachPass(kind, x.dtype, count: reducedCount(x, axes), overflow: overflow, &passes)
-    return passes.byteCount
+  var passes = MeasuredPasses(operand: ReductionOperand(x), axes: axes)
+  if case .variance = kind, reducedCount(x, axes) > 0 {
+    passes.byteCount = copyScratchByteCount(rank: x.shape.count, isEmpty: x.elementCount == 0)
   }
+  _ = visitPasses(kind, passes.operand.view, axes, &passes)
+  return passes.byteCount
+}
+
+/// The scratch that `reduce` of a program's result takes.
+package func reductionScratchByteCount(
+  _ kind: ReductionKind, _ program: TileProgram, _ operands: [TensorView], as shape: [Int], over axes: [Int]
+) -> Int {
+  var passes = MeasuredPasses(operand: ReductionOperand(program, operands, as: shape), axes: axes)
+  _ = visitPasses(kind, passes.operand.view, axes, &passes)
+  return passes.byteCount
 }
 
 /// What is done with each pass over the operand.
-private protocol PassVisitor {
+private protocol PassVisitor: ~Copyable {
   mutating func visit<R: Reducer>(_ reducer: R)
 }
 
-private struct RunningPasses: PassVisitor {
-  let x: TensorView
+private struct RunningPasses: PassVisitor, ~Copyable {
+  let operand: ReductionOperand
   let axes: [Int]
   let result: TensorView
+  let fault = FirstFault()
 
   mutating func visit<R: Reducer>(_ reducer: R) {
-    reduce(reducer, x, over: axes, into: result.pointer())
+    reduce(reducer, operand, over: axes, into: result.pointer(), fault)
   }
 }
 
 private struct MeasuredPasses: PassVisitor {
-  let x: TensorView
+  let operand: ReductionOperand
   let axes: [Int]
   /// The most that a pass takes.
   var byteCount = 0
 
   mutating func visit<R: Reducer>(_: R) {
-    byteCount = max(byteCount, reductionScratchByteCount(R.self, x, over: axes))
+    byteCount = max(byteCount, reductionScratchByteCount(R.self, operand, over: axes))
   }
+}
+
+/// Visits the passes of a reduction. False says that a whole number did not fit in one of them.
+private func visitPasses<V: PassVisitor & ~Copyable>(
+  _ kind: ReductionKind, _ x: TensorView, _ axes: [Int], _ visitor: inout V
+) -> Bool {
+  var overflow = false
+  withUnsafeMutablePointer(to: &overflow) {
+    forEachPass(kind, x.dtype, count: reducedCount(x, axes), overflow: $0, &visitor)
+  }
+  return !overflow
 }
 
 /// Visits the passes of a reduction over elements of `dtype`, `count` of which fall on each result.
 @inline(__always)
-private func forEachPass<V: PassVisitor>(
+private func forEachPass<V: PassVisitor & ~Copyable>(
   _ kind: ReductionKind, _ dtype: DType, count: Int, overflow: UnsafeMutablePointer<Bool>,
   _ visitor: inout V
 ) {

@@ -10,15 +10,18 @@ import Tensors
 // only if nobody else reads a member before that place. A matrix product whose result only one chain reads
 // becomes its first link: the chain runs on each block of the product while that is in cache. So a bias and an
 // activation, or a whole optimizer, cost no pass over memory, and a weight's gradient never exists as a whole.
+// A reduction that alone reads a result of a chain takes what leads to it along: it runs where the reduction
+// would read, and the squares under a norm are never written.
 //
-// Limits: a view between two members ends a chain; a chain has at most one product.
+// Limits: a view between two members ends a chain; a chain has at most one product, and with one no reduction.
 
-/// Joins elementwise nodes into chains, and matrix products with the chains that read them.
+/// Joins elementwise nodes into chains, products with the chains that read them, and chains with reductions.
 package func fuse(_ graph: inout Graph) {
   var fusion = Fusion(graph)
   fusion.groupElementwise()
   fusion.attachProducts()
   fusion.joinChains()
+  fusion.attachReductions()
   graph = fusion.rewritten()
 }
 
@@ -43,6 +46,10 @@ private struct Fusion {
   private var productOf: [Int] = []
   /// The chain that each product heads.
   private var headOf: [Int: Int] = [:]
+  /// The reduction at the end of each chain that has one.
+  private var reductionOf: [Int: Int] = [:]
+  /// Values that exist no more, by which views of them go too.
+  private var inside = Set<Int>()
 
   init(_ graph: Graph) {
     self.graph = graph
@@ -207,18 +214,92 @@ private struct Fusion {
     return operandCount(all) <= Fusion.operandLimit && !all.contains { looksBack($0, into: all) }
   }
 
+  // MARK: Reductions
+
+  mutating func attachReductions() {
+    for index in graph.nodes.indices {
+      let node = graph.nodes[index]
+      guard let reduction = node.op as? any Reduction, reduction.takesChain(node.operands[0].type),
+        let source = sourceInOrder(of: node.operands[0])
+      else { continue }
+      let result = graph.nodes[source].results[0].id
+      guard chainOf[source] >= 0, readers[result] == [index], !leaves[result] else { continue }
+      let chain = chainOf[source]
+      let members = exclusiveMembers(behind: source)
+      if members.count < chains[chain].count {
+        guard maySplit(members, from: chain) else { continue }
+        let taken = Set(members)
+        chains[chain].removeAll(where: taken.contains)
+        for member in members { chainOf[member] = chains.count }
+        chains.append(members)
+        productOf.append(-1)
+      } else if productOf[chain] >= 0 {
+        continue
+      }
+      reductionOf[chainOf[source]] = index
+      inside.insert(result)
+    }
+  }
+
+  /// The node that makes a value, seen through views that leave elements in their order.
+  private func sourceInOrder(of value: GraphValue) -> Int? {
+    var value = value
+    while producer[value.id] >= 0 {
+      let node = graph.nodes[producer[value.id]]
+      guard let view = node.op as? any ViewOp else { return producer[value.id] }
+      let isInOrder =
+        view.layout(of: Layout(contiguous: node.operands[0].shape)) == Layout(contiguous: value.shape)
+      if !isInOrder { return nil }
+      value = node.operands[0]
+    }
+    return nil
+  }
+
+  /// The members of a chain that only lead to `source`, in order, itself included.
+  private func exclusiveMembers(behind source: Int) -> [Int] {
+    var taken = Set([source])
+    for member in chains[chainOf[source]].reversed() where member != source {
+      let result = graph.nodes[member].results[0].id
+      if !leaves[result] && readers[result].allSatisfy(taken.contains) { taken.insert(member) }
+    }
+    return taken.sorted()
+  }
+
+  /// Whether some members can be a chain of their own, which reads of the others only what is written anyway.
+  private func maySplit(_ members: [Int], from chain: Int) -> Bool {
+    let taken = Set(members)
+    let others = Set(chains[chain]).subtracting(taken)
+    for operand in members.flatMap({ graph.nodes[$0].operands }) where producer[operand.id] >= 0 {
+      let source = producer[operand.id]
+      if source == productOf[chain] { return false }
+      if others.contains(source) && !isResult(source, of: others.union(taken)) { return false }
+    }
+    return operandCount(taken) <= Fusion.operandLimit
+  }
+
+  /// Whether a member's value is needed outside of its chain.
+  private func isResult(_ member: Int, of chain: Set<Int>) -> Bool {
+    let value = graph.nodes[member].results[0].id
+    return leaves[value] || readers[value].contains { !chain.contains($0) }
+  }
+
   // MARK: Rewriting
 
   func rewritten() -> Graph {
     var result = graph
     // Nodes keep their order; a chain stands where its last member stood.
     var nodes: [(place: Int, node: Graph.Node)] = []
-    let heads = Set(productOf.filter { $0 >= 0 })
-    for index in graph.nodes.indices where chainOf[index] < 0 && !heads.contains(index) {
-      nodes.append((index, graph.nodes[index]))
+    let joined = Set(productOf.filter { $0 >= 0 }).union(reductionOf.values)
+    for index in graph.nodes.indices where chainOf[index] < 0 && !joined.contains(index) {
+      let node = graph.nodes[index]
+      if node.isView && inside.contains(base[node.results[0].id]) { continue }
+      nodes.append((index, node))
     }
     for (number, chain) in chains.enumerated() where !chain.isEmpty {
-      nodes.append((chain.last!, node(of: chain, product: productOf[number])))
+      let reduction = reductionOf[number]
+      nodes.append((
+        reduction ?? chain.last!, node(of: chain, product: productOf[number], reduction: reduction)
+      ))
     }
     nodes.sort { $0.place < $1.place }
     result.nodes = inOrder(nodes.map(\.node))
@@ -255,9 +336,9 @@ private struct Fusion {
     return result
   }
 
-  private func node(of chain: [Int], product: Int) -> Graph.Node {
+  private func node(of chain: [Int], product: Int, reduction: Int?) -> Graph.Node {
     let last = graph.nodes[chain.last!]
-    if chain.count == 1 && product < 0 { return last }
+    if chain.count == 1 && product < 0 && reduction == nil { return last }
     var operands: [GraphValue] = []
     var places: [Int: Int] = [:]
     var members: [ElementwiseChain.Member] = []
@@ -281,18 +362,22 @@ private struct Fusion {
           },
           type: node.results[0].type, origin: node.origin))
     }
-    let inside = Set(chain)
+    let all = Set(chain)
     var results: [GraphValue] = []
     var resultMembers: [Int] = []
-    for (member, index) in chain.enumerated() {
-      let value = graph.nodes[index].results[0]
-      if leaves[value.id] || readers[value.id].contains(where: { !inside.contains($0) }) {
-        results.append(value)
-        resultMembers.append(member)
-      }
+    for (member, index) in chain.enumerated() where isResult(index, of: all) {
+      results.append(graph.nodes[index].results[0])
+      resultMembers.append(member)
     }
     let made = ElementwiseChain(
       operandTypes: operands.map(\.type), members: members, results: resultMembers)
+    if let reduction {
+      let end = graph.nodes[reduction]
+      return Graph.Node(
+        op: FusedReduction(
+          made, end.op as! any Reduction, of: end.operands[0].type, origin: end.origin),
+        operands: operands, results: end.results, origin: end.origin)
+    }
     if product < 0 {
       return Graph.Node(
         op: FusedElementwise(made), operands: operands, results: results, origin: last.origin)

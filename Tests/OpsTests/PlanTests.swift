@@ -24,18 +24,31 @@ struct GeneratedStep {
     }
     let targets = g.graph.inputs.filter { $0.dtype == dtype && $0.type.elementCount > 0 }
     let gradients = try pullBack(g, from: [loss], cotangents: [try g.number(1, like: loss)], to: targets)
+    let factor = seed % 3 == 1 ? try GeneratedStep.clip(g, gradients.compactMap(\.self)) : nil
     for (place, (target, gradient)) in zip(targets, gradients).enumerated() {
       guard let gradient, place % 3 != 2 else { continue }
       g.origin.phase = .update
       g.graph.gradients.append((gradient, "\(place)"))
-      // Momentum kept in another input of the same type, where there is one.
-      let step = try g.multiply(gradient, try g.number(0.01, like: gradient))
+      var step = try g.multiply(gradient, try g.number(0.01, like: gradient))
+      if let factor { step = try g.multiply(step, try g.broadcast(factor, to: step.shape)) }
       let new = try g.subtract(target, step)
       guard case .input(let input) = g.graph.definition(of: target) else { continue }
       g.graph.writes.append(.init(input: input, value: new))
     }
     g.graph.outputs.append(loss)
     graph = g.graph
+  }
+
+  /// What all gradients are scaled by so that their norm is at most 1.
+  private static func clip(_ g: GraphBuilder, _ gradients: [GraphValue]) throws -> GraphValue? {
+    guard let first = gradients.first else { return nil }
+    var total = g.constant(0, first.dtype)
+    for gradient in gradients {
+      let flat = try g.reshape(gradient, to: [gradient.shape.elementCount])
+      total = try g.add(total, try g.sum(try g.multiply(flat, flat), axes: [0], keepingAxes: false))
+    }
+    let norm = try g.add(try g.sqrt(total), g.constant(1e-6, first.dtype))
+    return try g.minimum(try g.divide(g.constant(1, first.dtype), norm), g.constant(1, first.dtype))
   }
 
   func planned(_ passes: [Pass]) throws -> Plan {

@@ -96,7 +96,10 @@ package final class ElementwiseChain: Hashable, Sendable {
     for member in members[..<failure.instruction] {
       let result = Tensor(uninitialized: TensorType(member.type.dtype, .scalar))
       let sources = member.sources.map(value)
-      try? member.op.run(sources.map(\.view), into: [result.view])
+      // Views do not keep what they look at.
+      withExtendedLifetime((sources, result)) {
+        try? member.op.run(sources.map(\.view), into: [result.view])
+      }
       values.append(result)
     }
     let member = members[failure.instruction]

@@ -42,9 +42,11 @@ extension Reduction {
   }
 
   package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
-    guard Kernels.reduce(kernel, operands[0], over: axes, into: results[0]) else {
-      throw KernelFault("the result of \(Self.name) does not fit in i64", code: "integer-overflow")
-    }
+    guard Kernels.reduce(kernel, operands[0], over: axes, into: results[0]) else { throw overflow }
+  }
+
+  var overflow: KernelFault {
+    KernelFault("the result of \(Self.name) does not fit in i64", code: "integer-overflow")
   }
 
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {

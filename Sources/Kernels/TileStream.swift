@@ -1,0 +1,180 @@
+import Tensors
+
+/// A program ready to run on one tile after another: its readers, registers and tables lie in scratch.
+struct TileStream {
+  private let program: TileProgram
+  private let readers: UnsafeMutablePointer<TileReader>
+  /// Where each operand, then each instruction's value, lies.
+  private let table: UnsafeMutablePointer<UnsafeRawPointer>
+  /// The operands of the instruction under way.
+  private let sources: UnsafeMutablePointer<UnsafeRawPointer>
+  /// Which results are computed where they will lie; for the caller.
+  let isDirect: UnsafeMutablePointer<Bool>
+  /// A tile for what is rounded to storage and back.
+  private let rounding: UnsafeMutableRawPointer
+  /// Of what `elements` met: the failure at the lowest row-major position.
+  private(set) var failure: (position: Int, code: Int)?
+
+  // MARK: Scratch
+
+  /// The lengths of tiles and the scratch that they take.
+  struct Sizes {
+    /// Elements of a tile: as many as keep registers and operands in the first-level cache.
+    let capacity: Int
+    fileprivate let registerByteCount: Int
+    fileprivate let tableByteCount: Int
+    fileprivate private(set) var tilesByteCount: Int
+    /// Parts begin at multiples of this: a panel is not read twice.
+    private(set) var unit: Int
+    private let readersByteCount: Int
+
+    /// - Parameters:
+    ///   - count: the elements of each operand.
+    ///   - least: the caller wants so many elements at a time, if there are as many.
+    init(_ program: TileProgram, _ operands: [TensorView], count: Int, least: Int = 256) {
+      let lines = program.registerCount &+ program.operandCount &+ program.results.count
+      var capacity = tileCapacity
+      while capacity > least && lines &* capacity &* program.widestLane > 40 &<< 10 { capacity /= 2 }
+      self.capacity = min(capacity, count)
+      registerByteCount = wholeLines(self.capacity &* program.widestLane)
+      tableByteCount = Kernels.scratchByteCount(
+        of: UnsafeMutableRawPointer.self,
+        count: program.operandCount &+ program.instructions.count &+ TileStream.mostSources
+          &+ program.results.count)
+      tilesByteCount = tableByteCount &+ (program.registerCount &+ 1) &* registerByteCount
+      unit = tileCapacity
+      for operand in operands {
+        let reader = TileReader(operand, capacity: self.capacity)
+        tilesByteCount &+= reader.scratchByteCount
+        unit = max(unit, reader.panelElementCount)
+      }
+      readersByteCount = Kernels.scratchByteCount(of: TileReader.self, count: operands.count)
+    }
+
+    /// What `withStream` takes.
+    var scratchByteCount: Int {
+      readersByteCount &+ Kernels.scratchByteCount(of: UInt8.self, count: tilesByteCount)
+    }
+  }
+
+  /// Operands of one instruction at most.
+  private static let mostSources = 4
+
+  fileprivate init(
+    _ program: TileProgram, _ operands: [TensorView], _ sizes: Sizes,
+    readers: UnsafeMutablePointer<TileReader>, tiles: UnsafeMutableRawPointer
+  ) {
+    var free = tiles
+    func take(_ byteCount: Int) -> UnsafeMutableRawPointer {
+      defer { free += byteCount }
+      return free
+    }
+    self.program = program
+    self.readers = readers
+    table = take(sizes.tableByteCount).assumingMemoryBound(to: UnsafeRawPointer.self)
+    sources = table + (program.operandCount &+ program.instructions.count)
+    isDirect = UnsafeMutableRawPointer(sources + TileStream.mostSources).assumingMemoryBound(to: Bool.self)
+    rounding = take(sizes.registerByteCount)
+    let registers = take(program.registerCount &* sizes.registerByteCount)
+    for index in operands.indices {
+      (readers + index).initialize(to: TileReader(operands[index], capacity: sizes.capacity))
+      readers[index].place(in: take(readers[index].scratchByteCount), of: operands[index])
+    }
+    for index in program.instructions.indices {
+      place(instruction: index, at: registers + program.registers[index] &* sizes.registerByteCount)
+    }
+  }
+
+  // MARK: Tiles
+
+  @inline(__always)
+  func place(operand: Int, at base: UnsafeRawPointer) { table[operand] = base }
+  @inline(__always)
+  func place(instruction: Int, at base: UnsafeMutableRawPointer) {
+    table[program.operandCount &+ instruction] = UnsafeRawPointer(base)
+  }
+  @inline(__always)
+  func value(of instruction: Int) -> UnsafeRawPointer { table[program.operandCount &+ instruction] }
+
+  /// Reads `count` elements of each operand from `first` on, from a row-major position on.
+  @inline(__always)
+  func read(operandsFrom first: Int, at position: Int, count: Int) {
+    for index in first..<program.operandCount {
+      place(operand: index, at: readers[index].read(from: position, count: count))
+    }
+  }
+
+  /// Runs all instructions on `count` elements.
+  /// - Returns: where and how the program failed: `TileProgram.Fault` reads the code.
+  @inline(__always)
+  func run(_ count: Int) -> (place: Int, code: Int)? {
+    for index in program.instructions.indices where step(index, count) != nil {
+      let (place, fault) = locate(index, count)
+      return (place, index &<< 2 | fault.rawValue)
+    }
+    return nil
+  }
+
+  /// Returns the only result from a row-major position on, as it would be stored, until the next call.
+  ///
+  /// Behind a failure elements may be anything; of all that were asked for, the lowest that fails is noted.
+  mutating func elements(from position: Int, count: Int) -> UnsafeRawPointer {
+    let result = program.results[0]
+    let dtype = program.instructions[result].dtype
+    if failure == nil || failure!.position > position {
+      read(operandsFrom: 0, at: position, count: count)
+      if let (place, code) = run(count), failure == nil || failure!.position > position &+ place {
+        failure = (position &+ place, code)
+      }
+    }
+    if dtype.isLaneStorage { return value(of: result) }
+    _ = storeLane(dtype, from: value(of: result), into: rounding, count: count)
+    return UnsafeRawPointer(rounding)
+  }
+
+  /// Runs one instruction on a tile.
+  @inline(__always)
+  private func step(_ index: Int, _ length: Int) -> ArithmeticFault? {
+    let first = program.firstSource[index]
+    let end =
+      index &+ 1 < program.firstSource.count ? program.firstSource[index &+ 1] : program.sources.count
+    for place in first..<end { sources[place &- first] = table[program.sources[place]] }
+    let value = UnsafeMutableRawPointer(mutating: value(of: index))
+    if let fault = program.instructions[index].body(sources, value, length) { return fault }
+    let dtype = program.instructions[index].dtype
+    if dtype.isLaneStorage { return nil }
+    if let fault = storeLane(dtype, from: UnsafeRawPointer(value), into: rounding, count: length) {
+      return fault
+    }
+    loadLane(dtype, from: UnsafeRawPointer(rounding), stride: 1, into: value, count: length)
+    return nil
+  }
+
+  /// Finds the first element of a tile on which an instruction fails: the shortest prefix that fails ends with
+  /// it.
+  @inline(never)
+  private func locate(_ index: Int, _ length: Int) -> (place: Int, fault: ArithmeticFault) {
+    var (passes, fails) = (0, length)
+    while fails &- passes > 1 {
+      let middle = (passes &+ fails) / 2
+      if step(index, middle) == nil { passes = middle } else { fails = middle }
+    }
+    return (passes, step(index, fails) ?? .overflow)
+  }
+}
+
+extension TileProgram {
+  /// Calls `body` with a stream of the program over `operands`, in `sizes.scratchByteCount` bytes of scratch.
+  @inline(__always)
+  func withStream(
+    _ operands: [TensorView], _ sizes: TileStream.Sizes, _ body: (inout TileStream) -> Void
+  ) {
+    withScratch(of: TileReader.self, count: operands.count) { readers in
+      withScratch(of: UInt8.self, count: sizes.tilesByteCount) { tiles in
+        var stream = TileStream(
+          self, operands, sizes, readers: readers, tiles: UnsafeMutableRawPointer(tiles))
+        body(&stream)
+      }
+    }
+  }
+}
