@@ -187,20 +187,28 @@ func matches(_ path: String, _ pattern: String) -> Bool {
 }
 
 /// What an optimizer keeps for one parameter: its state tensors and how many steps it has made.
+///
+/// A parameter has those of the optimizer's states whose first value is a tensor: a factored second
+/// moment stands for matrices only, a mean of gradients only where one is asked for. The others are
+/// `none` in the update.
 package final class OptimizerSlot {
   package private(set) weak var parameter: ModelParameter?
   let type: TensorType
   package var states: [Tensor]
+  /// Which of the definition's states each of `states` is.
+  let places: [Int]
   let stateNames: [String]
   package var count = 0
   /// Whether another one has taken its place, or it was half written.
   private(set) var isDropped = false
 
-  init(_ parameter: ModelParameter, states: [Tensor], names: [String]) {
-    stateNames = names
+  /// - Parameter states: by the order of `definition`, nil where the parameter has no such state.
+  init(_ parameter: ModelParameter, states: [Tensor?], of definition: OptimizerDefinition) {
+    places = states.indices.filter { states[$0] != nil }
+    stateNames = places.map { definition.states[$0].name }
     self.parameter = parameter
     type = parameter.tensor.type
-    self.states = states
+    self.states = states.compactMap { $0 }
   }
 
   /// Whether the parameter still has the shape and dtype that the state was made for.
@@ -430,11 +438,14 @@ extension Interpreter {
       if case .callable(let schedule) = value { value = try call(schedule, [.tensor(step)], at: site) }
       fill(definition.hyperSlots[index], value)
     }
+    for place in definition.stateSlots { fill(place, .none) }
     var inputs: [Int] = []
     for (index, state) in slot.states.enumerated() {
       let (value, input) = trace.stateInput(slot, index, state.type)
       inputs.append(input)
-      fill(definition.stateSlots[index], tensor(try g.cast(value, to: state.dtype == .f64 ? .f64 : .f32)))
+      fill(
+        definition.stateSlots[slot.places[index]],
+        tensor(try g.cast(value, to: state.dtype == .f64 ? .f64 : .f32)))
     }
     let outerPath = trace.enterPath(entry.path)
     defer { trace.leave(outerPath) }
@@ -448,14 +459,26 @@ extension Interpreter {
         at: made, labels: new.made.map { $0 == made ? [] : [.init(site: $0, text: "made here: \(new.type)")] } ?? [])
     }
     trace.update(parameter, to: try g.cast(trace.value(of: new, at: made), to: parameter.tensor.dtype))
+    func held(_ place: Int) -> Value {
+      let value = frame[definition.stateSlots[place]]
+      if case .cell(let cell) = value { return cell.value }
+      return value
+    }
+    for place in definition.states.indices where !slot.places.contains(place) {
+      guard case .none = held(place) else {
+        let state = "the state `\(definition.states[place].name)` of `\(entry.path)`"
+        throw Failure(
+          "bad-optimizer", "\(definition.name): \(state) is none and became \(held(place).described)", at: made,
+          notes: ["a parameter has the states whose lines give a tensor at its first step"])
+      }
+    }
     for (index, state) in slot.states.enumerated() {
-      var held = frame[definition.stateSlots[index]]
-      if case .cell(let cell) = held { held = cell.value }
-      let value = try tensorValue(held, at: made)
+      let place = slot.places[index]
+      let value = try tensorValue(held(place), at: made)
       guard value.shape == state.shape else {
         throw Failure(
           "shape-mismatch",
-          "\(definition.name): the state `\(definition.states[index].name)` of `\(entry.path)` changes from \(state.type) to \(value.type)",
+          "\(definition.name): the state `\(definition.states[place].name)` of `\(entry.path)` changes from \(state.type) to \(value.type)",
           at: value.made ?? made, notes: ["a state keeps its shape from step to step"])
       }
       trace.writeState(
@@ -490,8 +513,8 @@ extension Interpreter {
     let outer = (trace, isCapturing)
     (trace, isCapturing) = (nil, false)
     defer { (trace, isCapturing) = outer }
-    var tensors: [Tensor] = []
-    for state in definition.states {
+    var tensors: [Tensor?] = []
+    for state in optimizer.definition.states {
       let frame = try push(state.slotCount, at: site)
       defer { pop(frame, state.slotCount) }
       let wide = try cast(entry.parameter.tensor, to: entry.parameter.tensor.dtype == .f64 ? .f64 : .f32)
@@ -501,11 +524,16 @@ extension Interpreter {
         if case .callable(let schedule) = value { value = try call(schedule, [.int(1)], at: site) }
         frame[1 + index] = value
       }
-      let value = try tensorValue(state.initial.eval(frame), at: state.initial.site)
+      let first = try state.initial.eval(frame)
+      if case .none = first {
+        tensors.append(nil)
+        continue
+      }
+      let value = try tensorValue(first, at: state.initial.site)
       guard let tensor = value.tensor else { throw Trace.escaped(at: site) }
       tensors.append(tensor.copiedForState())
     }
-    return OptimizerSlot(entry.parameter, states: tensors, names: definition.states.map(\.name))
+    return OptimizerSlot(entry.parameter, states: tensors, of: definition)
   }
 }
 

@@ -34,7 +34,7 @@ extension Interpreter {
       let passes = graph.nodes.filter { node in
         !node.isView && (node.operands + node.results).contains { $0.type.elementCount >= shape.elementCount }
       }
-      let states = optimizer.definition.states.map(\.name)
+      let states = optimizer.slot(for: parameter)?.stateNames ?? []
       output.write(
         "\(optimizer.definition.name): \(passes.count) pass\(passes.count == 1 ? "" : "es") over p, g"
           + states.map { ", " + $0 }.joined() + "\n")

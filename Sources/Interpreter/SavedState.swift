@@ -135,8 +135,8 @@ func saveState(_ call: BuiltinCall) throws(Failure) -> Value {
       for entry in paths {
         guard let slot = optimizer.slot(for: entry.parameter) else { continue }
         metadata[prefix + "t." + entry.path] = String(slot.count)
-        for (state, tensor) in zip(optimizer.definition.states, slot.states) {
-          tensors.append(NamedTensor("\(prefix)\(state.name).\(entry.path)", tensor))
+        for (state, tensor) in zip(slot.stateNames, slot.states) {
+          tensors.append(NamedTensor("\(prefix)\(state).\(entry.path)", tensor))
         }
       }
     case .callable: break
@@ -272,26 +272,24 @@ func loadState(_ call: BuiltinCall, _ name: String) throws(Failure) -> Value {
       do { fresh = try interpreter.freshSlot(optimizer, entry, at: thing.site) } catch {
         throw Failure.from(error, at: thing.site)
       }
-      var states: [Tensor] = []
-      for (state, usual) in zip(optimizer.definition.states, fresh.states) {
-        guard let tensor = byName["\(prefix)\(state.name).\(entry.path)"] else {
+      for (index, state) in fresh.stateNames.enumerated() {
+        guard let tensor = byName["\(prefix)\(state).\(entry.path)"] else {
           throw Failure(
             "file-mismatch",
-            "\(name): the state `\(state.name)` of `\(entry.path)` is missing; was it saved by another optimizer?", at: site)
+            "\(name): the state `\(state)` of `\(entry.path)` is missing; was it saved by another optimizer?", at: site)
         }
-        guard tensor.type == usual.type else {
+        let usual = fresh.states[index].type
+        guard tensor.type == usual else {
           throw Failure(
             "file-mismatch",
-            "\(name): the state `\(state.name)` of `\(entry.path)` is \(tensor.type), the optimizer's is \(usual.type)",
+            "\(name): the state `\(state)` of `\(entry.path)` is \(tensor.type), the optimizer's is \(usual)",
             at: site)
         }
-        states.append(tensor.copiedForState())
+        fresh.states[index] = tensor.copiedForState()
       }
       changes.append {
-        let slot = OptimizerSlot(
-          entry.parameter, states: states, names: optimizer.definition.states.map(\.name))
-        slot.count = count
-        optimizer.keep(slot)
+        fresh.count = count
+        optimizer.keep(fresh)
       }
     }
   }
