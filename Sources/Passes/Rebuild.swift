@@ -110,6 +110,11 @@ private func rebuild(
     }
   }
 
+  // What comes out of a checkpointed call is kept, or one call after the other would be rebuilt from the first on.
+  for (index, node) in graph.nodes.enumerated() where isEarly[index] && node.origin.checkpoint != 0 {
+    for result in node.results where !isInner[result.id] { isFree[base[result.id]] = true }
+  }
+
   // Values that later phases read, and all that they could be rebuilt from.
   var read = [Bool](repeating: false, count: graph.values.count)
   var region = [Bool](repeating: false, count: graph.values.count)
