@@ -243,6 +243,41 @@ final class Warden: RunObserver {
     }
   }
 
+  @Test func aStopComesBeforeTheCommitPointOrNotAtAll() throws {
+    let g = GraphBuilder()
+    let (w, v) = (g.input(TensorType(.f32, [4])), g.input(TensorType(.f32, [2])))
+    g.graph.outputs.append(try g.sum(w, axes: [0], keepingAxes: false))
+    g.origin.phase = .update
+    g.graph.writes.append(.init(input: 0, value: try g.multiply(w, try g.number(2, like: w))))
+    g.graph.writes.append(.init(input: 1, value: try g.multiply(v, try g.number(2, like: v))))
+    var graph = g.graph
+    try Pipeline.run(Pipeline.step, on: &graph)
+    let plan = try Plan(graph)
+    func run(_ stop: StopRequest, from step: Int) throws -> [Double] {
+      let inputs = [
+        Tensor([1, 1, 1, 1], dtype: .f32, shape: [4]), Tensor([1, 1], dtype: .f32, shape: [2]),
+      ]
+      var bases = inputs.map(\.storage.base)
+      var asked = -1
+      do {
+        _ = try plan.run(
+          &bases, in: Arena(),
+          request: {
+            asked += 1
+            return asked >= step ? stop : .none
+          })
+      } catch is Torn { return [-1] }
+      return inputs.flatMap { $0.doubles() }
+    }
+    #expect(plan.commitStep + 2 == plan.stepCount)
+    for step in 0...plan.commitStep {
+      #expect(throws: Interrupted.self) { try run(.soon, from: step) }
+      #expect(throws: Interrupted.self) { try run(.now, from: step) }
+    }
+    #expect(try run(.soon, from: plan.commitStep + 1) == [2, 2, 2, 2, 2, 2])
+    #expect(try run(.now, from: plan.commitStep + 1) == [-1])
+  }
+
   @Test(arguments: 0..<100, [DType.f64, .f32])
   func plannedMemoryIsWhatKernelsTouch(_ seed: Int, _ dtype: DType) throws {
     let step = try GeneratedStep(seed: seed, dtype: dtype)
