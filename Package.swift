@@ -69,7 +69,7 @@ let package = Package(
     .executableTarget(
       name: "gradus",
       dependencies: [
-        "Support", "Syntax", "Kernels", "Formats", "Interpreter", "Notebook", "CReadline",
+        "Support", "Syntax", "Tensors", "Kernels", "Formats", "Interpreter", "Notebook", "CReadline",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

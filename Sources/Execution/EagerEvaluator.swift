@@ -56,6 +56,14 @@ package final class EagerEvaluator: OpEvaluator {
     return result
   }
 
+  /// Refuses what no machine holds, so that sums of bytes can be counted. Whether this one holds a plan is asked when it
+  /// is to run: a plan for more can still be looked at.
+  package static func checkCountable(_ type: TensorType) throws(OpRejection) {
+    guard let count = type.shape.checkedElementCount, count < 1 << 43 else {
+      throw OpRejection("\(type) needs more bytes than any machine has", code: "out-of-memory")
+    }
+  }
+
   /// Refuses an allocation that the machine cannot hold, rather than letting the process die.
   package static func checkFits(_ type: TensorType) throws(OpRejection) {
     guard type.shape.checkedElementCount != nil else {

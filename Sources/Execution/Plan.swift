@@ -210,7 +210,7 @@ package final class Plan {
           place = .input(input)
           commit = commit ?? step
         } else if let output = outputOf[result.id] {
-          try EagerEvaluator.checkFits(result.type)
+          try EagerEvaluator.checkCountable(result.type)
           place = .output(output)
           directOutputs[output] = result.id
         } else if let operand = overwritable.first(where: { operand in
@@ -222,7 +222,7 @@ package final class Plan {
           lives.isTakenOver[operand] = true
           place = .buffer(buffer)
         } else {
-          try EagerEvaluator.checkFits(result.type)
+          try EagerEvaluator.checkCountable(result.type)
           buffers.append(ArenaBuffer(byteCount: result.type.byteCount, first: step, last: step))
           place = .buffer(buffers.count - 1)
         }

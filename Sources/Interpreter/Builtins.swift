@@ -766,6 +766,11 @@ private func setFrozen(_ call: BuiltinCall, _ isFrozen: Bool) throws(Failure) ->
   guard !found.isEmpty else {
     throw Failure("no-parameters", "there are no params in \(call[0].described)", at: call.sites[0])
   }
+  if call.interpreter.isCapturing {
+    throw Failure(
+      "assignment-in-step", "`\(call.name)` cannot be called inside a step", at: call.site,
+      help: "call it before the step: steps that exist notice")
+  }
   for entry in found { entry.parameter.isFrozen = isFrozen }
   call.interpreter.freezeEpoch += 1
   return .none

@@ -140,8 +140,16 @@ extension TracedStep {
 }
 
 extension BuiltinCall {
+  /// What a step costs is asked outside of steps: inside one there are no arguments yet.
+  fileprivate func refuseInStep() throws(Failure) {
+    if let trace = interpreter.trace, trace.isRecording {
+      throw Failure("inspection-in-step", "`\(name)` cannot be called inside a step or `grad`", at: site)
+    }
+  }
+
   /// The plan for a step and the arguments behind it, as in `memory(train, x, y)`; nothing runs.
   func plannedStep() throws(Failure) -> TracedStep {
+    try refuseInStep()
     guard case .callable(let callable)? = values.first ?? nil, let step = callable as? StepValue else {
       throw Failure(
         "bad-argument", "`\(name)` needs a step and its arguments, got \((values.first ?? nil)?.described ?? "nothing")",
@@ -212,18 +220,19 @@ var memoryBuiltins: [Builtin] {
 }
 
 private func compareSteps(_ call: BuiltinCall) throws(Failure) -> Value {
+  try call.refuseInStep()
   var arguments: [Arguments.Argument] = []
   var steps: [(step: StepValue, site: Site)] = []
   for (index, value) in call.values.enumerated() {
     if call.labels[index] == "args" {
       // A tuple or a list of arguments; anything else is the only one.
-      let items: [Value] =
+      let items: [(label: String?, value: Value)] =
         switch value ?? .none {
-        case .record(let record): record.items
-        case .list(let list): list.items
-        case let single: [single]
+        case .record(let record): Array(zip(record.names, record.items))
+        case .list(let list): list.items.map { (nil, $0) }
+        case let single: [(nil, single)]
         }
-      arguments = items.map { Arguments.Argument(label: nil, value: $0, site: call.sites[index]) }
+      arguments = items.map { Arguments.Argument(label: $0.label, value: $0.value, site: call.sites[index]) }
       continue
     }
     if let label = call.labels[index] {

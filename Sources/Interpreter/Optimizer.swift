@@ -352,13 +352,17 @@ extension Interpreter {
     }
   }
 
-  /// A host number, traced or not, as a graph value of `dtype`.
+  /// A bound, traced or not, as a graph value of `dtype`.
   private func numberValue(
     _ value: Value, _ what: String, _ dtype: DType, _ trace: Trace, at site: Site
   ) throws -> GraphValue {
     switch value {
-    case .int(let number): return trace.builder.constant(Double(number), dtype)
-    case .double(let number): return trace.builder.constant(number, dtype)
+    case .int, .double:
+      let number = try hostDouble(value, what, at: site)
+      guard number > 0 else {
+        throw Failure("bad-argument", "\(what) must be above 0, got \(format(number: number))", at: site)
+      }
+      return trace.builder.constant(number, dtype)
     case .tensor(let tensor) where tensor.type.elementCount == 1:
       return try trace.builder.cast(
         trace.builder.reshape(trace.value(of: tensor, at: site), to: .scalar), to: dtype)

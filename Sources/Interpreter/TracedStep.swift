@@ -285,8 +285,9 @@ final class TracedStep {
     guard let index = roles.firstIndex(where: { $0.category == .inputs }), let rows = inputTypes[index].shape.sizes.first,
       rows > 1
     else { return nil }
+    // Some of it does not grow with the rows, so a little less than the share that is there.
     let perRow = plan.newByteCount / rows
-    let fitting = perRow == 0 ? 0 : available / perRow
+    let fitting = perRow == 0 ? 0 : available / perRow * 7 / 8
     return fitting > 0
       ? "about \(fitting) rows of `\(roles[index].name)` at a time would fit, instead of \(rows)"
       : nil

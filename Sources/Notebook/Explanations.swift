@@ -182,6 +182,12 @@ extension Explanation {
       "index-out-of-range", "An axis of size n has the indices 0 to n - 1, and -1 to -n from its end.",
       wrong: "[1, 2, 3][3]", right: "[1, 2, 3][2]"),
     Explanation(
+      "inspection-in-step",
+      """
+      `memory`, `timeline`, `compare` and `time` look at the plan of a step from outside. Inside a step, while it is traced,
+      its arguments have no values yet, and a plan in a plan would say nothing.
+      """),
+    Explanation(
       "integer-overflow",
       "Whole numbers have 64 bits, and the result needs more. They never wrap around; use floats for larger numbers.",
       wrong: "2^62 * 4", right: "2.0^62 * 4"),

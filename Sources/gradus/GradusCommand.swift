@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import Kernels
 import Notebook
+import Tensors
 
 /// The command line: `gradus`, `gradus FILE`, `gradus test PATH` and so on.
 struct GradusCommand: ParsableCommand {
@@ -29,6 +30,10 @@ struct GradusCommand: ParsableCommand {
     """
 
   func validate() throws {
+    if let value = getenv("GRADUS_MEMORY"), Machine.byteCount(of: String(cString: value)) == nil {
+      throw ValidationError(
+        "GRADUS_MEMORY must be a number of bytes, KiB, MiB or GiB, such as 64MiB, got `\(String(cString: value))`")
+    }
     guard let value = getenv("GRADUS_THREADS") else { return }
     let text = String(cString: value)
     guard ThreadPool.threadCount(in: text) != nil else {
