@@ -232,3 +232,78 @@ private final class Waiting {
     self.next = next
   }
 }
+
+/// The tree of the function's results; trees must have one form.
+func mapTree(_ function: Callable, _ trees: [Value], _ call: BuiltinCall) throws(Failure) -> Value {
+  try call.interpreter.checkInterrupt(at: call.site)
+  func different() -> Failure {
+    Failure("tree-mismatch", "`map`: the trees differ in form", at: call.site)
+  }
+  switch trees[0] {
+  case .list(let list):
+    var items: [Value] = []
+    for index in list.items.indices {
+      var parts: [Value] = []
+      for tree in trees {
+        guard case .list(let other) = tree, other.items.count == list.items.count else { throw different() }
+        parts.append(other.items[index])
+      }
+      items.append(try mapTree(function, parts, call))
+    }
+    return .list(ListValue(items, site: list.site))
+  case .record(let record):
+    var items: [Value] = []
+    for index in record.items.indices {
+      var parts: [Value] = []
+      for tree in trees {
+        guard case .record(let other) = tree, other.names == record.names else { throw different() }
+        parts.append(other.items[index])
+      }
+      items.append(try mapTree(function, parts, call))
+    }
+    return .record(RecordValue(names: record.names, items: items))
+  case .model(let model):
+    // A model's params as a record of its own paths.
+    var trees = trees
+    trees[0] = parameterTree(of: .model(model)) ?? .record([:])
+    for index in trees.indices.dropFirst() {
+      if case .model = trees[index] { trees[index] = parameterTree(of: trees[index]) ?? .record([:]) }
+    }
+    return try mapTree(function, trees, call)
+  case .range(let range):
+    try call.interpreter.checkFits(elements: range.count, at: call.site)
+    return try mapTree(
+      function, [.list((range.start..<range.end).map { Value.int($0) })] + trees.dropFirst(), call)
+  // A place without a value: a layer without params among those that have some.
+  case .none where trees.allSatisfy({ if case .none = $0 { true } else { false } }): return .none
+  default: return try call.interpreter.call(function, trees, at: call.site)
+  }
+}
+
+/// A model's params (not its buffers) as a record shaped like the model; nil where it has none.
+func parameterTree(of value: Value) -> Value? {
+  switch value {
+  case .object(let object):
+    guard let parameter = object as? ModelParameter, !parameter.isBuffer else { return nil }
+    return .tensor(TensorValue(parameter.tensor, made: parameter.made))
+  case .model(let model):
+    var names: [String?] = []
+    var items: [Value] = []
+    for (index, field) in model.definition.fields.enumerated() {
+      if let tree = parameterTree(of: model.fields[index]) {
+        names.append(field.name)
+        items.append(tree)
+      }
+    }
+    return names.isEmpty ? nil : .record(RecordValue(names: names, items: items))
+  case .list(let list):
+    let items = list.items.map { parameterTree(of: $0) }
+    if items.allSatisfy({ $0 == nil }) { return nil }
+    return .list(items.map { $0 ?? .none })
+  case .record(let record):
+    let items = record.items.map { parameterTree(of: $0) }
+    if items.allSatisfy({ $0 == nil }) { return nil }
+    return .record(RecordValue(names: record.names, items: items.map { $0 ?? .none }))
+  default: return nil
+  }
+}
