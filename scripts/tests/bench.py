@@ -11,6 +11,8 @@ import os
 import subprocess
 import sys
 
+import checks
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 KEYS = [
     "workload", "system", "dtype", "threads", "median_ms", "first_ms", "peak_bytes", "measured_peak_bytes",
@@ -19,7 +21,7 @@ KEYS = [
 BENCH = os.path.join(ROOT, "scripts", "bench")
 
 
-def compiles():
+def compiles(gradus):
     # Without the peers themselves, which need not be installed.
     for path in [BENCH, *glob.glob(os.path.join(ROOT, "scripts", "benchmarks", "peers", "*.py"))]:
         with open(path, encoding="utf-8") as file:
@@ -43,22 +45,4 @@ def scripts_check(gradus):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def main():
-    gradus = os.path.abspath(sys.argv[1])
-    passed = failed = 0
-    for name, check in [
-        ("the files of the benchmarks compile", compiles),
-        ("the scripts of the benchmarks check", lambda: scripts_check(gradus)),
-        ("scripts/bench --json has every key", lambda: reports_json(gradus)),
-    ]:
-        try:
-            check()
-            passed += 1
-        except Exception as problem:
-            failed += 1
-            print(f"FAIL {name}: {problem}")
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(failed > 0)
-
-
-main()
+sys.exit(checks.run([compiles, scripts_check, reports_json], os.path.abspath(sys.argv[1])))

@@ -12,6 +12,8 @@ import sys
 import tempfile
 import xml.etree.ElementTree
 
+import checks
+
 TRAIN = """
 net = MLP([64, 256, 256, 10])
 opt = adamw(lr: 1e-3)
@@ -91,20 +93,6 @@ def draws_a_timeline(gradus):
     assert "parameters" in names and "gradients" in names, names
 
 
-def main():
-    gradus = os.path.abspath(sys.argv[1])
-    passed = failed = 0
-    for check in [
-        refuses_what_does_not_fit, threads_do_not_change_a_bit, refuses_bad_settings, draws_a_timeline,
-    ]:
-        try:
-            check(gradus)
-            passed += 1
-        except Exception as problem:
-            failed += 1
-            print(f"FAIL {check.__name__}: {problem!r}")
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(failed > 0)
-
-
-main()
+sys.exit(checks.run(
+    [refuses_what_does_not_fit, threads_do_not_change_a_bit, refuses_bad_settings, draws_a_timeline],
+    os.path.abspath(sys.argv[1])))
