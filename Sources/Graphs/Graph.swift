@@ -106,6 +106,8 @@ package struct Graph: Sendable {
   package var gradients: [(value: GraphValue, path: String)] = []
   /// How many products, convolutions and the like the forward pass has, and how many of them run once more.
   package var products = (all: 0, rebuilt: 0)
+  /// The floating-point operations of the step, and those among them that compute something once more.
+  package var arithmetic = (all: 0.0, rebuilt: 0.0)
 
   package init() {}
 

@@ -30,6 +30,9 @@ package protocol TensorOp: Hashable, Sendable {
   /// The fast path. Reads `operands`, writes every element of the (contiguous) `results`, allocates nothing.
   /// Operands may be strided only where `traits.operands` is `.strided`.
   func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault)
+  /// The floating-point operations of `run`, as papers count them: a multiply-add is two, and so many for each element
+  /// where elements are taken one by one. Moving bytes is none.
+  func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double
   /// Bytes of scratch that each thread wants while `run` works on these, exactly. Tells by dtypes, shapes and
   /// strides; where tensors lie is not known yet.
   func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int
@@ -60,8 +63,16 @@ extension ViewOp {
   package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
     throw KernelFault("internal: a view has no kernel")
   }
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double { 0 }
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
   package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+}
+
+extension TensorOp {
+  /// So many operations for each element of the largest operand or result.
+  package func perElement(_ count: Double, _ operands: [TensorType], _ results: [TensorType]) -> Double {
+    count * Double((operands + results).map(\.elementCount).max() ?? 0)
+  }
 }
 
 /// How an op takes part in reverse-mode differentiation.

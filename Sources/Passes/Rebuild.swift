@@ -35,33 +35,33 @@ package enum Checkpointing: Hashable, Sendable {
   case selective
   /// Keeps what passes between layers.
   case full
+  /// What a planner has found for a graph.
+  case planned(Recomputation)
 }
 
 /// Keeps fewer values from the forward for the backward pass, and rebuilds the others where they are read.
 package func rebuild(_ graph: inout Graph, _ checkpointing: Checkpointing) {
   guard let firstLater = graph.nodes.firstIndex(where: { $0.origin.phase != .forward }) else { return }
+  defer { graph.noteWhatIsRebuilt() }
+  if case .planned(let recomputation) = checkpointing {
+    realize(recomputation, in: &graph)
+    return
+  }
   let layers = layers(of: graph, before: firstLater, checkpointing)
   let forward = graph.nodes
   func mayRunAgain(_ index: Int) -> Bool {
     let node = forward[index]
-    if node.isView { return true }
-    if node.op.mayRefuse(node.operands.map(\.type)),
-      (node.op as? any IndexCheckingOp)?.indexCheck(node.operands.map(\.type)) == nil
-    {
-      return false
-    }
-    if node.origin.checkpoint != 0 { return true }
+    if !node.mayRunAgain { return false }
+    if node.isView || node.origin.checkpoint != 0 { return true }
     switch checkpointing {
-    case .none: return node.isCheap
+    case .none, .planned: return node.isCheap
     case .selective: return !node.isProduct
     case .every, .squareRoot, .full: return node.isCheap || index < layers.end
     }
   }
   let isForward = forward.map { $0.origin.phase == .forward }
   rebuild(&graph, from: isForward, kept: layers.kept, mayRunAgain)
-  graph.products.all = graph.nodes.count { $0.origin.phase == .forward && $0.isProduct }
-  graph.products.rebuilt = graph.nodes.count { $0.origin.isRebuilt && $0.isProduct }
-  if graph.products.rebuilt == 0 { return }
+  if !graph.nodes.contains(where: { $0.origin.isRebuilt && $0.isProduct }) { return }
   // What was rebuilt for a stretch of layers is there for all of them at once: what is cheap is rebuilt from it
   // where it is read, as from the forward pass.
   let isCopy = graph.nodes.map(\.origin.isRebuilt)
@@ -70,12 +70,31 @@ package func rebuild(_ graph: inout Graph, _ checkpointing: Checkpointing) {
 }
 
 extension Graph.Node {
-  fileprivate var isProduct: Bool { type(of: op).traits.cost == .computeBound }
-
   /// Whether running the node a second time costs no more than reading its operands and writing its results.
-  fileprivate var isCheap: Bool {
+  var isCheap: Bool {
     let traits = type(of: op).traits
     return isView || (traits.cost == .streaming && traits.effect == .pure && !op.mayRefuse(operands.map(\.type)))
+  }
+
+  /// Whether the node cannot refuse the step, or only for indices that its first run has seen.
+  var mayRunAgain: Bool {
+    let types = operands.map(\.type)
+    return isView || !op.mayRefuse(types) || (op as? any IndexCheckingOp)?.indexCheck(types) != nil
+  }
+}
+
+extension Graph {
+  /// Counts what runs once more, for whoever asks what a policy costs.
+  fileprivate mutating func noteWhatIsRebuilt() {
+    products = (all: nodes.count { $0.origin.phase == .forward && $0.isProduct }, rebuilt: 0)
+    arithmetic = (all: 0, rebuilt: 0)
+    for node in nodes {
+      let operations = node.arithmetic
+      arithmetic.all += operations
+      guard node.origin.isRebuilt else { continue }
+      arithmetic.rebuilt += operations
+      if node.isProduct { products.rebuilt += 1 }
+    }
   }
 }
 
@@ -115,48 +134,21 @@ private func rebuild(
     for result in node.results where !isInner[result.id] { isFree[base[result.id]] = true }
   }
 
-  // Values that later phases read, and all that they could be rebuilt from.
-  var read = [Bool](repeating: false, count: graph.values.count)
-  var region = [Bool](repeating: false, count: graph.values.count)
-  var stack: [Int] = []
+  var read: [Int] = []
+  var isRead = [Bool](repeating: false, count: graph.values.count)
   for (index, node) in graph.nodes.enumerated() where isLateNode(index) {
-    for operand in node.operands where isEarlyValue(operand.id) && !read[operand.id] {
-      read[operand.id] = true
-      stack.append(operand.id)
+    for operand in node.operands where isEarlyValue(operand.id) && !isRead[operand.id] {
+      isRead[operand.id] = true
+      read.append(operand.id)
     }
   }
-  if stack.isEmpty { return }
-  while let id = stack.popLast() {
-    if region[id] { continue }
-    region[id] = true
-    if isEarlyValue(id), mayRunAgain(producer[id]) { stack += graph.nodes[producer[id]].operands.map(\.id) }
-  }
+  if read.isEmpty { return }
+  let cut = ValueCut(
+    graph, producer, readLater: read, weight: { isInner[$0] ? FlowNetwork.unlimited : isFree[$0] || !isEarlyValue($0) ? 0 : nil },
+    mayRunAgain: { isEarly[$0] && mayRunAgain($0) })
 
-  // Each value is two vertices joined by an edge of its bytes.
-  let members = region.indices.filter { region[$0] }
-  var number: [Int: Int] = [:]
-  for (place, id) in members.enumerated() { number[id] = place }
-  let (source, sink) = (2 * members.count, 2 * members.count + 1)
-  var network = FlowNetwork(vertexCount: 2 * members.count + 2)
-  for (place, id) in members.enumerated() {
-    let value = graph.values[id]
-    let isView = producer[id] >= 0 && graph.nodes[producer[id]].isView
-    // Keeping a view keeps what it looks at: the cut goes there.
-    let weight = isView || isInner[id] ? FlowNetwork.unlimited : isFree[id] || !isEarlyValue(id) ? 0 : value.type.byteCount
-    network.join(2 * place, to: 2 * place + 1, capacity: weight)
-    if isEarlyValue(id), mayRunAgain(producer[id]) {
-      for operand in Set(graph.nodes[producer[id]].operands.map(\.id)) {
-        network.join(2 * number[operand]! + 1, to: 2 * place, capacity: FlowNetwork.unlimited)
-      }
-    } else {
-      network.join(source, to: 2 * place, capacity: FlowNetwork.unlimited)
-    }
-    if read[id] { network.join(2 * place + 1, to: sink, capacity: FlowNetwork.unlimited) }
-  }
-  let isLate = network.cut(from: source, to: sink)
-
-  // Values whose first vertex is on the sink's side are rebuilt; each gets a copy before its first reader.
-  func isRebuilt(_ id: Int) -> Bool { number[id].map { isLate[2 * $0] } ?? false }
+  // What the cut puts behind it is rebuilt; each value gets a copy before its first reader.
+  func isRebuilt(_ id: Int) -> Bool { cut.rebuilt.contains(id) }
   var copies: [Int: GraphValue] = [:]
   var nodes: [Graph.Node] = []
   func copy(of id: Int, for origin: Origin) -> GraphValue {
@@ -201,18 +193,105 @@ private func rebuild(
   graph.renumber()
 }
 
+/// The fewest bytes to keep so that all that is read later can be had from them.
+///
+/// A minimum cut between what must be kept at the latest (results of nodes that do not run again) and what is read,
+/// each value weighing its bytes; of several the one nearest to the readers.
+struct ValueCut {
+  /// Values to compute again.
+  private(set) var rebuilt = Set<Int>()
+  /// Values to keep that weigh something.
+  private(set) var kept: [Int] = []
+
+  /// - Parameters:
+  ///   - producer: the node that makes each value; -1 for inputs and constants.
+  ///   - weight: what a value weighs, where that is not its bytes.
+  init(
+    _ graph: Graph, _ producer: [Int], readLater: [Int], weight: (Int) -> Int?, mayRunAgain: (Int) -> Bool
+  ) {
+    func runsAgain(_ id: Int) -> Bool { producer[id] >= 0 && mayRunAgain(producer[id]) }
+    // What is read, and all that it could be rebuilt from.
+    var number: [Int: Int] = [:]
+    var members: [Int] = []
+    var stack = readLater
+    while let id = stack.popLast() {
+      if number[id] != nil { continue }
+      number[id] = members.count
+      members.append(id)
+      if runsAgain(id) { stack += graph.nodes[producer[id]].operands.map(\.id) }
+    }
+    members.sort()
+    for (place, id) in members.enumerated() { number[id] = place }
+    // Each value is two vertices joined by an edge of its weight.
+    let (source, sink) = (2 * members.count, 2 * members.count + 1)
+    var network = FlowNetwork(vertexCount: 2 * members.count + 2)
+    var weights: [Int] = []
+    for (place, id) in members.enumerated() {
+      let isView = producer[id] >= 0 && graph.nodes[producer[id]].isView
+      // Keeping a view keeps what it looks at: the cut goes there. What no node makes is there in any case.
+      let weight =
+        isView
+        ? FlowNetwork.unlimited
+        : weight(id) ?? (producer[id] < 0 ? 0 : graph.values[id].type.byteCount)
+      weights.append(weight)
+      network.join(2 * place, to: 2 * place + 1, capacity: weight)
+      if runsAgain(id) {
+        for operand in Set(graph.nodes[producer[id]].operands.map(\.id)) {
+          network.join(2 * number[operand]! + 1, to: 2 * place, capacity: FlowNetwork.unlimited)
+        }
+      } else {
+        network.join(source, to: 2 * place, capacity: FlowNetwork.unlimited)
+      }
+    }
+    for id in readLater { network.join(2 * number[id]! + 1, to: sink, capacity: FlowNetwork.unlimited) }
+    let isLate = network.cut(from: source, to: sink)
+    for (place, id) in members.enumerated() {
+      if isLate[2 * place] {
+        rebuilt.insert(id)
+      } else if isLate[2 * place + 1], weights[place] > 0 {
+        kept.append(id)
+      }
+    }
+  }
+}
+
 /// The values that are all that passes from one layer to the next, as a policy keeps them, and where the last kept
 /// one has been made: behind it nothing need run twice.
-///
-/// A layer is a stretch of the forward pass with a product, convolution or the like in it, at whose end one value
-/// of some size is alive. Small values, such as statistics, do not count.
 private func layers(
   of graph: Graph, before end: Int, _ checkpointing: Checkpointing
 ) -> (kept: [Int], end: Int) {
+  let stride: Int
+  let boundaries: [LayerBoundary]
   switch checkpointing {
-  case .none, .selective: return ([], 0)
-  case .every, .squareRoot, .full: break
+  case .none, .selective, .planned: return ([], 0)
+  case .every(let count):
+    boundaries = layerBoundaries(of: graph, before: end)
+    stride = max(1, count)
+  case .squareRoot:
+    boundaries = layerBoundaries(of: graph, before: end)
+    stride = max(1, Int(Double(boundaries.count + 1).squareRoot().rounded(.up)))
+  case .full:
+    boundaries = layerBoundaries(of: graph, before: end)
+    stride = 1
   }
+  let kept = boundaries.enumerated().filter { ($0.offset + 1) % stride == 0 }.map(\.element)
+  return (kept.map(\.value), kept.last?.end ?? 0)
+}
+
+/// A place in the forward pass where one value is all that passes on.
+struct LayerBoundary {
+  let value: Int
+  /// The node behind the last one that has to do with the layers before.
+  let start: Int
+  /// The product, convolution or the like that the next layer begins with.
+  let end: Int
+}
+
+/// The boundaries between the layers of a forward pass.
+///
+/// A layer is a stretch of the forward pass with a product, convolution or the like in it, at whose end one value
+/// of some size is alive. Small values, such as statistics, do not count.
+func layerBoundaries(of graph: Graph, before end: Int) -> [LayerBoundary] {
   let base = graph.viewBases()
   var lastUse = [Int](repeating: -1, count: graph.values.count)
   var largest = 0
@@ -220,27 +299,19 @@ private func layers(
     for operand in node.operands { lastUse[base[operand.id]] = index }
     largest = max(largest, node.results.map(\.type.byteCount).max() ?? 0)
   }
-  var boundaries: [(value: Int, end: Int)] = []
+  var boundaries: [LayerBoundary] = []
   var live = Set<Int>()
-  var candidate: Int?
+  var candidate: (value: Int, start: Int)?
   for (index, node) in graph.nodes[..<end].enumerated() where !node.isView {
-    if type(of: node.op).traits.cost == .computeBound, let value = candidate {
-      if boundaries.last?.value != value { boundaries.append((value, index)) }
+    if node.isProduct, let (value, start) = candidate {
+      if boundaries.last?.value != value { boundaries.append(LayerBoundary(value: value, start: start, end: index)) }
       candidate = nil
     }
     for operand in node.operands where lastUse[base[operand.id]] == index { live.remove(base[operand.id]) }
     for result in node.results where lastUse[result.id] > index && result.type.byteCount > largest / 64 {
       live.insert(result.id)
     }
-    if live.count == 1 { candidate = live.first }
+    if live.count == 1 { candidate = (live.first!, index + 1) }
   }
-  let stride: Int
-  switch checkpointing {
-  case .every(let count): stride = max(1, count)
-  case .squareRoot:
-    stride = max(1, Int(Double(boundaries.count + 1).squareRoot().rounded(.up)))
-  case .none, .selective, .full: stride = 1
-  }
-  let kept = boundaries.enumerated().filter { ($0.offset + 1) % stride == 0 }.map(\.element)
-  return (kept.map(\.value), kept.last?.end ?? 0)
+  return boundaries
 }

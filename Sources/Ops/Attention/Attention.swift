@@ -62,6 +62,11 @@ package struct Attention: TensorOp {
       into: results[0], sizes)
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    let sizes = rule.sizes(operands[0].shape, operands[1].shape, operands[2].shape)
+    return rule.visiblePairs(sizes) * Double(2 * sizes.keyWidth + 2 * sizes.valueWidth + 5)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
     attentionScratchByteCount(operands[0].dtype, rule.sizes(of: operands))
   }

@@ -74,6 +74,12 @@ package struct AttentionGradient: TensorOp {
       dv: results[2], sizes)
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    // Scores and probabilities once more, then five products.
+    let sizes = rule.sizes(operands[0].shape, operands[1].shape, operands[2].shape)
+    return rule.visiblePairs(sizes) * Double(6 * sizes.keyWidth + 4 * sizes.valueWidth + 9)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
     attentionGradientScratchByteCount(operands[0].dtype, rule.sizes(of: operands))
   }

@@ -83,6 +83,11 @@ package struct AttentionRule: Hashable, Sendable {
     sizes(Shape(operands[0].shape), Shape(operands[1].shape), Shape(operands[2].shape))
   }
 
+  /// How many pairs of a query and a key that it sees there are, masks aside.
+  func visiblePairs(_ sizes: AttentionSizes) -> Double {
+    Double(sizes.heads) * Double((0..<sizes.queryCount).reduce(0) { $0 + sizes.visibleKeys($1) })
+  }
+
   // MARK: The definition
 
   /// Returns P [.., t, s]: the softmax of each query's scaled scores over the keys it sees, 0 elsewhere.

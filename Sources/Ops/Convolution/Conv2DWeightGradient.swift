@@ -71,6 +71,10 @@ package struct Conv2DWeightGradient: TensorOp {
     convolveWeightGradient(operands[0], operands[1], into: results[0], sizes)
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    2 * Double(operands[1].elementCount) * Double(results[0].shape.sizes[1...].reduce(1, *))
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
     convolveWeightGradientScratchByteCount(
       results[0].dtype, sizes(Shape(operands[0].shape), Shape(operands[1].shape)))

@@ -53,6 +53,10 @@ package struct MaxPoolSelect: TensorOp {
       operands[0], operands[1], into: results[0], attributes.sizes(Shape(operands[0].shape)))
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    perElement(1, operands, results)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { false }

@@ -22,6 +22,10 @@ extension ElementwiseOp {
     }
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    perElement(1, operands, results)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
     tilesScratchByteCount(operands, results[0])
   }

@@ -63,6 +63,9 @@ package final class ElementwiseChain: Hashable, Sendable {
     }
   }
 
+  /// The floating-point operations of all members: one an element each.
+  var arithmetic: Double { Double(members.count) * Double(members[0].type.elementCount) }
+
   var resultTypes: [TensorType] { results.map { members[$0].type } }
 
   /// The values of all members by their definitions.

@@ -37,6 +37,10 @@ package struct FusedElementwise: FusedOp {
     }
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    chain.arithmetic
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
     chain.program.scratchByteCount(operands, results)
   }

@@ -54,6 +54,10 @@ package struct FusedProduct: FusedOp {
       operands[0], operands[1], then: chain.program, Array(operands[2...]), into: results)
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    product.arithmetic(Array(operands[..<2]), [chain.operandTypes[0]]) + chain.arithmetic
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
     productScratchByteCount(
       operands[0], operands[1], then: chain.program, Array(operands[2...]), into: results)

@@ -64,6 +64,10 @@ package struct FusedReduction: FusedOp {
     }
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    chain.arithmetic + reduction.arithmetic([seen], results)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
     reductionScratchByteCount(
       reduction.kernel, chain.program, operands, as: seen.shape.sizes, over: reduction.axes)

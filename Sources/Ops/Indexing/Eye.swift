@@ -55,6 +55,8 @@ package struct Eye: TensorOp {
     fillIdentity(results[0])
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double { 0 }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { false }

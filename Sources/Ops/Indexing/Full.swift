@@ -71,6 +71,8 @@ package struct Full: TensorOp {
     }
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double { 0 }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { false }

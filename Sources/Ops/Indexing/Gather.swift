@@ -64,6 +64,8 @@ package struct Gather: IndexCheckingOp {
     Kernels.gather(operands[0], indices: operands[1], axis: axis, into: results[0])
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double { 0 }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { true }

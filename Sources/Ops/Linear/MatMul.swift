@@ -114,6 +114,10 @@ package struct MatMul: TensorOp {
     }
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    2 * Double(results[0].elementCount) * Double(operands[0].shape.sizes.last!)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
     productScratchByteCount(operands[0], operands[1])
   }

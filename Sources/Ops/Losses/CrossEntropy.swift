@@ -55,6 +55,10 @@ package struct CrossEntropy: IndexCheckingOp {
     Kernels.crossEntropy(operands[0], operands[1], into: results[0], sizes)
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    perElement(5, operands, results)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
     crossEntropyScratchByteCount(rule.sizes(operands[0]))
   }

@@ -57,6 +57,10 @@ package struct CrossEntropyGradient: IndexCheckingOp {
     Kernels.crossEntropyGradient(operands[0], operands[1], operands[2], into: results[0], sizes)
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    perElement(6, operands, results)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { true }

@@ -48,6 +48,10 @@ package struct LayerNormGradient: TensorOp {
       dbias: results[2], centering: rule.centering, epsilon: rule.epsilon)
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    perElement(11, operands, results)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
     normalizeRowsGradientScratchByteCount(operands[0])
   }

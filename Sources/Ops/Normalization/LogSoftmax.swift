@@ -47,6 +47,10 @@ package struct LogSoftmax: TensorOp {
     Kernels.logSoftmax(operands[0], into: results[0], LineSizes(operands[0].shape, axis: axis))
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    perElement(5, operands, results)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
     linesScratchByteCount(results[0].dtype, LineSizes(operands[0].shape, axis: axis))
   }

@@ -45,6 +45,10 @@ package struct RMSNorm: TensorOp {
       epsilon: rule.epsilon)
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    perElement(5, operands, results)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { false }

@@ -47,6 +47,10 @@ package struct RMSNormGradient: TensorOp {
       dbias: nil, centering: rule.centering, epsilon: rule.epsilon)
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    perElement(9, operands, results)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
     normalizeRowsGradientScratchByteCount(operands[0])
   }

@@ -48,6 +48,10 @@ package struct SoftmaxGradient: TensorOp {
       operands[0], operands[1], into: results[0], LineSizes(operands[0].shape, axis: axis))
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    perElement(4, operands, results)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
     linesScratchByteCount(results[0].dtype, LineSizes(operands[0].shape, axis: axis))
   }

@@ -68,6 +68,10 @@ package struct Categorical: TensorOp {
     }
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    perElement(8, operands, results)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { true }

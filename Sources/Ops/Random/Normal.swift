@@ -64,6 +64,10 @@ package struct Normal: TensorOp {
     fillNormal(results[0], stream: RandomStream(key: operands[0], ordinal: ordinal))
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    perElement(24, operands, results)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
     drawScratchByteCount(results[0].dtype)
   }

@@ -56,6 +56,10 @@ package struct Permutation: TensorOp {
     fillPermutation(results[0], stream: RandomStream(key: operands[0], ordinal: ordinal))
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    perElement(32, operands, results)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { false }

@@ -71,6 +71,10 @@ package struct Uniform: TensorOp {
       results[0], from: low, to: high, stream: RandomStream(key: operands[0], ordinal: ordinal))
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    perElement(16, operands, results)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
     drawScratchByteCount(results[0].dtype)
   }

@@ -75,6 +75,10 @@ extension ArgumentReduction {
     reduceArgument(operands[0], axis: axis, of: Self.extreme, into: results[0])
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    perElement(1, operands, results)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
     argumentScratchByteCount(operands[0])
   }

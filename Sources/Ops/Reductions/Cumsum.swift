@@ -62,6 +62,10 @@ package struct Cumsum: TensorOp {
     }
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    perElement(1, operands, results)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
     scanScratchByteCount(LineSizes(operands[0].shape, axis: axis))
   }

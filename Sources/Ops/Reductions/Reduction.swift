@@ -49,6 +49,10 @@ extension Reduction {
     KernelFault("the result of \(Self.name) does not fit in i64", code: "integer-overflow")
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    perElement(1, operands, results)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
     reductionScratchByteCount(kernel, operands[0], over: axes)
   }

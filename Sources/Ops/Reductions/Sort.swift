@@ -46,6 +46,10 @@ package struct Sort: TensorOp {
     sortLines(operands[0], axis: axis, order: order, values: results[0], indices: results[1])
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    perElement(16, operands, results)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { false }

@@ -53,6 +53,10 @@ package struct TopK: TensorOp {
     sortLines(operands[0], axis: axis, order: .descending, values: results[0], indices: results[1])
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {
+    perElement(8, operands, results)
+  }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { false }

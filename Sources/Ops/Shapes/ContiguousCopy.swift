@@ -20,6 +20,8 @@ package struct ContiguousCopy: TensorOp {
   package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
     copyRegion(operands[0], into: results[0])
   }
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double { 0 }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
     copyScratchByteCount(operands[0])
   }

@@ -81,6 +81,8 @@ package struct Stack: TensorOp {
     }
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double { 0 }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
     operands.map(copyScratchByteCount).max() ?? 0
   }

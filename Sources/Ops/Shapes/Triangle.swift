@@ -48,6 +48,8 @@ extension Triangle {
     copyTriangle(operands[0], offset: diagonal, isLower: Self.isLower, into: results[0])
   }
 
+  package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double { 0 }
+
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
