@@ -56,7 +56,7 @@ let package = Package(
     .target(name: "Ops", dependencies: ["Support", "Tensors", "Kernels", "Graphs"]),
     .target(name: "Passes", dependencies: ["Support", "Tensors", "Graphs", "Ops"]),
     .target(
-      name: "Execution", dependencies: ["Support", "Tensors", "Kernels", "Graphs", "Ops"],
+      name: "Execution", dependencies: ["Support", "Tensors", "Kernels", "Graphs", "Ops", "Passes"],
       swiftSettings: interpreterFlags),
     .target(name: "Formats", dependencies: ["Support", "Tensors", "CZlib", "CStdlib"]),
     .target(

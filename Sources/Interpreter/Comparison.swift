@@ -1,15 +1,18 @@
 import Execution
+import Graphs
 import Support
 import Tensors
 
 /// What `compare(steps…, args: (…))` gives: a row a step, with its memory and the time that it takes.
 final class Comparison: ObjectValue {
   struct Row {
+    enum Outcome {
+      case fits(Plan, seconds: Double)
+      /// No plan keeps the step's budget.
+      case doesNotFit(Frontier)
+    }
     let name: String
-    let ledger: Ledger
-    let seconds: Double
-    /// Products and the like of the forward pass, and how many of them run once more.
-    let products: (all: Int, rebuilt: Int)
+    let outcome: Outcome
   }
   private let rows: [Row]
 
@@ -21,33 +24,61 @@ final class Comparison: ObjectValue {
     guard name == "rows" else { return nil }
     return .list(
       rows.map { row in
-        .record([
-          "name": .string(row.name), "peak": .int(row.ledger.peak),
-          "activations": .int(row.ledger.peakBytes(.activations)),
-          "state": .int(row.ledger.peakBytes(.optimizerState)), "time": .double(row.seconds),
-          "recomputed": .int(row.products.rebuilt),
-        ])
+        switch row.outcome {
+        case .fits(let plan, let seconds):
+          .record([
+            "name": .string(row.name), "fits": .bool(true), "peak": .int(plan.ledger.peak),
+            "total": .int(plan.totalByteCount), "activations": .int(plan.ledger.peakBytes(.activations)),
+            "state": .int(plan.ledger.peakBytes(.optimizerState)), "time": .double(seconds),
+            "recomputed": .int(plan.graph.products.rebuilt), "recomputed_share": .double(plan.graph.recomputedShare),
+          ])
+        case .doesNotFit(let frontier):
+          .record([
+            "name": .string(row.name), "fits": .bool(false), "smallest": .int(frontier.choices[0].totalBytes),
+            "lower_bound": .int(frontier.lowerBound.bytes),
+          ])
+        }
       })
   }
 
   override var summary: String {
     var table = [["", "peak", "activations", "gradients", "state", "time", "recomputed"]]
     for row in rows {
+      guard case .fits(let plan, let seconds) = row.outcome else { continue }
+      let ledger = plan.ledger
       table.append([
-        row.name, byteText(row.ledger.peak), byteText(row.ledger.peakBytes(.activations)),
-        byteText(row.ledger.peakBytes(.gradients)), byteText(row.ledger.peakBytes(.optimizerState)),
-        timeText(row.seconds),
-        row.products.rebuilt == 0 ? "—" : "\(row.products.rebuilt) of \(row.products.all) products",
+        row.name, byteText(ledger.peak), byteText(ledger.peakBytes(.activations)),
+        byteText(ledger.peakBytes(.gradients)), byteText(ledger.peakBytes(.optimizerState)), timeText(seconds),
+        recomputedText(plan.graph.products, share: plan.graph.recomputedShare),
       ])
     }
-    let widths = table[0].indices.map { column in table.map { $0[column].displayWidth }.max() ?? 0 }
-    return table.map { cells in
+    var widths = table[0].indices.map { column in table.map { $0[column].displayWidth }.max() ?? 0 }
+    widths[0] = max(widths[0], rows.map(\.name.displayWidth).max() ?? 0)
+    func line(_ cells: [String]) -> String {
       var line = padded(cells[0], widths[0])
       for column in cells.indices.dropFirst() {
         line += "   " + String(repeating: " ", count: widths[column] - cells[column].displayWidth) + cells[column]
       }
       return line
-    }.joined(separator: "\n")
+    }
+    var lines = [line(table.removeFirst())]
+    for row in rows {
+      switch row.outcome {
+      case .fits: lines.append(line(table.removeFirst()))
+      case .doesNotFit(let frontier):
+        lines.append(
+          "\(padded(row.name, widths[0]))   does not fit: the smallest found is \(byteText(frontier.choices[0].totalBytes)), the lower bound \(byteText(frontier.lowerBound.bytes))")
+      }
+    }
+    return lines.joined(separator: "\n")
+  }
+}
+
+extension Graph {
+  /// What is computed once more, as a share of the arithmetic without it.
+  var recomputedShare: Double {
+    let once = arithmetic.all - arithmetic.rebuilt
+    return once > 0 ? arithmetic.rebuilt / once : 0
   }
 }
 

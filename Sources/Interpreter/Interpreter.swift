@@ -53,6 +53,9 @@ package final class Interpreter {
   /// Whether a model's assignments to its buffers are passed over: in training mode outside a step.
   var freezesBuffers = false
 
+  /// What planned times are computed from.
+  var costs = CostTable.standard
+
   // Random numbers.
   package var seed = 0
   package var tick = 0

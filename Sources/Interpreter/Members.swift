@@ -190,9 +190,14 @@ extension Interpreter {
           switch field.label {
           case "training": copy.mode = try trainingMode(field)
           case "checkpoint": copy.policy.checkpointing = try StepPolicy.checkpointing(field.value, at: field.site)
+          case "budget": copy.policy.budget = try StepPolicy.budget(field.value, at: field.site)
+          case nil:
+            guard case .object(let object) = field.value, let fit = object as? FitReport else { throw unnamedField(field) }
+            copy.policy.budget = fit.budget
           default: throw unknownPolicy(field)
           }
         }
+        try copy.policy.check(at: site)
         return .callable(copy)
       }
       return .callable(try withMode(owner, fields))
@@ -219,7 +224,7 @@ extension Interpreter {
 
   private func unknownPolicy(_ field: Arguments.Argument) -> Failure {
     guard let label = field.label else { return unnamedField(field) }
-    let later = ["precision", "accumulate", "budget", "loss_scale", "nan", "batch"]
+    let later = ["precision", "accumulate", "loss_scale", "nan", "batch"]
     return Failure(
       "unknown-policy", "there is no policy `\(label)`" + (later.contains(label) ? " yet" : ""), at: field.site,
       notes: ["known: \(StepPolicy.names.joined(separator: ", "))"])

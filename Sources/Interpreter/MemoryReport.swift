@@ -149,16 +149,22 @@ extension BuiltinCall {
 
   /// The plan for a step and the arguments behind it, as in `memory(train, x, y)`; nothing runs.
   func plannedStep() throws(Failure) -> TracedStep {
+    let (step, arguments) = try stepAndArguments()
+    return try step.plan(for: arguments, interpreter)
+  }
+
+  /// A step and the arguments behind it, without that of a label which is not for the step.
+  func stepAndArguments(without label: String? = nil) throws(Failure) -> (StepValue, Arguments) {
     try refuseInStep()
     guard case .callable(let callable)? = values.first ?? nil, let step = callable as? StepValue else {
       throw Failure(
         "bad-argument", "`\(name)` needs a step and its arguments, got \((values.first ?? nil)?.described ?? "nothing")",
         at: sites.first ?? site, help: "write `step train(x, y) { … }`, then `\(name)(train, x, y)`")
     }
-    let arguments = values.indices.dropFirst().map {
+    let arguments = values.indices.dropFirst().filter { label == nil || labels[$0] != label }.map {
       Arguments.Argument(label: labels[$0], value: self[$0], site: sites[$0])
     }
-    return try step.plan(for: Arguments(arguments, at: site), interpreter)
+    return (step, Arguments(arguments, at: site))
   }
 }
 
@@ -250,11 +256,19 @@ private func compareSteps(_ call: BuiltinCall) throws(Failure) -> Value {
   }
   var rows: [Comparison.Row] = []
   for (step, site) in steps {
-    let traced = try step.plan(for: Arguments(arguments, at: call.site), call.interpreter)
+    let name = site.text.count <= 60 && !site.text.contains("\n") ? site.text : step.name
+    let arguments = Arguments(arguments, at: call.site)
+    if let budget = step.policy.budget {
+      let frontier = try step.frontier(for: arguments, call.interpreter)
+      if frontier.choice(within: budget) == nil {
+        rows.append(Comparison.Row(name: name, outcome: .doesNotFit(frontier)))
+        continue
+      }
+    }
+    let traced = try step.plan(for: arguments, call.interpreter)
     rows.append(
       Comparison.Row(
-        name: site.text.count <= 60 && !site.text.contains("\n") ? site.text : step.name, ledger: traced.plan.ledger,
-        seconds: try traced.seconds(call.interpreter, at: call.site), products: traced.plan.graph.products))
+        name: name, outcome: .fits(traced.plan, seconds: try traced.seconds(call.interpreter, at: call.site))))
   }
   return .object(Comparison(rows))
 }

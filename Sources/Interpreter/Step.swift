@@ -30,6 +30,21 @@ package final class StepValue: Callable {
   /// The same function, to be run in another way.
   func copy() -> StepValue { StepValue(function) }
 
+  /// The step without a budget or checkpointing.
+  var plain: StepValue {
+    let step = copy()
+    step.mode = mode
+    step.policy = policy
+    step.policy.budget = nil
+    step.policy.checkpointing = .none
+    return step
+  }
+
+  /// The ways to run the step with these arguments; nothing runs.
+  func frontier(for arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> Frontier {
+    try plain.plan(for: arguments, interpreter).frontier(interpreter.costs, at: arguments.site)
+  }
+
   override func call(_ arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> Value {
     // A step called inside a step or `grad` is part of it.
     if let trace = interpreter.trace, trace.isRecording {
@@ -41,12 +56,13 @@ package final class StepValue: Callable {
       return try function.call(arguments, interpreter)
     }
     let values = try bind(arguments, interpreter)
-    return try plan(for: values, arguments, interpreter).run(interpreter, at: arguments.site)
+    return try plan(for: values, arguments, interpreter, policy).run(interpreter, at: arguments.site)
   }
 
   /// The plan for arguments, bound to them: one that fits, or a new one.
   private func plan(
-    for values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, isInspection: Bool = false
+    for values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, _ policy: StepPolicy,
+    isInspection: Bool = false
   ) throws(Failure) -> TracedStep {
     let captured = function.captured
     if let plan = plans.first(where: {
@@ -54,7 +70,7 @@ package final class StepValue: Callable {
     }) {
       return plan
     }
-    let plan = try trace(values, arguments, interpreter)
+    let plan = try newPlan(for: values, arguments, interpreter, policy)
     let before = plans.newest
     plans.keep(.init(step: plan, mode: mode, policy: policy, owner: function.owner), counts: !isInspection)
     if !isInspection, plans.traceCount == 9, !function.template.declaration.site.file.isLibrary {
@@ -66,12 +82,29 @@ package final class StepValue: Callable {
     return plan
   }
 
+  private func newPlan(
+    for values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, _ policy: StepPolicy
+  ) throws(Failure) -> TracedStep {
+    guard let budget = policy.budget else { return try trace(values, arguments, interpreter, policy) }
+    // All budgets choose from what is found once, beside the plan without any.
+    var policy = policy
+    policy.budget = nil
+    let plain = try plan(for: values, arguments, interpreter, policy, isInspection: true)
+    let frontier = try plain.frontier(interpreter.costs, at: arguments.site)
+    guard let choice = frontier.choice(within: budget) else {
+      throw frontier.doesNotFit(name, in: budget, at: arguments.site)
+    }
+    if choice.checkpointing == .none { return plain }
+    policy.checkpointing = choice.checkpointing
+    return try trace(values, arguments, interpreter, policy)
+  }
+
   /// The plan that a call with these arguments would run; nothing runs.
   func plan(for arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> TracedStep {
     // First values of an optimizer's state may be random; looking on draws nothing.
     let tick = interpreter.tick
     defer { interpreter.tick = tick }
-    return try plan(for: bind(arguments, interpreter), arguments, interpreter, isInspection: true)
+    return try plan(for: bind(arguments, interpreter), arguments, interpreter, policy, isInspection: true)
   }
 
   /// Arguments by parameter, defaults filled in.
@@ -95,7 +128,7 @@ package final class StepValue: Callable {
   }
 
   private func trace(
-    _ values: [Value], _ arguments: Arguments, _ interpreter: Interpreter
+    _ values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, _ policy: StepPolicy
   ) throws(Failure) -> TracedStep {
     let trace = Trace(interpreter, isStep: true, closingOver: function.captured)
     let outer = (interpreter.trace, interpreter.isCapturing, interpreter.mode)

@@ -5,8 +5,32 @@ import Support
 struct StepPolicy: Equatable {
   /// `checkpoint: none | every(k) | sqrt | selective | full`
   var checkpointing = Checkpointing.none
+  /// `budget: 24MiB`, the most bytes that the step may take in all: then the checkpointing is chosen for each kind of
+  /// arguments.
+  var budget: Int?
 
-  static let names = ["training", "checkpoint"]
+  static let names = ["training", "checkpoint", "budget"]
+
+  /// What the value of `budget:` stands for.
+  static func budget(_ value: Value, at site: Site) throws(Failure) -> Int? {
+    switch value {
+    case .none: return nil
+    case .int(let bytes) where bytes > 0: return bytes
+    case .object(let object):
+      if let fit = object as? FitReport { return fit.budget }
+    default: break
+    }
+    throw Failure("bad-argument", "`budget` is a number of bytes such as 24MiB, got \(value.described)", at: site)
+  }
+
+  /// Refuses what contradicts itself.
+  func check(at site: Site) throws(Failure) {
+    if budget != nil, checkpointing != .none {
+      throw Failure(
+        "bad-policy", "with a `budget` the checkpointing is chosen for you, and this step names one too", at: site,
+        help: "leave one of them out; `checkpoint: none` takes it back")
+    }
+  }
 
   /// What the value of `checkpoint:` stands for.
   static func checkpointing(_ value: Value, at site: Site) throws(Failure) -> Checkpointing {

@@ -17,6 +17,9 @@ final class TracedStep {
   /// What the first run held, from what kernels touched.
   private(set) var measurement: Measurement?
 
+  /// The graph as the passes found it, for other ways to run the step.
+  private let unplanned: Graph
+  private var knownFrontier: Frontier?
   /// The graph before any pass, which may drop what only the guards need; empty without guards.
   private let guardGraph: Graph
   private let feeds: [InputFeed]
@@ -93,6 +96,7 @@ final class TracedStep {
       for (input, value) in buffers.sorted(by: { $0.key < $1.key }) {
         graph.writes.append(.init(input: input, value: value))
       }
+      unplanned = policy.checkpointing == .none ? graph : Graph()
       try Pipeline.run(Pipeline.step(policy.checkpointing), on: &graph)
       plan = try Plan(graph, inputs: roles)
     } catch {
@@ -144,6 +148,16 @@ final class TracedStep {
       return .constant(value)
     default: return .constant(value)
     }
+  }
+
+  /// The ways to run the step, found once; of a step without a policy.
+  func frontier(_ costs: CostTable, at site: Site) throws(Failure) -> Frontier {
+    if let knownFrontier, knownFrontier.costs == costs { return knownFrontier }
+    do {
+      let frontier = try Frontier(unplanned, inputs: roles, costs)
+      knownFrontier = frontier
+      return frontier
+    } catch { throw Failure.from(error, at: site) }
   }
 
   // MARK: Binding

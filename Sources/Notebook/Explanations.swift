@@ -236,6 +236,27 @@ extension Explanation {
       wrong: "for i in 5 { print(\"{i}\") }", right: "for i in 0..<5 { print(\"{i}\") }"),
     Explanation("out-of-memory", "The tensor or the step needs more memory than this machine, or the limit it runs under, has.",
       wrong: "zeros([1000000, 1000000])", right: "zeros([1000, 1000]);"),
+    Explanation(
+      "over-budget",
+      """
+      No plan that was found runs the step within its budget, which bounds all that a run takes: what is there before it,
+      the arena and the kernels' workspace. `fit(train, x, y)` lists the plans. Fewer rows, a smaller model or an
+      optimizer with less state take less; checkpointing alone only does away with activations.
+      """,
+      wrong: """
+        net = MLP([8, 8, 2])
+        opt = sgd()
+        step train(x) { minimize(sum(net(x)^2), net, opt) }
+        small = train with budget: 100
+        small(ones([4, 8]))
+        """,
+      right: """
+        net = MLP([8, 8, 2])
+        opt = sgd()
+        step train(x) { minimize(sum(net(x)^2), net, opt) }
+        small = train with budget: 4MiB
+        small(ones([4, 8]));
+        """),
     Explanation("outside-function", "`return` ends a function, and there is none around it.",
       wrong: "return 5", right: "fn f() { return 5 }\nf()"),
     Explanation("outside-loop", "`break` and `continue` act on a loop, and there is none around them.",

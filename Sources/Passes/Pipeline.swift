@@ -32,7 +32,11 @@ package enum Pipeline {
 
   package static let step = step(.none)
   package static func step(_ checkpointing: Checkpointing) -> [Pass] {
-    simplification + [rebuild(checkpointing), materialize, fusion, schedule]
+    simplification + afterSimplification(checkpointing)
+  }
+  /// What follows for a graph that is simplified already: the same one can be planned under several policies.
+  package static func afterSimplification(_ checkpointing: Checkpointing) -> [Pass] {
+    [rebuild(checkpointing), materialize, fusion, schedule]
   }
   /// The same without joining nodes: the measure of what fusion must not change.
   package static let unfusedStep = simplification + [rebuild(.none), materialize, schedule]

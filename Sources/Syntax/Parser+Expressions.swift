@@ -17,9 +17,11 @@ extension Parser {
     return value
   }
 
-  /// Parses what follows `with`: `(name: value, …)` or `name: value`.
+  /// Parses what follows `with`: `(name: value, …)`, `name: value` or a call.
   private mutating func parseWithFields() throws(Abandoned) -> [Expression.Field] {
     if kind == .leftParen { return try parseFields().fields }
+    // A call gives a policy: `train with fit(train, x, y, budget: 24MiB)`.
+    if kind.isWord, following.kind == .leftParen { return [Expression.Field(name: nil, value: try parseBinary(.pipe))] }
     guard kind.isWord, following.kind == .colon else {
       try fail(
         expected: "what to change after `with`",

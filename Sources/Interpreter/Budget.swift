@@ -1,0 +1,211 @@
+import Execution
+import Graphs
+import Passes
+import Support
+import Tensors
+
+/// What `fit(step, arguments…)` gives: the ways to run a step from the fewest bytes to the least time, and with a
+/// budget the one that fits. As a policy, `train with fit(…)`, it stands for its budget.
+final class FitReport: ObjectValue {
+  private let heading: String
+  private let frontier: Frontier
+  /// The bytes that the step may take in all; nil where none were named.
+  let budget: Int?
+
+  init(heading: String, _ frontier: Frontier, budget: Int?) {
+    self.heading = heading
+    self.frontier = frontier
+    self.budget = budget
+  }
+
+  private var choice: Frontier.Candidate? { budget.map { frontier.choice(within: $0) } ?? frontier.plain }
+
+  override var kind: String { "fit" }
+  override var memberNames: [String] {
+    ["fits", "budget", "total", "peak", "activations", "slowdown", "recomputed", "smallest", "lower_bound", "frontier"]
+  }
+
+  override func member(_ name: String) -> Value? {
+    switch name {
+    case "fits": .bool(choice != nil)
+    case "budget": budget.map { .int($0) } ?? Value.none
+    case "smallest": .int(frontier.choices[0].totalBytes)
+    case "lower_bound": .int(frontier.lowerBound.bytes)
+    case "frontier": .list(frontier.choices.map { .record(RecordValue(names: FitReport.fields, items: numbers($0))) })
+    default:
+      if let index = FitReport.fields.firstIndex(of: name) { choice.map { numbers($0)[index] } ?? Value.none } else { nil }
+    }
+  }
+
+  private static let fields = ["total", "peak", "activations", "slowdown", "recomputed"]
+
+  private func numbers(_ candidate: Frontier.Candidate) -> [Value] {
+    [
+      .int(candidate.totalBytes), .int(candidate.peakBytes), .int(candidate.activationBytes),
+      .double(frontier.slowdown(candidate)), .double(candidate.recomputedShare(beside: frontier.plain)),
+    ]
+  }
+
+  // MARK: The table
+
+  override var summary: String {
+    var lines = ["fit of \(heading)" + (budget.map { "   budget \(byteText($0))" } ?? ""), "", "  \(answer)", ""]
+    var table = [["", "total", "peak", "activations", "planned time", "recomputed", "by"]]
+    for (index, candidate) in shown {
+      let isChosen = budget != nil && choice?.totalBytes == candidate.totalBytes
+      table.append([
+        isChosen ? "▸" : "", byteText(candidate.totalBytes), byteText(candidate.peakBytes),
+        byteText(candidate.activationBytes),
+        index == frontier.choices.count - 1 ? "as it is" : "+\(percent(frontier.slowdown(candidate)))",
+        recomputedText(candidate.products, share: candidate.recomputedShare(beside: frontier.plain)),
+        candidate.checkpointing.shortName,
+      ])
+    }
+    let widths = table[0].indices.map { column in table.map { $0[column].displayWidth }.max() ?? 0 }
+    for cells in table {
+      var line = "  " + padded(cells[0], 1)
+      for column in cells.indices.dropFirst().dropLast() {
+        line += (column == 1 ? " " : "   ")
+          + String(repeating: " ", count: widths[column] - cells[column].displayWidth) + cells[column]
+      }
+      line += "   " + cells[cells.count - 1]
+      while line.last == " " { line.removeLast() }
+      lines.append(line)
+    }
+    if shown.count < frontier.choices.count { lines.append("  \(shown.count) of \(frontier.choices.count) plans shown") }
+    lines.append("  no plan takes less than \(byteText(frontier.lowerBound.bytes)): " + frontier.lowerBound.holders.joined(separator: "; "))
+    return lines.joined(separator: "\n")
+  }
+
+  /// One of three: it fits as it is, it fits with a plan, it cannot fit.
+  private var answer: String {
+    guard let budget else {
+      return "takes \(byteText(frontier.plain.totalBytes)) as it is, \(byteText(frontier.choices[0].totalBytes)) at least"
+    }
+    guard let choice else {
+      return "cannot fit: the smallest found is \(byteText(frontier.choices[0].totalBytes)), the lower bound \(byteText(frontier.lowerBound.bytes))"
+    }
+    if choice.totalBytes == frontier.plain.totalBytes { return "fits as it is: \(byteText(choice.totalBytes)) of \(byteText(budget))" }
+    return
+      "fits with this plan at +\(percent(frontier.slowdown(choice))) time: \(byteText(choice.totalBytes)) instead of \(byteText(frontier.plain.totalBytes))"
+  }
+
+  /// A dozen rows, the first, the last and the chosen one among them.
+  private var shown: [(index: Int, candidate: Frontier.Candidate)] {
+    let rows = Array(frontier.choices.enumerated())
+    let limit = 12
+    if rows.count <= limit { return rows.map { ($0.offset, $0.element) } }
+    var indices = Set((0..<limit).map { $0 * (rows.count - 1) / (limit - 1) })
+    if budget != nil, let chosen = rows.last(where: { $0.element.totalBytes == choice?.totalBytes }) { indices.insert(chosen.offset) }
+    return rows.filter { indices.contains($0.offset) }.map { ($0.offset, $0.element) }
+  }
+}
+
+extension Frontier {
+  /// By how much a choice is planned to take longer than the step as it is, as a share.
+  func slowdown(_ candidate: Candidate) -> Double {
+    plain.seconds == 0 ? 0 : candidate.seconds / plain.seconds - 1
+  }
+
+  /// The error of a step that no plan brings below a budget.
+  func doesNotFit(_ name: String, in budget: Int, at site: Site) -> Failure {
+    Failure(
+      "over-budget",
+      "the step `\(name)` does not fit in \(byteText(budget)): the smallest found is \(byteText(choices[0].totalBytes)), the lower bound \(byteText(lowerBound.bytes))",
+      at: site, notes: lowerBound.holders + ["nothing has been computed"],
+      help: "with `budget: \(choices[0].totalBytes)` it runs, planned to take \(percent(slowdown(choices[0]))) longer than without; fewer rows at a time take less")
+  }
+}
+
+extension Frontier.LowerBound {
+  /// What holds those bytes, in words.
+  var holders: [String] {
+    var holders = ["\(byteText(residentBytes)) are there before the step: parameters, state, arguments"]
+    if outputBytes >= 1024 { holders.append("\(byteText(outputBytes)) are what it returns") }
+    if nodeBytes > 0 {
+      let place = origin?.site.map { " at \($0.placeInFile)" } ?? ""
+      holders.append("`\(node)`\(place) needs \(byteText(nodeBytes)) at once")
+    }
+    return holders
+  }
+}
+
+extension Checkpointing {
+  /// As a policy is written, and `planned` for what a planner found.
+  var shortName: String {
+    switch self {
+    case .none: "—"
+    case .every(let count): "every(\(count))"
+    case .squareRoot: "sqrt"
+    case .selective: "selective"
+    case .full: "full"
+    case .planned: "a plan of its own"
+    }
+  }
+}
+
+/// `16 of 31 products, 15.6 %`: what runs once more, and by how much that adds to the arithmetic.
+func recomputedText(_ products: (all: Int, rebuilt: Int), share: Double) -> String {
+  products.rebuilt == 0 ? "—" : "\(products.rebuilt) of \(products.all) products, \(percent(share))"
+}
+
+func percent(_ share: Double) -> String { "\(format(100 * share, spec: ".1f") ?? "") %" }
+
+var budgetBuiltins: [Builtin] {
+  [
+    Builtin(
+      "fit", "step, arguments…, budget = none",
+      """
+      The ways to run a step, from the fewest bytes to the least time: `fit(train, x, y)`; nothing runs. Each way computes
+      part of the forward pass once more in the backward pass, with the same bits, and is planned to the byte: `total` has
+      workspace and packing in it. Times come from a fixed table of costs, or that of `calibrate()`.
+
+      With `budget: 24MiB` it answers whether the step fits as it is, fits with a plan, or cannot fit. The fastest
+      that fits is marked; `train with fit(train, x, y, budget: 24MiB)` uses it, as does `train with budget: 24MiB`.
+
+      Members: fits, total, peak, activations, slowdown, recomputed (shares) of the chosen one; budget, smallest,
+      lower_bound, and frontier, a list of all.
+
+      >>> step double(x) = 2 * x
+      >>> fit(double, [1.0, 2.0], budget: 1KiB).fits
+      true
+      """
+    ) { call throws(Failure) in try fit(call) },
+    Builtin(
+      "calibrate", "",
+      """
+      Measures how fast this machine multiplies, computes and moves bytes, prints it, and plans by it from then on. Without,
+      budgets are planned by a fixed table, so that they choose the same everywhere.
+
+      >>> help_is_enough = 1
+      """
+    ) { call throws(Failure) in try calibrate(call) },
+  ]
+}
+
+private func fit(_ call: BuiltinCall) throws(Failure) -> Value {
+  var budget: Int?
+  if let index = call.labels.firstIndex(of: "budget") { budget = try StepPolicy.budget(call[index], at: call.sites[index]) }
+  let (step, arguments) = try call.stepAndArguments(without: "budget")
+  return .object(
+    FitReport(
+      heading: try step.plain.plan(for: arguments, call.interpreter).heading,
+      try step.frontier(for: arguments, call.interpreter), budget: budget))
+}
+
+private func calibrate(_ call: BuiltinCall) throws(Failure) -> Value {
+  do {
+    let table = try CostTable.measured()
+    call.interpreter.costs = table
+    func giga(_ rate: Double) -> String { format(rate / 1e9, spec: ".1f") ?? "" }
+    call.interpreter.output.write(
+      """
+      products   \(giga(table.productRate)) GFLOP/s
+      elements   \(giga(table.elementRate)) G/s
+      memory     \(giga(table.bandwidth)) GB/s
+      a kernel   \(timeText(table.overhead))
+
+      """)
+    return .none
+  } catch { throw Failure.from(error, at: call.site) }
+}
