@@ -1,3 +1,4 @@
+import Glibc
 import Graphs
 import Ops
 import Passes
@@ -87,7 +88,7 @@ package struct Frontier {
     for checkpointing in [.selective, .squareRoot, .every(2), .every(3), .full] as [Checkpointing] {
       try add(checkpointing)
     }
-    for point in Frontier.sample(chain.frontier.map(\.bytes), count: Frontier.planCount(simplified)) {
+    for point in Frontier.sample(chain.frontier, count: Frontier.planCount(simplified)) {
       try add(.planned(chain.recomputation(point)))
     }
     choices = Frontier.best(candidates, below: plain)
@@ -97,19 +98,27 @@ package struct Frontier {
   package func choice(within bytes: Int) -> Candidate? { choices.last { $0.totalBytes <= bytes } }
 
   /// Small steps can be planned often, of large ones a few plans must do: a second or two in all.
-  private static func planCount(_ graph: Graph) -> Int { max(6, min(40, 60_000 / max(1, graph.nodes.count))) }
+  private static func planCount(_ graph: Graph) -> Int { max(6, min(56, 60_000 / max(1, graph.nodes.count))) }
 
-  /// Points of rising bytes, the first and last among them, as far from each other as can be.
-  private static func sample(_ bytes: [Int], count: Int) -> [Int] {
-    guard bytes.count > count, let first = bytes.first, let last = bytes.last else { return Array(bytes.indices) }
-    var points: [Int] = []
-    for step in 0..<count {
-      let target = first + (last - first) * step / (count - 1)
-      // The fastest that is no larger.
-      let point = (bytes.firstIndex { $0 > target } ?? bytes.count) - 1
-      if points.last != point { points.append(point) }
+  /// The points to plan for: the smallest, the fastest, and between them one after the other that which brings the most
+  /// bytes the most time, given those that are chosen already.
+  private static func sample(_ points: [(bytes: Int, seconds: Double)], count: Int) -> [Int] {
+    if points.count <= count { return Array(points.indices) }
+    let logs = points.map { log($0.seconds) }
+    var chosen = [0, points.count - 1]
+    while chosen.count < count {
+      var best = (gain: 0.0, place: 0, point: 0)
+      for place in 1..<chosen.count {
+        let (low, high) = (chosen[place - 1], chosen[place])
+        for point in low + 1..<max(high, low + 1) {
+          let gain = (logs[low] - logs[point]) * Double(points[high].bytes - points[point].bytes)
+          if gain > best.gain { best = (gain, place, point) }
+        }
+      }
+      if best.gain <= 0 { break }
+      chosen.insert(best.point, at: best.place)
     }
-    return points
+    return chosen
   }
 
   /// Those that none is as good as.

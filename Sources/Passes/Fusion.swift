@@ -181,7 +181,14 @@ private struct Fusion {
           if chain >= 0 && chain != later && !sources.contains(chain) { sources.append(chain) }
         }
       }
-      for earlier in sources where mayJoin(earlier, later) {
+      for earlier in sources {
+        if isBetterAlone(earlier, before: later) {
+          // The chains join if the product that stood between them does.
+          let product = productOf[earlier]
+          (productOf[earlier], headOf[product]) = (-1, nil)
+          if !mayJoin(earlier, later) { (productOf[earlier], headOf[product]) = (product, earlier) }
+        }
+        if !mayJoin(earlier, later) { continue }
         chains[later] = (chains[earlier] + chains[later]).sorted()
         chains[earlier] = []
         for member in chains[later] { chainOf[member] = later }
@@ -192,6 +199,18 @@ private struct Fusion {
         }
       }
     }
+  }
+
+  /// Whether the product at the head of a chain computes once more what a later chain, with a product of its own, reads
+  /// several values of: all of them would be written, where the product alone is one.
+  private func isBetterAlone(_ earlier: Int, before later: Int) -> Bool {
+    guard productOf[earlier] >= 0, productOf[later] >= 0, graph.nodes[productOf[earlier]].origin.isRebuilt else {
+      return false
+    }
+    let passed = chains[earlier].count { member in
+      readers[graph.nodes[member].results[0].id].contains { chainOf[$0] == later }
+    }
+    return passed > 1
   }
 
   private func mayJoin(_ earlier: Int, _ later: Int) -> Bool {

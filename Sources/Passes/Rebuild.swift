@@ -47,6 +47,17 @@ package func rebuild(_ graph: inout Graph, _ checkpointing: Checkpointing) {
     realize(recomputation, in: &graph)
     return
   }
+  rebuildOnce(&graph, checkpointing, before: firstLater)
+  if !graph.nodes.contains(where: { $0.origin.isRebuilt && $0.isProduct }) { return }
+  // What was rebuilt for a stretch of layers is there for all of them at once: what is cheap is rebuilt from it
+  // where it is read, as from the forward pass.
+  let isCopy = graph.nodes.map(\.origin.isRebuilt)
+  let nodes = graph.nodes
+  rebuild(&graph, from: isCopy, kept: []) { nodes[$0].isCheap }
+}
+
+/// Keeps what a policy says, and rebuilds the rest from it, one copy for all readers.
+private func rebuildOnce(_ graph: inout Graph, _ checkpointing: Checkpointing, before firstLater: Int) {
   let layers = layers(of: graph, before: firstLater, checkpointing)
   let forward = graph.nodes
   func mayRunAgain(_ index: Int) -> Bool {
@@ -61,12 +72,6 @@ package func rebuild(_ graph: inout Graph, _ checkpointing: Checkpointing) {
   }
   let isForward = forward.map { $0.origin.phase == .forward }
   rebuild(&graph, from: isForward, kept: layers.kept, mayRunAgain)
-  if !graph.nodes.contains(where: { $0.origin.isRebuilt && $0.isProduct }) { return }
-  // What was rebuilt for a stretch of layers is there for all of them at once: what is cheap is rebuilt from it
-  // where it is read, as from the forward pass.
-  let isCopy = graph.nodes.map(\.origin.isRebuilt)
-  let nodes = graph.nodes
-  rebuild(&graph, from: isCopy, kept: []) { nodes[$0].isCheap }
 }
 
 extension Graph.Node {

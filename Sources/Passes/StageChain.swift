@@ -125,6 +125,7 @@ private struct StageEstimate {
         graph, split.producer, readLater: read,
         weight: { isOf(number, $0) && split.outputs[number] != $0 ? nil : 0 },
         mayRunAgain: { node in
+          if graph.nodes[node].isView { return node < split.firstLater }
           let result = graph.nodes[node].results[0].id
           return split.isForgotten(result) && split.stage(of: result) == number
             && split.outputs[number] != result && (graph.nodes[node].isCheap || allowed.contains(node))
