@@ -25,7 +25,7 @@ package struct ChainStage: Sendable {
     /// How much longer the backward pass takes, because the rest is computed again.
     package let extraSeconds: Double
     /// What the backward pass holds at most besides input, output and what was kept: cotangents, and what it computes
-    /// again.
+    /// again. Below zero where output and what was kept are gone by then.
     package let backwardBytes: Int
 
     package init(keptBytes: Int, extraSeconds: Double, backwardBytes: Int) {

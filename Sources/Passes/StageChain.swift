@@ -95,7 +95,8 @@ private struct StageEstimate {
         forwardSeconds: forward[number].reduce(0) { $0 + seconds($1) },
         backwardSeconds: backward[number].reduce(0) { $0 + seconds($1) }, outputBytes: outputBytes,
         cotangentBytes: outputBytes,
-        forwardBytes: peakBytes(forward[number], counts: { !widest.contains($0) && isOf(number, $0) }, outlives: { _ in false }),
+        forwardBytes: peakBytes(
+          forward[number], counts: { !widest.contains($0) && isOf(number, $0) }, outlives: { _ in false }),
         heldBytes: heldBytes(number), options: options),
       kept
     )
@@ -182,11 +183,15 @@ private struct StageEstimate {
       }
       sequence.append(index)
     }
-    return peakBytes(
-      sequence,
+    // What was kept, and the output, go when they have been read; the planner counts them to the end.
+    let kept = Set(cut.kept).union(split.outputs[number].map { [$0] } ?? [])
+    let peak = peakBytes(
+      sequence, from: kept,
       counts: { value in
-        split.producer[value] >= split.firstLater ? lastReader[value] >= number - 1 : cut.rebuilt.contains(value)
-      }, outlives: { lastReader[$0] < number })
+        split.producer[value] >= split.firstLater
+          ? lastReader[value] >= number - 1 : cut.rebuilt.contains(value) || kept.contains(value)
+      }, outlives: { split.producer[$0] >= split.firstLater && lastReader[$0] < number })
+    return peak - kept.reduce(0) { $0 + graph.values[$1].type.byteCount }
   }
 
   /// What a stage's backward pass makes for the end of the step.
@@ -202,7 +207,9 @@ private struct StageEstimate {
   /// The largest sum of live bytes over a sequence of nodes, of the values that count.
   ///
   /// What elementwise nodes hand on to elementwise nodes is taken to be never written, nor a product that only such read.
-  private func peakBytes(_ sequence: [Int], counts: (Int) -> Bool, outlives: (Int) -> Bool) -> Int {
+  private func peakBytes(
+    _ sequence: [Int], from before: Set<Int> = [], counts: (Int) -> Bool, outlives: (Int) -> Bool
+  ) -> Int {
     var lastUse: [Int: Int] = [:]
     var isPassedOn: [Int: Bool] = [:]
     for (place, index) in sequence.enumerated() where !graph.nodes[index].isView {
@@ -227,7 +234,8 @@ private struct StageEstimate {
     // What others have made for this stage.
     let own = Set(sequence)
     var live = 0
-    for value in lastUse.keys where !own.contains(split.producer[value]) && split.producer[value] >= split.firstLater {
+    for value in lastUse.keys
+    where before.contains(value) || (!own.contains(split.producer[value]) && split.producer[value] >= split.firstLater) {
       live += bytes(GraphValue(id: value, type: graph.values[value].type))
     }
     var peak = live
