@@ -29,10 +29,9 @@ struct DeepStep {
       let contract = input([4 * width, width], 0.2)
       parameters += [expand, contract]
       var h = try g.matmul(x, expand)
-      h = try g.multiply(h, try g.emit(Sigmoid(), h))
-      let drawn = try g.emit(
-        Uniform(ordinal: g.nextOrdinal(), shape: h.shape, dtype: .f32), key)
-      h = try g.select(try g.emit(Less(), drawn, try g.number(0.75, like: drawn)), h, try g.zeros(like: h))
+      h = try g.multiply(h, try g.sigmoid(h))
+      let drawn = try g.emit(try Uniform(shape: h.shape, ordinal: g.nextOrdinal()), key)
+      h = try g.select(try g.less(drawn, try g.number(0.75, like: drawn)), h, try g.zeros(like: h))
       x = try g.add(x, try g.tanh(try g.matmul(h, contract)))
     }
     let loss = try g.sum(try g.multiply(x, x), axes: [0, 1], keepingAxes: false)

@@ -27,43 +27,48 @@ private struct ChainRun {
   var problem: String?
 
   init(_ stages: [ChainStage], _ operations: [ChainOperation]) {
-    var outputs = Set<Int>()
-    var kept: [Int: Int] = [:]
+    var outputs = [Bool](repeating: false, count: stages.count)
+    var kept = [Int](repeating: -1, count: stages.count)
     var isBehind = false
     var next = stages.count - 1
-    func present() -> Int {
-      let values = outputs.reduce(0) { $0 + stages[$1].outputBytes }
-        + kept.reduce(0) { $0 + stages[$1.key].options[$1.value].keptBytes }
-      let held = stages.indices.filter { $0 > next }.reduce(0) { $0 + stages[$1].heldBytes }
-      return values + held
+    // What is there: outputs, what options keep, and what backward passes have left.
+    var present = 0
+    func change(output stage: Int, to isThere: Bool) {
+      if outputs[stage] != isThere { present += isThere ? stages[stage].outputBytes : -stages[stage].outputBytes }
+      outputs[stage] = isThere
     }
-    /// The cotangent that waits while stages run forward again.
-    func waiting() -> Int { isBehind ? stages[next].cotangentBytes : 0 }
+    func change(kept stage: Int, to option: Int) {
+      if kept[stage] >= 0 { present -= stages[stage].options[kept[stage]].keptBytes }
+      if option >= 0 { present += stages[stage].options[option].keptBytes }
+      kept[stage] = option
+    }
+    func forward(_ stage: Int) {
+      if stage > 0 && !outputs[stage - 1] { problem = problem ?? "stage \(stage) has no input" }
+      change(output: stage, to: true)
+      // The cotangent waits while stages run forward again.
+      bytes = max(bytes, present + (isBehind ? stages[next].cotangentBytes : 0) + stages[stage].forwardBytes)
+      seconds += stages[stage].forwardSeconds
+    }
     for operation in operations {
       switch operation {
       case .run(let range):
         for stage in range {
-          if stage > 0 && !outputs.contains(stage - 1) { problem = problem ?? "stage \(stage) has no input" }
-          outputs.insert(stage)
-          bytes = max(bytes, present() + waiting() + stages[stage].forwardBytes)
-          seconds += stages[stage].forwardSeconds
-          if stage > range.lowerBound { outputs.remove(stage - 1) }
+          forward(stage)
+          if stage > range.lowerBound { change(output: stage - 1, to: false) }
         }
       case .keep(let stage, let option):
-        if stage > 0 && !outputs.contains(stage - 1) { problem = problem ?? "stage \(stage) has no input" }
-        outputs.insert(stage)
-        kept[stage] = option
-        bytes = max(bytes, present() + waiting() + stages[stage].forwardBytes)
-        seconds += stages[stage].forwardSeconds
+        change(kept: stage, to: option)
+        forward(stage)
       case .backward(let stage):
-        if stage != next || !outputs.contains(stage) || (stage > 0 && !outputs.contains(stage - 1)) {
+        if stage != next || !outputs[stage] || (stage > 0 && !outputs[stage - 1]) {
           problem = problem ?? "the backward pass of \(stage) comes too early, or lacks something"
         }
-        let option = stages[stage].options[kept[stage] ?? stages[stage].options.count - 1]
-        bytes = max(bytes, present() + option.backwardBytes)
+        let option = stages[stage].options[kept[stage] >= 0 ? kept[stage] : stages[stage].options.count - 1]
+        bytes = max(bytes, present + option.backwardBytes)
         seconds += stages[stage].backwardSeconds + option.extraSeconds
-        outputs.remove(stage)
-        kept[stage] = nil
+        change(output: stage, to: false)
+        change(kept: stage, to: -1)
+        present += stages[stage].heldBytes
         next -= 1
         isBehind = true
       }
@@ -108,14 +113,14 @@ private func best(_ runs: [(bytes: Int, seconds: Double)]) -> [(bytes: Int, seco
 
 @Suite struct ChainPlannerTests {
   /// Chains of up to 12 stages; of long ones with one option a stage, or all schedules would be too many.
-  @Test(arguments: [(1, 3), (2, 3), (3, 3), (4, 3), (5, 2), (6, 2), (8, 1), (10, 1), (11, 1), (12, 1)])
+  @Test(arguments: [(1, 3), (2, 3), (3, 3), (4, 3), (5, 2), (6, 2), (7, 2), (8, 1), (10, 1), (11, 1), (12, 1)])
   func theFrontierIsThatOfAllSchedules(_ count: Int, _ options: Int) {
-    for seed in 0..<(count > 9 ? 2 : 12) {
+    for seed in 0..<(count > 8 ? 2 : 8) {
       var random = Random(seed: "chain \(count) \(seed)")
       let stages = randomChain(count, options: options, &random)
       var known: [[Int]: [[ChainOperation]]] = [:]
       let runs = allSchedules(stages, 0, count - 1, isBehind: false, &known).map { ChainRun(stages, $0) }
-      #expect(runs.allSatisfy { $0.problem == nil })
+      #expect(!runs.contains { $0.problem != nil })
       let expected = best(runs.map { ($0.bytes, $0.seconds) })
       let found = ChainPlanner(stages).frontier
       #expect(found.map(\.bytes) == expected.map(\.bytes), "\(count) stages, seed \(seed)")
