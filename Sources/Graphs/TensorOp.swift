@@ -23,6 +23,9 @@ package protocol TensorOp: Hashable, Sendable {
   /// Returns the types of the results, or says why the operands do not fit.
   func resultTypes(of operands: [TensorType]) throws(OpRejection) -> [TensorType]
 
+  /// Which axes of operands each axis of the results follows.
+  func axisMap(_ operands: [TensorType]) -> AxisMap
+
   // Meaning
 
   /// The definition: Float64, plain loops, written to be read.

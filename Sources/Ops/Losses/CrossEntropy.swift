@@ -34,6 +34,13 @@ package struct CrossEntropy: IndexCheckingOp {
     return [try rule.lossType(operands[0], operands[1])]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    let rows = operands[1].rank
+    if rule.reduction == .none { return .places(rank: rows, operands: 2, attributes: self) }
+    return AxisMap(
+      results: [], sums: rule.reduction == .sum ? (0..<rows).map { [$0, $0] } : [], attributes: self)
+  }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let (logits, targets) = (operands[0], operands[1])
     var losses = [Double](repeating: 0, count: targets.values.count)

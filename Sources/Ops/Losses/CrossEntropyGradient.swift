@@ -37,6 +37,8 @@ package struct CrossEntropyGradient: IndexCheckingOp {
     return [operands[0]]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .mixing(self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let (logits, targets, dy) = (operands[0], operands[1], operands[2])
     var gradient = [Double](repeating: 0, count: logits.values.count)

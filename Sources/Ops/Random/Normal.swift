@@ -45,6 +45,8 @@ package struct Normal: TensorOp {
     return [TensorType(dtype, shape)]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .drawing(shape.rank, [AnyHashable(dtype), AnyHashable(ordinal)]) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let stream = RandomStream(operands[0], ordinal: ordinal)
     let values = (0..<shape.elementCount).map { element in

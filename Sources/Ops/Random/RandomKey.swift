@@ -53,3 +53,10 @@ extension OpSample.Operand {
   /// A key for samples.
   static let randomKey = values([7, 3], [2], dtype: .i64)
 }
+
+extension AxisMap {
+  /// Of ops that draw numbers of a shape: a piece of it is drawn with a key that says where it begins.
+  static func drawing(_ rank: Int, _ attributes: [AnyHashable]) -> AxisMap {
+    AxisMap(results: [[Int?]?](repeating: [nil], count: rank), attributes: attributes)
+  }
+}
