@@ -183,6 +183,12 @@ package struct KernelFault: Error, Sendable {
   }
 }
 
+/// An op that divides by a count, which for a piece of a batch must be that of the whole.
+package protocol AveragingOp: TensorOp {
+  /// Appends the same as a sum and a count that divides.
+  func separate(_ builder: GraphBuilder, _ operands: [GraphValue]) throws -> [GraphValue]
+}
+
 /// An op that refuses indices out of range, and nothing else. Two ops that check the same indices in the same way
 /// refuse together, so that the second need not be waited for before something is committed.
 package protocol IndexCheckingOp: TensorOp {

@@ -113,8 +113,15 @@ private func whenTraining(_ call: BuiltinCall) throws(Failure) -> Value {
   case .undecided:
     guard let trace = interpreter.trace, trace.isRecording else { return try value(1) }
     let writes = trace.bufferWrites.count
+    let nodes = trace.builder.graph.nodes.count
     let training = try interpreter.tensorValue(try value(0), at: call.site)
     let owner = trace.bufferWrites.count > writes ? trace.bufferWrites.last?.owner : nil
+    // A layer that moves buffers in training does so by what it finds in its batch.
+    if owner != nil {
+      for index in nodes..<trace.builder.graph.nodes.count {
+        trace.builder.graph.nodes[index].origin.isBatchStatistic = true
+      }
+    }
     let use = try interpreter.tensorValue(try value(1), at: call.site)
     do {
       trace.setOrigin(call.site)

@@ -254,7 +254,7 @@ private func compareSteps(_ call: BuiltinCall) throws(Failure) -> Value {
     rows.append(
       Comparison.Row(
         name: site.text.count <= 60 && !site.text.contains("\n") ? site.text : step.name, ledger: traced.plan.ledger,
-        seconds: try traced.seconds(call.interpreter, at: call.site), products: traced.plan.graph.products))
+        seconds: try traced.seconds(call.interpreter, at: call.site), products: traced.plan.products))
   }
   return .object(Comparison(rows))
 }

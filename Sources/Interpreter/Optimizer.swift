@@ -298,7 +298,7 @@ extension Interpreter {
           "unreached-parameter", "the loss depends on no parameter of `\(treeSite.text)`", at: lossSite,
           labels: [.init(site: treeSite, text: "to be trained")])
       }
-      for path in unreached {
+      for path in unreached where !trace.isPiece {
         output.report(
           Diagnostic(
             .warning, "unreached-parameter", "the loss does not depend on `\(path)`; it stays as it is",

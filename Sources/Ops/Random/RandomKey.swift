@@ -10,9 +10,12 @@ import Tensors
 /// The type of operand 0 of random ops: (seed, tick).
 package let randomKeyType = TensorType(.i64, [2])
 
+/// A key that also says at which element of a larger tensor the numbers begin.
+package let placedRandomKeyType = TensorType(.i64, [3])
+
 /// Refuses operands whose first is no key. The interpreter supplies it, so this speaks to its authors.
 func requireKey(_ operands: [TensorType], count: Int = 1) throws(OpRejection) {
-  guard operands.count == count, operands[0] == randomKeyType else {
+  guard operands.count == count, operands[0] == randomKeyType || operands[0] == placedRandomKeyType else {
     let given = operands.map(\.description).joined(separator: ", ")
     throw OpRejection("a random op wants its key i64[2] as operand 0, got \(given)", code: "bad-key")
   }
@@ -38,7 +41,9 @@ extension Attributes {
 extension RandomStream {
   /// The numbers of a node whose key operand is `key`, for reference implementations.
   init(_ key: ReferenceTensor, ordinal: Int) {
-    self.init(seed: Int(key.values[0]), tick: Int(key.values[1]), ordinal: ordinal)
+    self.init(
+      seed: Int(key.values[0]), tick: Int(key.values[1]), ordinal: ordinal,
+      first: key.values.count > 2 ? Int(key.values[2]) : 0)
   }
 }
 
