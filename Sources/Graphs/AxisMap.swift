@@ -8,19 +8,26 @@ package struct AxisMap {
   package var results: [[Int?]?]
   /// Cuts of the operands for which the results of the pieces add up to the whole result.
   package var sums: [[Int?]] = []
-  /// Whether results for sums of operands are sums of the results.
-  package var isAdditive = false
+  /// Which sums pass through.
+  package enum Additivity {
+    case none
+    /// Results for sums of all operands are sums of the results.
+    case together
+    /// The same of each of these operands, if the others are the same all along.
+    case each([Int])
+  }
+  package var additivity = Additivity.none
   /// Whether elements only stand in other axes, in the same row-major order. `results` is not looked at then.
   package var isRegrouping = false
   /// What of the attributes must be the same for a piece as for the whole: sizes may differ.
   package var attributes: AnyHashable
 
   package init(
-    results: [[Int?]?], sums: [[Int?]] = [], isAdditive: Bool = false, attributes: AnyHashable
+    results: [[Int?]?], sums: [[Int?]] = [], additivity: Additivity = .none, attributes: AnyHashable
   ) {
     self.results = results
     self.sums = sums
-    self.isAdditive = isAdditive
+    self.additivity = additivity
     self.attributes = attributes
   }
 
@@ -31,12 +38,12 @@ package struct AxisMap {
 
   /// Each place of the results depends on the same place of all operands, but along `mixed` axes on all of them.
   package static func places(
-    rank: Int, operands: Int, mixed: [Int] = [], isAdditive: Bool = false, attributes: AnyHashable
+    rank: Int, operands: Int, mixed: [Int] = [], additivity: Additivity = .none, attributes: AnyHashable
   ) -> AxisMap {
     AxisMap(
       results: (0..<rank).map { axis in
         mixed.contains(axis) ? nil : [Int?](repeating: axis, count: operands)
-      }, isAdditive: isAdditive, attributes: attributes)
+      }, additivity: additivity, attributes: attributes)
   }
 
   /// The axes that each operand must be cut along for a piece of the results along `axis`; nil where there is none.

@@ -445,7 +445,7 @@ struct OwnGradient: ViewOp {
   func resultTypes(of operands: [TensorType]) throws(OpRejection) -> [TensorType] { [operands[0]] }
   /// Only the value is looked at.
   func axisMap(_ operands: [TensorType]) -> AxisMap {
-    .places(rank: operands[0].rank, operands: 1, isAdditive: true, attributes: 0)
+    .places(rank: operands[0].rank, operands: 1, additivity: .together, attributes: 0)
   }
   func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] { [operands[0]] }
   func layout(of operand: Layout) -> Layout? { operand }

@@ -14,7 +14,7 @@ struct StopGradient: ViewOp {
     operands: .strided, broadcasts: false, inPlace: false)
   func resultTypes(of operands: [TensorType]) throws(OpRejection) -> [TensorType] { operands }
   func axisMap(_ operands: [TensorType]) -> AxisMap {
-    .places(rank: operands[0].rank, operands: 1, isAdditive: true, attributes: self)
+    .places(rank: operands[0].rank, operands: 1, additivity: .together, attributes: self)
   }
   func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] { operands }
   func layout(of operand: Layout) -> Layout? { operand }

@@ -126,6 +126,8 @@ private struct BatchAnalysis {
   /// The node that made a value late or mixed, and what it did.
   private var causes: [Int: NotSeparable] = [:]
   private(set) var hasOwnStatistics = false
+  /// The last node of all that makes a gradient.
+  private let lastGradientNode: Int
 
   init(
     _ whole: Graph, _ piece: Graph, rowCount: Int, pieceRowCount: Int, parameters: Set<Int>
@@ -137,6 +139,7 @@ private struct BatchAnalysis {
     parts = Array(repeating: nil, count: whole.values.count)
     isEarly = Array(repeating: false, count: whole.values.count)
     isFree = Array(repeating: true, count: whole.values.count)
+    lastGradientNode = whole.gradients.compactMap { whole.producer(of: $0.value) }.max() ?? whole.nodes.count
     try BatchAnalysis.requireSameNodes(whole, piece)
     for (id, value) in whole.values.enumerated() {
       switch value.definition {
@@ -205,7 +208,8 @@ private struct BatchAnalysis {
     if node.origin.isBatchStatistic { hasOwnStatistics = true }
     for result in node.results {
       isFree[result.id] = free
-      let kind = part(node, op, operands, result)
+      let kind = part(
+        node, op, operands, result, isAfterGradients: node.origin.phase == .update || index > lastGradientNode)
       parts[result.id] = kind
       switch kind {
       case .whole, .rows, .own: continue
@@ -245,11 +249,14 @@ private struct BatchAnalysis {
     return NotSeparable(reason: "this mixes rows of the batch", site: node.origin.site)
   }
 
-  private func part(_ node: Graph.Node, _ op: any TensorOp, _ operands: [Part], _ result: GraphValue) -> Part {
-    var (rows, own, sums, late, wholes) = (false, false, false, false, false)
+  /// - Parameter isAfterGradients: the node takes gradients as they are complete: norms, clipping, updates.
+  private func part(
+    _ node: Graph.Node, _ op: any TensorOp, _ operands: [Part], _ result: GraphValue, isAfterGradients: Bool
+  ) -> Part {
+    var (rows, own, sums, late) = (false, false, false, false)
     for part in operands {
       switch part {
-      case .whole: wholes = true
+      case .whole: break
       case .rows: rows = true
       case .own: own = true
       case .sum: sums = true
@@ -271,8 +278,7 @@ private struct BatchAnalysis {
     if late { return rows || own || hasRows ? .mixed : .late }
     if sums {
       if rows || own || hasRows { return .mixed }
-      let map = op.axisMap(node.operands.map { piece.values[$0.id].type })
-      return map.isAdditive && !wholes ? .sum : .late
+      return !isAfterGradients && staysSum(op, node, operands) ? .sum : .late
     }
     if !rows && !own { return hasRows ? byAxes(op, node, place, operands) : .whole }
     if node.origin.phase == .backward && !node.operands.allSatisfy({ isFree[$0.id] }) {
@@ -280,6 +286,16 @@ private struct BatchAnalysis {
     }
     if !rows { return hasRows ? byAxes(op, node, place, operands) : .own }
     return byAxes(op, node, place, operands)
+  }
+
+  /// Whether sums over the pieces of operands give a sum over the pieces.
+  private func staysSum(_ op: any TensorOp, _ node: Graph.Node, _ operands: [Part]) -> Bool {
+    let sums = operands.indices.filter { if case .sum = operands[$0] { true } else { false } }
+    switch op.axisMap(node.operands.map { piece.values[$0.id].type }).additivity {
+    case .none: return false
+    case .together: return sums.count == operands.count
+    case .each(let places): return sums.count == 1 && places.contains(sums[0])
+    }
   }
 
   /// The rows of a result in the backward pass, which lie as those of its operands.
@@ -515,7 +531,10 @@ private struct SectionCutter {
       return result
     }
     for index in nodes.sorted() where !whole.nodes[index].results.allSatisfy({ slotOf[$0.id] != nil }) {
-      add(whole.nodes[index], to: &draft) { found($1, &$0) }
+      // Whatever it was for, it runs when the pieces' passes are over.
+      var node = whole.nodes[index]
+      node.origin.phase = .update
+      add(node, to: &draft) { found($1, &$0) }
     }
     draft.section.graph.outputs = whole.outputs.map { found($0.id, &draft) }
     for write in whole.writes {

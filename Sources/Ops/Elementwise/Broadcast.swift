@@ -46,7 +46,7 @@ package struct Broadcast: ViewOp {
       results: shape.sizes.indices.map { axis in
         let own = axis - missing
         return [own >= 0 && operands[0].shape[own] == shape[axis] ? own : nil]
-      }, isAdditive: true, attributes: 0)
+      }, additivity: .together, attributes: 0)
   }
 
   package func reference(_ operands: [ReferenceTensor]) -> [ReferenceTensor] {

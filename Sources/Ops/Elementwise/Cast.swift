@@ -35,7 +35,7 @@ package struct Cast: ElementwiseOp {
 
   package func axisMap(_ operands: [TensorType]) -> AxisMap {
     .places(
-      rank: operands[0].rank, operands: 1, isAdditive: dtype.isFloating && operands[0].dtype.isFloating,
+      rank: operands[0].rank, operands: 1, additivity: dtype.isFloating && operands[0].dtype.isFloating ? .together : .none,
       attributes: self)
   }
 

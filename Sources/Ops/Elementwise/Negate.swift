@@ -20,7 +20,7 @@ package struct Negate: ElementwiseUnary {
   package static let traits = OpTraits.elementwise(.asIs, .unify)
 
   package func axisMap(_ operands: [TensorType]) -> AxisMap {
-    .places(rank: operands[0].rank, operands: operands.count, isAdditive: true, attributes: self)
+    .places(rank: operands[0].rank, operands: operands.count, additivity: .together, attributes: self)
   }
 
   package static func scalar(_ x: Double) -> Double { -x }

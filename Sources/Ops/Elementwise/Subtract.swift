@@ -20,7 +20,7 @@ package struct Subtract: ElementwiseBinary {
   package static let traits = OpTraits.elementwise(.widest, .unify)
 
   package func axisMap(_ operands: [TensorType]) -> AxisMap {
-    .places(rank: operands[0].rank, operands: operands.count, isAdditive: true, attributes: self)
+    .places(rank: operands[0].rank, operands: operands.count, additivity: .together, attributes: self)
   }
 
   package static func scalar(_ a: Double, _ b: Double) -> Double { a - b }

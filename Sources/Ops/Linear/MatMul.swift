@@ -94,7 +94,7 @@ package struct MatMul: TensorOp {
     let (left, right) = (operands[0].rank, operands[1].rank)
     let batch = (0..<left - 2).map { axis in [axis, right == 2 ? nil : axis] as [Int?] }
     let sums = [[left - 1, right - 2]] as [[Int?]]
-    return AxisMap(results: batch + [[left - 2, nil], [nil, right - 1]], sums: sums, attributes: self)
+    return AxisMap(results: batch + [[left - 2, nil], [nil, right - 1]], sums: sums, additivity: .each([0, 1]), attributes: self)
   }
 
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {

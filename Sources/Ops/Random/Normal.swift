@@ -87,7 +87,7 @@ package struct Normal: TensorOp {
     .init(
       "too large", [randomKeyType], [("shape", .ints([1 << 40, 1 << 40]))],
       message: "has too many elements"),
-    .init("no key", [TensorType(.i64, [3])], [("shape", .ints([2]))], message: "wants its key i64[2]"),
+    .init("no key", [TensorType(.i64, [4])], [("shape", .ints([2]))], message: "wants its key i64[2]"),
   ]
 }
 

@@ -43,7 +43,7 @@ package struct Sum: Reduction {
   package func axisMap(_ operands: [TensorType]) -> AxisMap {
     var map = reducedAxes(operands[0].rank)
     map.sums = axes.map { [$0] }
-    map.isAdditive = true
+    map.additivity = .together
     return map
   }
 

@@ -37,7 +37,7 @@ package struct Flip: ViewOp {
     return operands
   }
 
-  package func axisMap(_ operands: [TensorType]) -> AxisMap { .places(rank: operands[0].rank, operands: 1, mixed: axes, isAdditive: true, attributes: self) }
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .places(rank: operands[0].rank, operands: 1, mixed: axes, additivity: .together, attributes: self) }
 
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let x = operands[0]

@@ -88,7 +88,7 @@ package struct Pad: TensorOp {
     .places(
       rank: operands[0].rank, operands: 1,
       mixed: before.indices.filter { before[$0] != 0 || after[$0] != 0 || between[$0] != 0 },
-      isAdditive: value == 0, attributes: self)
+      additivity: value == 0 ? .together : .none, attributes: self)
   }
 
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {

@@ -62,7 +62,7 @@ package struct Reshape: ViewOp {
   }
 
   package func axisMap(_ operands: [TensorType]) -> AxisMap {
-    var map = AxisMap(results: [], isAdditive: true, attributes: 0)
+    var map = AxisMap(results: [], additivity: .together, attributes: 0)
     map.isRegrouping = true
     return map
   }

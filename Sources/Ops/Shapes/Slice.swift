@@ -77,7 +77,7 @@ package struct Slice: ViewOp {
     let isWhole = starts.indices.map { starts[$0] == 0 && steps[$0] == 1 && counts[$0] == operands[0].shape[$0] }
     let rest = starts.indices.filter { !isWhole[$0] }.map { [$0, starts[$0], counts[$0], steps[$0]] }
     return AxisMap(
-      results: isWhole.indices.map { isWhole[$0] ? [$0] : nil }, isAdditive: true, attributes: rest)
+      results: isWhole.indices.map { isWhole[$0] ? [$0] : nil }, additivity: .together, attributes: rest)
   }
 
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {

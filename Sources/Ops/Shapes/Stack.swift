@@ -56,7 +56,7 @@ package struct Stack: TensorOp {
     AxisMap(
       results: (0...operands[0].rank).map { place in
         place == axis ? nil : [Int?](repeating: place < axis ? place : place - 1, count: operands.count)
-      }, isAdditive: true, attributes: self)
+      }, additivity: .together, attributes: self)
   }
 
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
