@@ -407,7 +407,13 @@ extension Interpreter {
         throw Failure("tree-mismatch", "\(place(path)) needs a record of gradients, got \(gradient.described)", at: site)
       }
       for (name, item) in zip(record.names, record.items) {
-        guard let name, let index = model.definition.fields.firstIndex(where: { $0.name == name }) else {
+        // A constructor's argument may have the name of a param: `bias` of Linear.
+        let fields = model.definition.fields
+        guard let name,
+          let index = fields.indices.first(where: {
+            fields[$0].name == name && parameterTree(of: model.fields[$0]) != nil
+          })
+        else {
           throw Failure("tree-mismatch", "\(place(path)) has no param `\(name ?? "")`", at: site)
         }
         try pair(item, with: model.fields[index], path: inner(name), at: site, &found)
