@@ -22,6 +22,17 @@ package struct Frontier {
     package let products: (all: Int, rebuilt: Int)
     package let arithmetic: (all: Double, rebuilt: Double)
 
+    /// - Parameter seconds: what computes more is not planned to be faster than what computes less.
+    init(_ checkpointing: Checkpointing, _ plan: any StepPlan, _ costs: CostTable, atLeast seconds: Double = 0) {
+      self.checkpointing = checkpointing
+      totalBytes = plan.totalByteCount
+      peakBytes = plan.ledger.peak
+      activationBytes = plan.ledger.peakBytes(.activations)
+      self.seconds = max(seconds, plan.seconds(costs))
+      products = plan.products
+      arithmetic = plan.arithmetic
+    }
+
     /// The floating-point operations that this adds to those of a step without it, as a share of them.
     package func recomputedShare(beside plain: Candidate) -> Double {
       plain.arithmetic.all == 0 ? 0 : arithmetic.all / plain.arithmetic.all - 1
@@ -61,20 +72,10 @@ package struct Frontier {
       try Pipeline.run(Pipeline.afterSimplification(checkpointing), on: &graph)
       return try Plan(graph, inputs: roles)
     }
-    func candidate(_ checkpointing: Checkpointing, _ plan: Plan, atLeast seconds: Double = 0) -> Candidate {
-      // What computes more is not planned to be faster.
-      Candidate(
-        checkpointing: checkpointing, totalBytes: plan.totalByteCount, peakBytes: plan.ledger.peak,
-        activationBytes: plan.ledger.peakBytes(.activations),
-        seconds: max(seconds, plan.graph.nodes.reduce(0) { $0 + costs.seconds($1) }), products: plan.graph.products,
-        arithmetic: plan.graph.arithmetic)
-    }
     let plainPlan = try planned(.none)
-    let plain = candidate(.none, plainPlan)
+    let plain = Candidate(.none, plainPlan, costs)
     self.plain = plain
     lowerBound = Frontier.lowerBound(simplified, plain: plainPlan)
-    // Candidates that also cut the batch into pieces join here: `accumulate: n` for steps whose rows are separable,
-    // each with the same checkpointings.
     guard simplified.nodes.contains(where: { $0.origin.phase == .backward }) else {
       (choices, stageCount) = ([plain], 0)
       return
@@ -83,16 +84,33 @@ package struct Frontier {
     stageCount = chain.count
     var candidates: [Candidate] = []
     func add(_ checkpointing: Checkpointing) throws {
-      candidates.append(candidate(checkpointing, try planned(checkpointing), atLeast: plain.seconds))
+      candidates.append(Candidate(checkpointing, try planned(checkpointing), costs, atLeast: plain.seconds))
     }
-    for checkpointing in [.selective, .squareRoot, .every(2), .every(3), .full] as [Checkpointing] {
-      try add(checkpointing)
-    }
+    for checkpointing in Frontier.policies { try add(checkpointing) }
     for point in Frontier.sample(chain.frontier, count: Frontier.planCount(simplified)) {
       try add(.planned(chain.recomputation(point)))
     }
     choices = Frontier.best(candidates, below: plain)
   }
+
+  /// Plans for the policies that have names: of a step that runs in pieces of its batch, say.
+  ///
+  /// - Parameter plan: the step under a checkpointing.
+  package init(
+    plain: any StepPlan, _ costs: CostTable, plan: (Checkpointing) throws -> any StepPlan
+  ) throws {
+    self.costs = costs
+    stageCount = 0
+    let candidate = Candidate(.none, plain, costs)
+    self.plain = candidate
+    choices = Frontier.best(
+      try Frontier.policies.map { Candidate($0, try plan($0), costs, atLeast: candidate.seconds) }, below: candidate)
+    lowerBound = LowerBound(
+      residentBytes: plain.ledger.residentByteCount, outputBytes: plain.ledger.outputByteCount, nodeBytes: 0, node: "",
+      origin: nil)
+  }
+
+  private static let policies: [Checkpointing] = [.selective, .squareRoot, .every(2), .every(3), .full]
 
   /// The fastest choice within so many bytes in all.
   package func choice(within bytes: Int) -> Candidate? { choices.last { $0.totalBytes <= bytes } }

@@ -12,9 +12,15 @@ final class FitReport: ObjectValue {
   /// The bytes that the step may take in all; nil where none were named.
   let budget: Int?
 
-  init(heading: String, _ frontier: Frontier, budget: Int?) {
-    self.heading = heading
+  /// What the step takes in pieces of its batch, by their number.
+  private let inPieces: [(count: Int, totalBytes: Int)]
+
+  init(
+    _ step: TracedStep, _ frontier: Frontier, inPieces: [(count: Int, totalBytes: Int)], budget: Int?
+  ) {
+    heading = step.heading
     self.frontier = frontier
+    self.inPieces = inPieces
     self.budget = budget
   }
 
@@ -22,7 +28,7 @@ final class FitReport: ObjectValue {
 
   override var kind: String { "fit" }
   override var memberNames: [String] {
-    ["fits", "budget", "total", "peak", "activations", "slowdown", "recomputed", "smallest", "lower_bound", "frontier"]
+    ["fits", "budget", "total", "peak", "activations", "slowdown", "recomputed", "smallest", "lower_bound", "frontier", "in_pieces"]
   }
 
   override func member(_ name: String) -> Value? {
@@ -32,6 +38,11 @@ final class FitReport: ObjectValue {
     case "smallest": .int(frontier.choices[0].totalBytes)
     case "lower_bound": .int(frontier.lowerBound.bytes)
     case "frontier": .list(frontier.choices.map { .record(RecordValue(names: FitReport.fields, items: numbers($0))) })
+    case "in_pieces":
+      .list(
+        inPieces.map {
+          .record(RecordValue(names: ["accumulate", "total"], items: [.int($0.count), .int($0.totalBytes)]))
+        })
     default:
       if let index = FitReport.fields.firstIndex(of: name) { choice.map { numbers($0)[index] } ?? Value.none } else { nil }
     }
@@ -74,6 +85,10 @@ final class FitReport: ObjectValue {
     }
     if shown.count < frontier.choices.count { lines.append("  \(shown.count) of \(frontier.choices.count) plans shown") }
     lines.append("  no plan takes less than \(byteText(frontier.lowerBound.bytes)): " + frontier.lowerBound.holders.joined(separator: "; "))
+    if !inPieces.isEmpty {
+      let ways = inPieces.map { "\(byteText($0.totalBytes)) with accumulate: \($0.count)" }
+      lines.append("  in pieces of the batch, sums taken in another order: " + ways.joined(separator: ", "))
+    }
     return lines.joined(separator: "\n")
   }
 
@@ -108,12 +123,16 @@ extension Frontier {
   }
 
   /// The error of a step that no plan brings below a budget.
-  func doesNotFit(_ name: String, in budget: Int, at site: Site) -> Failure {
-    Failure(
+  func doesNotFit(
+    _ name: String, in budget: Int, inPieces: [(count: Int, totalBytes: Int)], at site: Site
+  ) -> Failure {
+    let fitting = inPieces.first { $0.totalBytes <= budget }
+    return Failure(
       "over-budget",
       "the step `\(name)` does not fit in \(byteText(budget)): the smallest found is \(byteText(choices[0].totalBytes)), the lower bound \(byteText(lowerBound.bytes))",
       at: site, notes: lowerBound.holders + ["nothing has been computed"],
-      help: "with `budget: \(choices[0].totalBytes)` it runs, planned to take \(percent(slowdown(choices[0]))) longer than without; fewer rows at a time take less")
+      help: fitting.map { "`accumulate: \($0.count)` takes \(byteText($0.totalBytes)): the same mathematics, sums taken in another order" }
+        ?? "with `budget: \(choices[0].totalBytes)` it runs, planned to take \(percent(slowdown(choices[0]))) longer than without; fewer rows at a time take less")
   }
 }
 
@@ -187,10 +206,7 @@ private func fit(_ call: BuiltinCall) throws(Failure) -> Value {
   var budget: Int?
   if let index = call.labels.firstIndex(of: "budget") { budget = try StepPolicy.budget(call[index], at: call.sites[index]) }
   let (step, arguments) = try call.stepAndArguments(without: "budget")
-  return .object(
-    FitReport(
-      heading: try step.plain.plan(for: arguments, call.interpreter).heading,
-      try step.frontier(for: arguments, call.interpreter), budget: budget))
+  return .object(try step.plain.fit(arguments, call.interpreter, budget: budget))
 }
 
 private func calibrate(_ call: BuiltinCall) throws(Failure) -> Value {

@@ -1,5 +1,4 @@
 import Execution
-import Graphs
 import Support
 import Tensors
 
@@ -7,7 +6,7 @@ import Tensors
 final class Comparison: ObjectValue {
   struct Row {
     enum Outcome {
-      case fits(Plan, seconds: Double)
+      case fits(any StepPlan, seconds: Double)
       /// No plan keeps the step's budget.
       case doesNotFit(Frontier)
     }
@@ -30,7 +29,7 @@ final class Comparison: ObjectValue {
             "name": .string(row.name), "fits": .bool(true), "peak": .int(plan.ledger.peak),
             "total": .int(plan.totalByteCount), "activations": .int(plan.ledger.peakBytes(.activations)),
             "state": .int(plan.ledger.peakBytes(.optimizerState)), "time": .double(seconds),
-            "recomputed": .int(plan.graph.products.rebuilt), "recomputed_share": .double(plan.graph.recomputedShare),
+            "recomputed": .int(plan.products.rebuilt), "recomputed_share": .double(plan.recomputedShare),
           ])
         case .doesNotFit(let frontier):
           .record([
@@ -49,7 +48,7 @@ final class Comparison: ObjectValue {
       table.append([
         row.name, byteText(ledger.peak), byteText(ledger.peakBytes(.activations)),
         byteText(ledger.peakBytes(.gradients)), byteText(ledger.peakBytes(.optimizerState)), timeText(seconds),
-        recomputedText(plan.graph.products, share: plan.graph.recomputedShare),
+        recomputedText(plan.products, share: plan.recomputedShare),
       ])
     }
     var widths = table[0].indices.map { column in table.map { $0[column].displayWidth }.max() ?? 0 }
@@ -74,7 +73,7 @@ final class Comparison: ObjectValue {
   }
 }
 
-extension Graph {
+extension StepPlan {
   /// What is computed once more, as a share of the arithmetic without it.
   var recomputedShare: Double {
     let once = arithmetic.all - arithmetic.rebuilt

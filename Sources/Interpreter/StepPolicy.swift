@@ -8,8 +8,45 @@ struct StepPolicy: Equatable {
   /// `budget: 24MiB`, the most bytes that the step may take in all: then the checkpointing is chosen for each kind of
   /// arguments.
   var budget: Int?
+  /// Whether only plans that compute the same are wanted: then a step whose pieces have statistics of their own is refused.
+  var isTrial = false
 
-  static let names = ["training", "checkpoint", "budget"]
+  /// `accumulate: n`: the batch in n pieces.
+  var pieceCount = 1
+  /// `batch: "x"` or `batch: ["x", "y"]`: the arguments that are cut; nil for those as long as the first.
+  var batch: [String]?
+
+  static let names = ["training", "checkpoint", "accumulate", "batch", "budget"]
+
+  /// What the value of `accumulate:` stands for.
+  static func pieceCount(_ value: Value, at site: Site) throws(Failure) -> Int {
+    let count = try hostInteger(value, "`accumulate`", at: site)
+    guard count >= 1 else {
+      throw Failure("bad-argument", "`accumulate` is the number of pieces, 1 or more, got \(count)", at: site)
+    }
+    return count
+  }
+
+  /// What the value of `batch:` stands for: names of arguments of the step.
+  static func batch(_ value: Value, of step: StepValue, at site: Site) throws(Failure) -> [String] {
+    var names: [String] = []
+    var items = [value]
+    if case .list(let list) = value { items = list.items }
+    for item in items {
+      guard case .string(let string) = item, let name = string.known else {
+        throw Failure(
+          "bad-argument", "`batch` names arguments, as in `batch: \"x\"` or `batch: [\"x\", \"y\"]`, got \(value.described)",
+          at: site)
+      }
+      guard step.parameterNames?.contains(name) ?? false else {
+        throw Failure(
+          "bad-argument", "the step `\(step.name)` has no argument `\(name)`", at: site,
+          help: didYouMean(name, among: step.parameterNames ?? []).map { "did you mean `\($0)`?" })
+      }
+      names.append(name)
+    }
+    return names
+  }
 
   /// What the value of `budget:` stands for.
   static func budget(_ value: Value, at site: Site) throws(Failure) -> Int? {

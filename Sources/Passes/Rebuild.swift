@@ -41,8 +41,8 @@ package enum Checkpointing: Hashable, Sendable {
 
 /// Keeps fewer values from the forward for the backward pass, and rebuilds the others where they are read.
 package func rebuild(_ graph: inout Graph, _ checkpointing: Checkpointing) {
-  guard let firstLater = graph.nodes.firstIndex(where: { $0.origin.phase != .forward }) else { return }
   defer { graph.noteWhatIsRebuilt() }
+  guard let firstLater = graph.nodes.firstIndex(where: { $0.origin.phase != .forward }) else { return }
   if case .planned(let recomputation) = checkpointing {
     realize(recomputation, in: &graph)
     return
