@@ -7,9 +7,9 @@ import Tensors
 
 /// The ways to run a step, by what they take: from the fewest bytes to the least time.
 ///
-/// Each candidate is planned for real, so its bytes are those that a run takes, workspace and packing included; its time
-/// is that of a table of costs. A budget picks the fastest candidate that fits, from a set in which fewer bytes always
-/// mean more time: so a smaller budget never gives a larger peak, nor a larger one a longer time.
+/// Each candidate is planned for real, so its bytes are those that a run takes, workspace and packing included; its
+/// time is that of a table of costs. A budget picks the fastest candidate that fits, from a set in which fewer bytes
+/// always mean more time: so a smaller budget never gives a larger peak, nor a larger one a longer time.
 package struct Frontier {
   /// A policy and what the step takes under it.
   package struct Candidate {

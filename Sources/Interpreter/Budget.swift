@@ -28,7 +28,10 @@ final class FitReport: ObjectValue {
 
   override var kind: String { "fit" }
   override var memberNames: [String] {
-    ["fits", "budget", "total", "peak", "activations", "slowdown", "recomputed", "smallest", "lower_bound", "frontier", "in_pieces"]
+    [
+      "fits", "budget", "total", "peak", "activations", "slowdown", "recomputed", "smallest", "lower_bound", "frontier",
+      "in_pieces",
+    ]
   }
 
   override func member(_ name: String) -> Value? {
@@ -37,14 +40,15 @@ final class FitReport: ObjectValue {
     case "budget": budget.map { .int($0) } ?? Value.none
     case "smallest": .int(frontier.choices[0].totalBytes)
     case "lower_bound": .int(frontier.lowerBound.bytes)
-    case "frontier": .list(frontier.choices.map { .record(RecordValue(names: FitReport.fields, items: numbers($0))) })
+    case "frontier":
+      .list(frontier.choices.map { .record(RecordValue(names: FitReport.fields, items: numbers($0))) })
     case "in_pieces":
       .list(
         inPieces.map {
           .record(RecordValue(names: ["accumulate", "total"], items: [.int($0.count), .int($0.totalBytes)]))
         })
     default:
-      if let index = FitReport.fields.firstIndex(of: name) { choice.map { numbers($0)[index] } ?? Value.none } else { nil }
+      FitReport.fields.firstIndex(of: name).map { index in choice.map { numbers($0)[index] } ?? Value.none }
     }
   }
 
@@ -83,8 +87,11 @@ final class FitReport: ObjectValue {
       while line.last == " " { line.removeLast() }
       lines.append(line)
     }
-    if shown.count < frontier.choices.count { lines.append("  \(shown.count) of \(frontier.choices.count) plans shown") }
-    lines.append("  no plan takes less than \(byteText(frontier.lowerBound.bytes)): " + frontier.lowerBound.holders.joined(separator: "; "))
+    if shown.count < frontier.choices.count {
+      lines.append("  \(shown.count) of \(frontier.choices.count) plans shown")
+    }
+    let bound = frontier.lowerBound
+    lines.append("  no plan takes less than \(byteText(bound.bytes)): \(bound.holders.joined(separator: "; "))")
     if !inPieces.isEmpty {
       let ways = inPieces.map { "\(byteText($0.totalBytes)) with accumulate: \($0.count)" }
       lines.append("  in pieces of the batch, sums taken in another order: " + ways.joined(separator: ", "))
@@ -94,15 +101,14 @@ final class FitReport: ObjectValue {
 
   /// One of three: it fits as it is, it fits with a plan, it cannot fit.
   private var answer: String {
-    guard let budget else {
-      return "takes \(byteText(frontier.plain.totalBytes)) as it is, \(byteText(frontier.choices[0].totalBytes)) at least"
-    }
+    let (most, least) = (byteText(frontier.plain.totalBytes), byteText(frontier.choices[0].totalBytes))
+    guard let budget else { return "takes \(most) as it is, \(least) with the smallest plan found" }
     guard let choice else {
-      return "cannot fit: the smallest found is \(byteText(frontier.choices[0].totalBytes)), the lower bound \(byteText(frontier.lowerBound.bytes))"
+      return "cannot fit: the smallest found is \(least), the lower bound \(byteText(frontier.lowerBound.bytes))"
     }
-    if choice.totalBytes == frontier.plain.totalBytes { return "fits as it is: \(byteText(choice.totalBytes)) of \(byteText(budget))" }
+    if choice.totalBytes == frontier.plain.totalBytes { return "fits as it is: \(most) of \(byteText(budget))" }
     return
-      "fits with this plan at +\(percent(frontier.slowdown(choice))) time: \(byteText(choice.totalBytes)) instead of \(byteText(frontier.plain.totalBytes))"
+      "fits with this plan at +\(percent(frontier.slowdown(choice))) time: \(byteText(choice.totalBytes)) instead of \(most)"
   }
 
   /// A dozen rows, the first, the last and the chosen one among them.
@@ -111,7 +117,9 @@ final class FitReport: ObjectValue {
     let limit = 12
     if rows.count <= limit { return rows.map { ($0.offset, $0.element) } }
     var indices = Set((0..<limit).map { $0 * (rows.count - 1) / (limit - 1) })
-    if budget != nil, let chosen = rows.last(where: { $0.element.totalBytes == choice?.totalBytes }) { indices.insert(chosen.offset) }
+    if budget != nil, let chosen = rows.last(where: { $0.element.totalBytes == choice?.totalBytes }) {
+      indices.insert(chosen.offset)
+    }
     return rows.filter { indices.contains($0.offset) }.map { ($0.offset, $0.element) }
   }
 }
@@ -126,13 +134,16 @@ extension Frontier {
   func doesNotFit(
     _ name: String, in budget: Int, inPieces: [(count: Int, totalBytes: Int)], at site: Site
   ) -> Failure {
-    let fitting = inPieces.first { $0.totalBytes <= budget }
+    let pieces = inPieces.first { $0.totalBytes <= budget }.map {
+      "`accumulate: \($0.count)` takes \(byteText($0.totalBytes)): the same mathematics, sums taken in another order"
+    }
     return Failure(
       "over-budget",
       "the step `\(name)` does not fit in \(byteText(budget)): the smallest found is \(byteText(choices[0].totalBytes)), the lower bound \(byteText(lowerBound.bytes))",
       at: site, notes: lowerBound.holders + ["nothing has been computed"],
-      help: fitting.map { "`accumulate: \($0.count)` takes \(byteText($0.totalBytes)): the same mathematics, sums taken in another order" }
-        ?? "with `budget: \(choices[0].totalBytes)` it runs, planned to take \(percent(slowdown(choices[0]))) longer than without; fewer rows at a time take less")
+      help: pieces
+        ?? "with `budget: \(choices[0].totalBytes)` it runs, planned to take \(percent(slowdown(choices[0]))) longer than without; fewer rows at a time take less"
+    )
   }
 }
 
@@ -186,7 +197,7 @@ var budgetBuiltins: [Builtin] {
       lower_bound, and frontier, a list of all.
 
       >>> step double(x) = 2 * x
-      >>> fit(double, [1.0, 2.0], budget: 1KiB).fits
+      >>> fit(double, [1.0, 2.0], budget: 1MiB).fits
       true
       """
     ) { call throws(Failure) in try fit(call) },
@@ -195,8 +206,6 @@ var budgetBuiltins: [Builtin] {
       """
       Measures how fast this machine multiplies, computes and moves bytes, prints it, and plans by it from then on. Without,
       budgets are planned by a fixed table, so that they choose the same everywhere.
-
-      >>> help_is_enough = 1
       """
     ) { call throws(Failure) in try calibrate(call) },
   ]

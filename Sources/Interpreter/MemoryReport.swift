@@ -10,8 +10,14 @@ final class MemoryReport: ObjectValue {
   private let workspaceByteCount: Int
   private let totalByteCount: Int
   private let measurement: TracedStep.Measurement?
+  /// What runs once more for the backward pass, in words; empty where nothing does.
+  private let recomputed: String
 
   init(_ step: TracedStep) {
+    recomputed =
+      step.plan.products.rebuilt == 0
+      ? "" : recomputedText(step.plan.products, share: step.plan.recomputedShare)
+
     heading = step.heading
     ledger = step.plan.ledger
     workspaceByteCount = step.plan.workspaceByteCount
@@ -63,6 +69,7 @@ final class MemoryReport: ObjectValue {
       let ratio = Double(ledger.arenaByteCount) / Double(ledger.arenaLowerBound)
       lines.append("  \(padded("arena / lower bound", 19))  \(format(ratio, spec: ".3f") ?? "")")
     }
+    if !recomputed.isEmpty { lines.append("  \(padded("recomputed", 19))  \(recomputed) more arithmetic") }
     if let measurement {
       lines.append(
         "  planned \(grouped(ledger.peak))   measured \(grouped(measurement.usage.peak))   resident \(signed(measurement.residentGrowth))"

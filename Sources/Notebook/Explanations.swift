@@ -283,6 +283,22 @@ extension Explanation {
         small = train with budget: 4MiB
         small(ones([4, 8]));
         """),
+    Explanation(
+      "bad-policy",
+      """
+      Settings of a step that exclude each other: a `budget` chooses the checkpointing for each kind of arguments, so a
+      step with a budget names none.
+      """,
+      wrong: """
+        net = MLP([8, 8, 2])
+        step train(x) { minimize(sum(net(x)^2), net, sgd()) }
+        train with (checkpoint: sqrt, budget: 4MiB)
+        """,
+      right: """
+        net = MLP([8, 8, 2])
+        step train(x) { minimize(sum(net(x)^2), net, sgd()) }
+        train with budget: 4MiB;
+        """),
     Explanation("outside-function", "`return` ends a function, and there is none around it.",
       wrong: "return 5", right: "fn f() { return 5 }\nf()"),
     Explanation("outside-loop", "`break` and `continue` act on a loop, and there is none around them.",

@@ -1,21 +1,21 @@
 // Schedules of chains
 //
-// A chain of stages is run forward and then backward; the backward pass of a stage reads its input, its output and what
-// the stage has inside. Where memory does not hold all of that, stages run forward more than once. This file finds the
-// best trade between bytes and seconds; it knows no graph.
+// A chain of stages is run forward and then backward; the backward pass of a stage reads its input, its output and
+// what the stage has inside. Where memory does not hold all of that, stages run forward more than once. This file
+// finds the best trade between bytes and seconds; it knows no graph.
 //
 // The schedules are the persistent ones (Beaumont, Herrmann et al. 2019, "Optimal checkpointing for heterogeneous
-// chains", as in rotor): what is stored stays until the backward pass has read it. For stages i...j there are two ways to
-// go on:
+// chains", as in rotor): what is stored stays until the backward pass has read it. For stages i...j there are two
+// ways to go on:
 // - keep: stage i runs and one of its options says what it keeps; then come i + 1...j, then the backward pass of i;
 // - split at k: stages i..<k run, only the input of k is kept; then come k...j, then i..<k by themselves.
 // Unlike in rotor, the output of i..<k need not be computed again in the end: it was the input of k, and is still there.
 // And the bytes are bytes: instead of a table over slots of memory, each stretch has its Pareto set of (bytes,
 // seconds). Two sets, one after the other, join in a sweep over bytes: the larger peak counts, times add up.
 //
-// Before the loss all stages run in the forward pass of the step; behind it a stretch runs with its output, the cotangent
-// of that, and what earlier backward passes have left: so there are two tables, and the first needs only stretches
-// that reach to the end of the chain.
+// Before the loss all stages run in the forward pass of the step; behind it a stretch runs with its output, the
+// cotangent of that, and what earlier backward passes have left: so there are two tables, and the first needs only
+// stretches that reach to the end of the chain.
 
 /// A stretch of a forward pass as the planner sees it.
 package struct ChainStage: Sendable {
@@ -98,7 +98,9 @@ package struct ChainPlanner {
     let count = stages.count
     limit = max(256, min(4096, 2_000_000 / max(1, count * count)))
     var held = [Int](repeating: 0, count: count)
-    for stage in stride(from: count - 2, through: 0, by: -1) { held[stage] = held[stage + 1] + stages[stage + 1].heldBytes }
+    for stage in stride(from: count - 2, through: 0, by: -1) {
+      held[stage] = held[stage + 1] + stages[stage + 1].heldBytes
+    }
     self.held = held
     ahead = Array(repeating: [], count: count)
     behind = Array(repeating: Array(repeating: [], count: count), count: count)
@@ -229,7 +231,9 @@ package struct ChainPlanner {
 
   // MARK: Schedules
 
-  private func append(_ point: Point, _ first: Int, _ last: Int, isBehind: Bool, to operations: inout [ChainOperation]) {
+  private func append(
+    _ point: Point, _ first: Int, _ last: Int, isBehind: Bool, to operations: inout [ChainOperation]
+  ) {
     if point.choice < 0 {
       let split = Int(-point.choice)
       operations.append(.run(first...split - 1))

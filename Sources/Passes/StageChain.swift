@@ -2,8 +2,8 @@ import Graphs
 import Ops
 import Tensors
 
-/// The forward pass of a step as a chain of stages with their costs: what the planner of chains works on, and its answers
-/// as schedules for the graph.
+/// The forward pass of a step as a chain of stages with their costs: what the planner of chains works on, and its
+/// answers as schedules for the graph.
 ///
 /// A stage's options are minimum cuts. The first keeps what a step without checkpointing keeps: cheap values are
 /// computed again in any case. Each further one lets one more product, or the like, run again, the one that saves the
@@ -118,7 +118,8 @@ private struct StageEstimate {
     var isRead = Set<Int>()
     for node in graph.nodes[split.firstLater...] where node.origin.phase != .forward {
       for operand in node.operands where split.isForgotten(operand.id) && split.stage(of: operand.id) == number {
-        if split.base[operand.id] != split.outputs[number], isRead.insert(operand.id).inserted { read.append(operand.id) }
+        if split.base[operand.id] == split.outputs[number] { continue }
+        if isRead.insert(operand.id).inserted { read.append(operand.id) }
       }
     }
     func cut(_ allowed: Set<Int>) -> ValueCut {
@@ -206,7 +207,8 @@ private struct StageEstimate {
 
   /// The largest sum of live bytes over a sequence of nodes, of the values that count.
   ///
-  /// What elementwise nodes hand on to elementwise nodes is taken to be never written, nor a product that only such read.
+  /// What elementwise nodes hand on to elementwise nodes is taken to be never written, nor a product that only such
+  /// read.
   private func peakBytes(
     _ sequence: [Int], from before: Set<Int> = [], counts: (Int) -> Bool, outlives: (Int) -> Bool
   ) -> Int {
