@@ -111,10 +111,6 @@ extension Interpreter {
   }
 
   func cast(_ value: Value, to dtype: DType, at site: Site) throws(Failure) -> Value {
-    guard DTypeSet.all.contains(dtype) else {
-      throw Failure(
-        "unsupported-dtype", "\(dtype) tensors arrive with mixed precision; they cannot be made yet", at: site)
-    }
     let tensor: TensorValue
     switch value {
     case .list(let list) where dtype != .f32 && isTensorLike(value):

@@ -347,14 +347,31 @@ extension Interpreter {
       shape = common
     }
 
+    var widening = Widening(op, dtypes)
+    if traits.broadcasts, let narrow = dtypes.last, narrow == .f16 || narrow == .bf16,
+      operands.contains(where: { !isExact($0, in: narrow) })
+    {
+      // A number meets 16 bits in f32, and the result rounds.
+      widening = Widening(of: dtypes, to: narrow)
+    }
     do {
       if let trace, trace.isRecording, trace.isStep || operands.contains(where: isTraced) {
         return try record(
-          op, operands, dtypes, shape, attributes, isHostResult: isHostResult, in: trace, whole)
+          op, operands, widening, shape, attributes, isHostResult: isHostResult, in: trace, whole)
       }
-      return try compute(op, operands, dtypes, shape, attributes, isHostResult: isHostResult, whole)
+      return try compute(op, operands, widening, shape, attributes, isHostResult: isHostResult, whole)
     } catch {
       throw explain(error, tensorValues(operands), sites, op: name ?? op.name, at: site)
+    }
+  }
+
+  /// Whether an operand is no number, or one that a dtype of 16 bits has.
+  private func isExact(_ operand: Operand, in dtype: DType) -> Bool {
+    switch operand {
+    case .tensor(let tensor): !tensor.isNumber
+    case .bool: true
+    case .int(let number): Tensor.number(Double(number), dtype).scalar == Double(number)
+    case .double(let number): Tensor.number(number, dtype).scalar == number || number.isNaN
     }
   }
 
@@ -395,12 +412,12 @@ extension Interpreter {
 
   /// Computes at once.
   private func compute(
-    _ op: any TensorOp.Type, _ operands: [Operand], _ dtypes: [DType], _ shape: Shape?,
+    _ op: any TensorOp.Type, _ operands: [Operand], _ widening: Widening, _ shape: Shape?,
     _ attributes: Attributes, isHostResult: Bool, _ site: Site
   ) throws -> [Value] {
     var tensors: [Tensor] = []
     tensors.reserveCapacity(operands.count)
-    for (operand, dtype) in zip(operands, dtypes) {
+    for (operand, dtype) in zip(operands, widening.dtypes) {
       var tensor = try realTensor(operand, dtype, at: site)
       if let shape, tensor.shape != shape { tensor = tensor.broadcast(to: shape) }
       tensors.append(tensor)
@@ -410,9 +427,10 @@ extension Interpreter {
     let instance = try op.init(attributes, operands: types)
     let results = try EagerEvaluator.run(
       instance, tensors, resultTypes: try instance.resultTypes(of: types))
-    return results.map { result in
+    return try results.map { result in
       if isHostResult { return hostNumber(result) }
-      return .tensor(TensorValue(result, made: site))
+      let rounded = try result.dtype == .f32 ? widening.result.map { try cast(result, to: $0) } : nil
+      return .tensor(TensorValue(rounded ?? result, made: site))
     }
   }
 
@@ -430,13 +448,13 @@ extension Interpreter {
 
   /// Records in the trace, which computes too where it has real values.
   private func record(
-    _ op: any TensorOp.Type, _ operands: [Operand], _ dtypes: [DType], _ shape: Shape?,
+    _ op: any TensorOp.Type, _ operands: [Operand], _ widening: Widening, _ shape: Shape?,
     _ attributes: Attributes, isHostResult: Bool, in trace: Trace, _ site: Site
   ) throws -> [Value] {
     let g = trace.builder
     trace.setOrigin(site)
     var values: [GraphValue] = []
-    for (operand, dtype) in zip(operands, dtypes) {
+    for (operand, dtype) in zip(operands, widening.dtypes) {
       var value = try graphValue(operand, dtype, in: trace, at: site)
       if let shape { value = try g.broadcast(value, to: shape) }
       values.append(value)
@@ -447,7 +465,10 @@ extension Interpreter {
       attributes.set("ordinal", .int(g.nextOrdinal()))
     }
     let instance = try op.init(attributes, operands: values.map(\.type))
-    return try g.append(instance, values).map { trace.wrap($0, isNumber: isHostResult, made: site) }
+    return try g.append(instance, values).map { result in
+      let rounded = try result.dtype == .f32 ? widening.result.map { try g.cast(result, to: $0) } : nil
+      return trace.wrap(rounded ?? result, isNumber: isHostResult, made: site)
+    }
   }
 
   // MARK: Operands
