@@ -204,7 +204,8 @@ extension Interpreter {
     let operands = [
       try tensorValue(a, at: sites.left), try tensorValue(b, at: sites.right),
     ]
-    let dtype = operands[0].dtype.promoted(with: operands[1].dtype)
+    var dtype = operands[0].dtype.promoted(with: operands[1].dtype)
+    if let lowPrecision, dtype == .f32 { dtype = lowPrecision }
     do {
       return try build(operands, at: sites.whole) { g, values in
         try g.matmul(try g.cast(values[0], to: dtype), try g.cast(values[1], to: dtype))
@@ -348,6 +349,11 @@ extension Interpreter {
     }
 
     var widening = Widening(op, dtypes)
+    if let low = lowPrecision, !isHostResult {
+      (dtypes, widening) = PrecisionRule.apply(
+        to: op, dtypes, isNumber: operands.map(\.isNumber), isFull: operands.map { $0.shape == shape },
+        own: operands.map(\.numberDType), low: low)
+    }
     if traits.broadcasts, let narrow = dtypes.last, narrow == .f16 || narrow == .bf16,
       operands.contains(where: { !isExact($0, in: narrow) })
     {
@@ -357,7 +363,7 @@ extension Interpreter {
     do {
       if let trace, trace.isRecording, trace.isStep || operands.contains(where: isTraced) {
         return try record(
-          op, operands, widening, shape, attributes, isHostResult: isHostResult, in: trace, whole)
+          op, operands, dtypes, widening, shape, attributes, isHostResult: isHostResult, in: trace, whole)
       }
       return try compute(op, operands, widening, shape, attributes, isHostResult: isHostResult, whole)
     } catch {
@@ -448,14 +454,16 @@ extension Interpreter {
 
   /// Records in the trace, which computes too where it has real values.
   private func record(
-    _ op: any TensorOp.Type, _ operands: [Operand], _ widening: Widening, _ shape: Shape?,
+    _ op: any TensorOp.Type, _ operands: [Operand], _ dtypes: [DType], _ widening: Widening, _ shape: Shape?,
     _ attributes: Attributes, isHostResult: Bool, in trace: Trace, _ site: Site
   ) throws -> [Value] {
     let g = trace.builder
     trace.setOrigin(site)
     var values: [GraphValue] = []
-    for (operand, dtype) in zip(operands, widening.dtypes) {
-      var value = try graphValue(operand, dtype, in: trace, at: site)
+    for (index, operand) in operands.enumerated() {
+      // A number keeps its digits; a tensor is rounded to what it should be before it widens.
+      let first = operand.isNumber ? widening.dtypes[index] : dtypes[index]
+      var value = try g.cast(graphValue(operand, first, in: trace, at: site), to: widening.dtypes[index])
       if let shape { value = try g.broadcast(value, to: shape) }
       values.append(value)
     }
