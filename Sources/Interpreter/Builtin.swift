@@ -182,9 +182,6 @@ struct BuiltinCall {
   func dtype(_ index: Int, default dtype: DType) throws(Failure) -> DType {
     if isMissing(index) { return dtype }
     if case .dtype(let dtype) = self[index] {
-      guard DTypeSet.all.contains(dtype) else {
-        throw Failure("unsupported-dtype", "\(dtype) tensors cannot be made yet", at: sites[index])
-      }
       return dtype
     }
     throw Failure("bad-argument", "a dtype such as f32 is needed, got \(self[index].described)", at: sites[index])

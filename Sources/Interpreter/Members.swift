@@ -111,10 +111,6 @@ extension Interpreter {
   }
 
   func cast(_ value: Value, to dtype: DType, at site: Site) throws(Failure) -> Value {
-    guard DTypeSet.all.contains(dtype) else {
-      throw Failure(
-        "unsupported-dtype", "\(dtype) tensors arrive with mixed precision; they cannot be made yet", at: site)
-    }
     let tensor: TensorValue
     switch value {
     case .list(let list) where dtype != .f32 && isTensorLike(value):
@@ -189,6 +185,7 @@ extension Interpreter {
         for field in fields {
           switch field.label {
           case "training": copy.mode = try trainingMode(field)
+          case "precision": copy.policy.precision = try StepPolicy.precision(field.value, at: field.site)
           case "accumulate": copy.policy.pieceCount = try StepPolicy.pieceCount(field.value, at: field.site)
           case "batch": copy.policy.batch = try StepPolicy.batch(field.value, of: copy, at: field.site)
           case "checkpoint": copy.policy.checkpointing = try StepPolicy.checkpointing(field.value, at: field.site)
@@ -210,14 +207,23 @@ extension Interpreter {
   }
 
   private func withMode(_ owner: Value, _ fields: [Arguments.Argument]) throws(Failure) -> Callable {
-    var mode = Mode.evaluation
+    var mode: Mode?
+    var result = owner
     for field in fields {
-      guard field.label == "training" else { throw unknownPolicy(field) }
-      mode = try trainingMode(field)
+      switch field.label {
+      case "training": mode = try trainingMode(field)
+      case "precision":
+        result = .callable(PrecisionCall(result, try StepPolicy.precision(field.value, at: field.site)))
+      default: throw unknownPolicy(field)
+      }
     }
-    // Of two modes the last counts.
-    if case .callable(let callable) = owner, let inner = callable as? ModeCall { return ModeCall(inner.target, mode) }
-    return ModeCall(owner, mode)
+    if let mode {
+      // Of two modes the last counts.
+      if case .callable(let callable) = result, let inner = callable as? ModeCall { return ModeCall(inner.target, mode) }
+      return ModeCall(result, mode)
+    }
+    guard case .callable(let callable) = result else { return ModeCall(owner, .evaluation) }
+    return callable
   }
 
   private func unnamedField(_ field: Arguments.Argument) -> Failure {
@@ -226,7 +232,7 @@ extension Interpreter {
 
   private func unknownPolicy(_ field: Arguments.Argument) -> Failure {
     guard let label = field.label else { return unnamedField(field) }
-    let later = ["precision", "loss_scale", "nan"]
+    let later = ["loss_scale", "nan"]
     return Failure(
       "unknown-policy", "there is no policy `\(label)`" + (later.contains(label) ? " yet" : ""), at: field.site,
       notes: ["known: \(StepPolicy.names.joined(separator: ", "))"])

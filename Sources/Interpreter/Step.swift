@@ -200,13 +200,15 @@ package final class StepValue: Callable {
   ) throws(Failure) -> TracedStep.Recording {
     let trace = Trace(interpreter, isStep: true, closingOver: function.captured)
     trace.isPiece = isPiece
-    let outer = (interpreter.trace, interpreter.isCapturing, interpreter.mode)
+    trace.precision = policy.precision
+    let outer = (interpreter.trace, interpreter.isCapturing, interpreter.mode, interpreter.precision)
     interpreter.trace = trace
     interpreter.isCapturing = true
     interpreter.mode = mode
+    interpreter.precision = policy.precision
     defer {
       trace.finish()
-      (interpreter.trace, interpreter.isCapturing, interpreter.mode) = outer
+      (interpreter.trace, interpreter.isCapturing, interpreter.mode, interpreter.precision) = outer
     }
     var traced: [Value] = []
     for (index, value) in values.enumerated() {

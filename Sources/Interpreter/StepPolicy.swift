@@ -1,5 +1,6 @@
 import Passes
 import Support
+import Tensors
 
 /// How a step is run: what `with` says of it.
 struct StepPolicy: Equatable {
@@ -16,7 +17,10 @@ struct StepPolicy: Equatable {
   /// `batch: "x"` or `batch: ["x", "y"]`: the arguments that are cut; nil for those as long as the first.
   var batch: [String]?
 
-  static let names = ["training", "checkpoint", "accumulate", "batch", "budget"]
+  /// `precision: bf16 | f16`: nil for f32.
+  var precision: DType?
+
+  static let names = ["training", "precision", "checkpoint", "accumulate", "batch", "budget"]
 
   /// What the value of `accumulate:` stands for.
   static func pieceCount(_ value: Value, at site: Site) throws(Failure) -> Int {

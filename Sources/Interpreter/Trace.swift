@@ -209,6 +209,8 @@ final class Trace {
   var prints: [[TextPiece]] = []
   var assertions: [(message: String, site: Site)] = []
   var isInsideOwnGradient = false
+  /// The 16-bit dtype of the step's policy: parameters in f32 are master weights.
+  var precision: DType?
   /// Whether the step is recorded once more, for a piece of its batch: all warnings have been given.
   var isPiece = false
 
@@ -369,7 +371,10 @@ final class Trace {
     switch feed {
     case .leaf(let leaf): leafRoles[leaf]
     case .parameter(let parameter):
-      InputRole(parameter.isBuffer ? .buffers : .parameters, name: parameter.path)
+      InputRole(
+        parameter.isBuffer
+          ? .buffers : precision != nil && parameter.tensor.dtype == .f32 ? .masterWeights : .parameters,
+        name: parameter.path)
     case .state(let slot, let index):
       InputRole(.optimizerState, name: "\(slot.stateNames[index]) of \(slot.parameter?.path ?? "a parameter")")
     case .stepNumber: InputRole(.captured, name: "step number")
@@ -451,6 +456,12 @@ final class Trace {
     let id = ObjectIdentifier(parameter)
     histories[id, default: []].append(value)
     parameterWrites[id] = value
+  }
+
+  /// Whether a value is that of a parameter as the step finds it.
+  func isParameter(_ value: GraphValue) -> Bool {
+    guard case .input(let index) = builder.graph.definition(of: value), case .parameter = feeds[index] else { return false }
+    return true
   }
 
   func inputIndex(of parameter: ModelParameter) -> Int { inputIndex[ObjectIdentifier(parameter)]! }
