@@ -52,6 +52,9 @@ extension Interpreter {
     case .object(let object):
       if let value = object.member(name.text) { return value }
       throw unknownMember(name, owner, object.memberNames)
+    case .callable(let callable) where callable is StepValue:
+      if let value = unsafeDowncast(callable, to: StepValue.self).member(name.text) { return value }
+      throw unknownMember(name, owner, StepValue.memberNames)
     case .list(let list) where tensorMembers.contains(name.text):
       guard isTensorLike(owner) else { break }
       return try member(name, of: .tensor(try tensorValue(.list(list), at: site)), at: site)
@@ -97,6 +100,7 @@ extension Interpreter {
       (model.definition.fields.map(\.name) + model.definition.methods.keys).sorted()
     case .optimizer(let optimizer): optimizer.definition.parameters.names
     case .object(let object): object.memberNames
+    case .callable(let callable) where callable is StepValue: StepValue.memberNames
     default: []
     }
   }
@@ -186,6 +190,7 @@ extension Interpreter {
           switch field.label {
           case "training": copy.mode = try trainingMode(field)
           case "precision": copy.policy.precision = try StepPolicy.precision(field.value, at: field.site)
+          case "loss_scale": copy.policy.lossScaling = try StepPolicy.lossScaling(field.value, at: field.site)
           case "accumulate": copy.policy.pieceCount = try StepPolicy.pieceCount(field.value, at: field.site)
           case "batch": copy.policy.batch = try StepPolicy.batch(field.value, of: copy, at: field.site)
           case "checkpoint": copy.policy.checkpointing = try StepPolicy.checkpointing(field.value, at: field.site)
@@ -232,7 +237,7 @@ extension Interpreter {
 
   private func unknownPolicy(_ field: Arguments.Argument) -> Failure {
     guard let label = field.label else { return unnamedField(field) }
-    let later = ["loss_scale", "nan"]
+    let later = ["nan"]
     return Failure(
       "unknown-policy", "there is no policy `\(label)`" + (later.contains(label) ? " yet" : ""), at: field.site,
       notes: ["known: \(StepPolicy.names.joined(separator: ", "))"])

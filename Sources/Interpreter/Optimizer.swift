@@ -273,7 +273,9 @@ extension Interpreter {
         _ = trace.track(entry.parameter)
         targets += trace.histories[ObjectIdentifier(entry.parameter)]!
       }
-      let one = try g.broadcast(g.constant(1, lossValue.dtype), to: lossValue.shape)
+      let scale = try trace.lossScale()
+      let start = try scale.map { try g.cast($0, to: lossValue.dtype) } ?? g.constant(1, lossValue.dtype)
+      let one = try g.broadcast(start, to: lossValue.shape)
       let cotangents = try pullBack(g, from: [lossValue], cotangents: [one], to: targets)
       trace.trainedValues.append(lossValue)
       trace.minimizations += 1
@@ -286,7 +288,12 @@ extension Interpreter {
         let own = cotangents[position..<(position + count)].compactMap { $0 }
         position += count
         if let gradient = own.last {
-          let wide = try g.cast(gradient, to: gradient.dtype == .f64 ? .f64 : .f32)
+          var wide = try g.cast(gradient, to: gradient.dtype == .f64 ? .f64 : .f32)
+          if let scale {
+            // Right after the backward pass, so that bounds of clipping keep their meaning.
+            let inverse = try g.cast(g.divide(g.constant(1, .f64), g.cast(scale, to: .f64)), to: wide.dtype)
+            wide = try g.multiply(wide, g.broadcast(inverse, to: wide.shape))
+          }
           g.graph.gradients.append((wide, entry.path))
           gradients.append((entry, wide))
         } else {
@@ -303,6 +310,14 @@ extension Interpreter {
           Diagnostic(
             .warning, "unreached-parameter", "the loss does not depend on `\(path)`; it stays as it is",
             at: lossSite))
+      }
+
+      if trace.lossScaling == .dynamic {
+        let counts = try gradients.map { (path: $0.entry.path, count: try g.countOfNonFinite($0.gradient)) }
+        let total = try counts.dropFirst().reduce(counts[0].count) { try g.add($0, $1.count) }
+        var isFinite = try g.equal(total, g.number(0, like: total))
+        if let earlier = trace.overflow { isFinite = try g.logicalAnd(earlier.isFinite, isFinite) }
+        trace.overflow = OverflowTest(isFinite: isFinite, counts: (trace.overflow?.counts ?? []) + counts)
       }
 
       // Clipping: by value first, then by the norm of all gradients together.
@@ -343,9 +358,21 @@ extension Interpreter {
         throw failure
       }
       trace.setOrigin(site)
+      var applied = Value.bool(true)
+      var reason = Value.none
+      if let overflow = trace.overflow {
+        applied = trace.wrap(overflow.isFinite, isNumber: false, made: site)
+        reason = .string(StringValue(pieces: [.overflow(overflow.counts)]))
+      }
+      let scaleValue: Value =
+        switch trace.lossScaling {
+        case .none: .double(1)
+        case .fixed(let scale): .double(scale)
+        case .dynamic: trace.wrap(scale!, isNumber: false, made: site)
+        }
       return .record([
-        "applied": .bool(true), "reason": .none,
-        "norm": trace.wrap(norm, isNumber: false, made: site), "scale": .double(1),
+        "applied": applied, "reason": reason, "norm": trace.wrap(norm, isNumber: false, made: site),
+        "scale": scaleValue,
       ])
     } catch {
       throw Failure.from(error, at: site)
@@ -532,9 +559,11 @@ extension Interpreter {
     }
     for place in definition.stateSlots { fill(place, .none) }
     var inputs: [Int] = []
+    var before: [GraphValue] = []
     for (index, state) in slot.states.enumerated() {
       let (value, input) = trace.stateInput(slot, index, state.type)
       inputs.append(input)
+      before.append(value)
       fill(
         definition.stateSlots[slot.places[index]],
         tensor(try g.cast(value, to: state.dtype == .f64 ? .f64 : .f32)))
@@ -550,7 +579,8 @@ extension Interpreter {
         "\(definition.name): the update of `\(entry.path)` is \(new.type), the parameter \(parameter.tensor.type)",
         at: made, labels: new.made.map { $0 == made ? [] : [.init(site: $0, text: "made here: \(new.type)")] } ?? [])
     }
-    trace.update(parameter, to: try g.cast(trace.value(of: new, at: made), to: parameter.tensor.dtype))
+    let next = try g.cast(trace.value(of: new, at: made), to: parameter.tensor.dtype)
+    trace.update(parameter, to: try trace.unlessSkipped(next, current))
     func held(_ place: Int) -> Value {
       let value = frame[definition.stateSlots[place]]
       if case .cell(let cell) = value { return cell.value }
@@ -573,9 +603,9 @@ extension Interpreter {
           "\(definition.name): the state `\(definition.states[place].name)` of `\(entry.path)` changes from \(state.type) to \(value.type)",
           at: value.made ?? made, notes: ["a state keeps its shape from step to step"])
       }
+      let next = try g.cast(trace.value(of: value, at: made), to: state.dtype)
       trace.writeState(
-        slot, index, input: inputs[index],
-        try g.cast(trace.value(of: value, at: made), to: state.dtype))
+        slot, index, input: inputs[index], try trace.unlessSkipped(next, before[index]))
     }
   }
 

@@ -20,7 +20,12 @@ struct StepPolicy: Equatable {
   /// `precision: bf16 | f16`: nil for f32.
   var precision: DType?
 
-  static let names = ["training", "precision", "checkpoint", "accumulate", "batch", "budget"]
+  /// `loss_scale: dynamic | number | none`; nil where nothing is said: f16 scales dynamically, all else does not.
+  var lossScaling: LossScaling?
+  /// The scaling that holds.
+  var effectiveLossScaling: LossScaling { lossScaling ?? (precision == .f16 ? .dynamic : .none) }
+
+  static let names = ["training", "precision", "loss_scale", "checkpoint", "accumulate", "batch", "budget"]
 
   /// What the value of `accumulate:` stands for.
   static func pieceCount(_ value: Value, at site: Site) throws(Failure) -> Int {
