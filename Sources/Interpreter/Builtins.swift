@@ -294,7 +294,7 @@ private var listBuiltins: [Builtin] {
     >>> leaves((a: [1, 2], b: (c: 3)))
     [1, 2, 3]
     >>> sum([len(p) for p in leaves(Linear(2, 3))])
-    5
+    5.0
     """
   ) { call throws(Failure) in
     try requireWalkable(call[0], at: call.sites[0])
