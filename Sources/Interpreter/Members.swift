@@ -117,6 +117,7 @@ extension Interpreter {
   func cast(_ value: Value, to dtype: DType, at site: Site) throws(Failure) -> Value {
     let tensor: TensorValue
     switch value {
+    case .model where dtype.isFloating: return try copyTree(value, as: dtype, at: site)
     case .list(let list) where dtype != .f32 && isTensorLike(value):
       // Whole numbers stay whole and others f64 up to the dtype that is asked for: nothing rounds on the way.
       let exact = try literal(list, whole: dtype.isFloating ? .f64 : .i64, fraction: .f64, at: site)

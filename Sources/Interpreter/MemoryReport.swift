@@ -181,6 +181,17 @@ extension BuiltinCall {
 var memoryBuiltins: [Builtin] {
   [
     Builtin(
+      "explain", "step, arguments…",
+      """
+      In which precision a step runs each kind of op of its forward pass, and why; nothing runs. Classes: `low` ops read
+      16 bits under `precision: bf16` or `f16`, `f32` ops never do, `widest` ops follow their largest operand, the others keep
+      the dtype they get. (`gradus explain CODE` tells an error at length.)
+      """
+    ) { call throws(Failure) in
+      let (step, arguments) = try call.stepAndArguments()
+      return .object(try step.precisionTable(for: arguments, call.interpreter))
+    },
+    Builtin(
       "memory", "step, arguments…, name: argument…",
       """
       The memory of a step, from its plan: bytes by category when most is held, where that is, and who holds them.

@@ -98,3 +98,78 @@ extension StepPolicy {
     }
   }
 }
+
+/// What `explain(step, arguments…)` gives: in which precision each kind of op of the forward pass runs, and why.
+final class PrecisionTable: ObjectValue {
+  private struct Row: Hashable {
+    let op: String
+    let precision: OpTraits.Precision
+    let reads: String
+    let gives: DType
+  }
+  private let heading: String
+  private var rows: [(row: Row, count: Int, place: String)] = []
+
+  init(_ step: TracedStep.Recording, heading: String, precision: DType?) {
+    self.heading = "\(heading)   precision: \(precision ?? .f32)"
+    super.init()
+    var places: [Row: Int] = [:]
+    let graph = step.trace.builder.graph
+    for (index, node) in graph.nodes.enumerated() where node.origin.phase == .forward && !node.isView {
+      // Casts are what the table is about, and numbers of the program are no matter of precision.
+      guard !(node.op is Cast), node.results.contains(where: { $0.dtype.isFloating && $0.shape.rank > 0 })
+        || node.operands.contains(where: { $0.dtype.isFloating && $0.shape.rank > 0 })
+      else { continue }
+      // What was widened for a kernel was read in 16 bits, and what is rounded right away is given in 16 bits.
+      var reads: [String] = []
+      for dtype in node.operands.map({ original($0, graph) }) where dtype.isFloating && !reads.contains(dtype.name) {
+        reads.append(dtype.name)
+      }
+      var gives = node.results[0].dtype
+      if index + 1 < graph.nodes.count, let cast = graph.nodes[index + 1].op as? Cast,
+        graph.nodes[index + 1].operands[0].id == node.results[0].id, cast.dtype == .bf16 || cast.dtype == .f16,
+        type(of: node.op).traits.precision != .f32
+      {
+        gives = cast.dtype
+      }
+      let row = Row(
+        op: type(of: node.op).name, precision: type(of: node.op).traits.precision,
+        reads: reads.isEmpty ? "—" : reads.joined(separator: ", "), gives: gives)
+      if let place = places[row] {
+        rows[place].count += 1
+      } else {
+        places[row] = rows.count
+        rows.append((row, 1, node.origin.site?.placeInFile ?? ""))
+      }
+    }
+  }
+
+  /// The dtype of a value before it was widened for a kernel.
+  private func original(_ value: GraphValue, _ graph: Graph) -> DType {
+    guard value.dtype == .f32, case .result(let index, _) = graph.definition(of: value), graph.nodes[index].op is Cast
+    else { return value.dtype }
+    return graph.nodes[index].operands[0].dtype
+  }
+
+  override var kind: String { "precision table" }
+  override var summary: String {
+    var table = [["op", "class", "reads", "gives", "times", "first at", "because"]]
+    for (row, count, place) in rows {
+      let name: String =
+        switch row.precision {
+        case .low: "low"
+        case .f32: "f32"
+        case .widest: "widest"
+        case .asIs: "as is"
+        }
+      table.append([row.op, name, row.reads, row.gives.name, "\(count)", place, PrecisionRule.reason(row.precision)])
+    }
+    let widths = table[0].indices.map { column in table.map { $0[column].displayWidth }.max() ?? 0 }
+    let lines = table.map { cells in
+      var line = ""
+      for column in cells.indices { line += padded(cells[column], column == cells.count - 1 ? 0 : widths[column] + 2) }
+      return line
+    }
+    return ([heading, ""] + lines).joined(separator: "\n")
+  }
+}

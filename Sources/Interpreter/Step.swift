@@ -170,6 +170,15 @@ package final class StepValue: Callable {
     return try plan(for: bind(arguments, interpreter), arguments, interpreter, policy, isInspection: true)
   }
 
+  /// The precision of each op that a call with these arguments would run; nothing runs.
+  func precisionTable(for arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> PrecisionTable {
+    let tick = interpreter.tick
+    defer { interpreter.tick = tick }
+    let values = try bind(arguments, interpreter)
+    return PrecisionTable(
+      try record(values, arguments, interpreter, rowCount: 0, isPiece: true), heading: name, precision: policy.precision)
+  }
+
   /// Arguments by parameter, defaults filled in.
   private func bind(_ arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> [Value] {
     let parameters = function.template.parameters

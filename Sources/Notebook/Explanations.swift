@@ -112,6 +112,22 @@ extension Explanation {
       "Parameters are trained, so they hold floats. Keep whole numbers in a `buffer` or an ordinary field.",
       wrong: "model M() {\n  param w = i64([1, 2])\n}\nM()", right: "model M() {\n  param w = f32([1, 2])\n}\nM();"),
     Explanation(
+      "bad-policy",
+      """
+      Settings of a step that exclude each other: a `budget` chooses the checkpointing for each kind of arguments, so a
+      step with a budget names none.
+      """,
+      wrong: """
+        net = MLP([8, 8, 2])
+        step train(x) { minimize(sum(net(x)^2), net, sgd()) }
+        train with (checkpoint: sqrt, budget: 4MiB)
+        """,
+      right: """
+        net = MLP([8, 8, 2])
+        step train(x) { minimize(sum(net(x)^2), net, sgd()) }
+        train with budget: 4MiB;
+        """),
+    Explanation(
       "bad-shape", "A shape is a list of whole numbers, none negative.",
       wrong: "zeros([2, -3])", right: "zeros([2, 3])"),
     Explanation(
@@ -262,6 +278,10 @@ extension Explanation {
         "net = Linear(2, 1)\nopt = sgd()\nstep train(x) { minimize(mean(net(x)^2), net, opt) }\n(train with accumulate: 2)(ones([4, 2]))"),
     Explanation("out-of-memory", "The tensor or the step needs more memory than this machine, or the limit it runs under, has.",
       wrong: "zeros([1000000, 1000000])", right: "zeros([1000, 1000]);"),
+    Explanation("outside-function", "`return` ends a function, and there is none around it.",
+      wrong: "return 5", right: "fn f() { return 5 }\nf()"),
+    Explanation("outside-loop", "`break` and `continue` act on a loop, and there is none around them.",
+      wrong: "break", right: "while true { break }"),
     Explanation(
       "over-budget",
       """
@@ -283,26 +303,6 @@ extension Explanation {
         small = train with budget: 4MiB
         small(ones([4, 8]));
         """),
-    Explanation(
-      "bad-policy",
-      """
-      Settings of a step that exclude each other: a `budget` chooses the checkpointing for each kind of arguments, so a
-      step with a budget names none.
-      """,
-      wrong: """
-        net = MLP([8, 8, 2])
-        step train(x) { minimize(sum(net(x)^2), net, sgd()) }
-        train with (checkpoint: sqrt, budget: 4MiB)
-        """,
-      right: """
-        net = MLP([8, 8, 2])
-        step train(x) { minimize(sum(net(x)^2), net, sgd()) }
-        train with budget: 4MiB;
-        """),
-    Explanation("outside-function", "`return` ends a function, and there is none around it.",
-      wrong: "return 5", right: "fn f() { return 5 }\nf()"),
-    Explanation("outside-loop", "`break` and `continue` act on a loop, and there is none around them.",
-      wrong: "break", right: "while true { break }"),
     Explanation("ragged-list", "A list becomes a tensor only if its rows are of one length all the way down.",
       wrong: "sum([[1, 2], [3]])", right: "sum([[1, 2], [3, 4]])"),
     Explanation("recursion-too-deep", "Calls nest to a depth of 10,000. A recursion needs a case that ends it.",
@@ -312,6 +312,13 @@ extension Explanation {
       """
       A step is traced anew for each kind of arguments: other shapes, other dtypes, another function or number that decides
       a shape or a branch. Tracing costs milliseconds, running microseconds; pad the last batch or leave it out.
+      """),
+    Explanation(
+      "scale-too-small",
+      """
+      Under `precision: f16` a step whose gradients are not finite is skipped, and the loss scale halved. Here they were
+      not finite even with a scale of 1, so no smaller one would help: the loss or the activations are beyond 65504, or
+      no numbers at all. Look at the loss in f32, or use bf16, whose range is that of f32.
       """),
     Explanation(
       "shape-mismatch",
@@ -385,6 +392,5 @@ extension Explanation {
       """),
     Explanation("unset-name", "The name is assigned somewhere, but that place has not run yet.",
       wrong: "print(\"{later}\")\nlater = 1", right: "later = 1\nprint(\"{later}\")"),
-    Explanation("unsupported-dtype", "Tensors of this dtype cannot be made yet.", wrong: "f16([1.0])", right: "f32([1.0])"),
   ]
 }

@@ -77,31 +77,25 @@ private struct ChainRun {
   }
 }
 
-/// All persistent schedules of stages `first...last`, spelled out.
-private func allSchedules(
-  _ stages: [ChainStage], _ first: Int, _ last: Int, isBehind: Bool, _ known: inout [[Int]: [[ChainOperation]]]
-) -> [[ChainOperation]] {
-  let key = [first, last, isBehind ? 1 : 0]
-  if let known = known[key] { return known }
-  var schedules: [[ChainOperation]] = []
-  if first == last && isBehind {
-    schedules = [[.backward(first)]]
-  } else {
-    for option in stages[first].options.indices {
-      let rest = first == last ? [[]] : allSchedules(stages, first + 1, last, isBehind: isBehind, &known)
-      for schedule in rest { schedules.append([.keep(stage: first, option: option)] + schedule + [.backward(first)]) }
-    }
-    if first < last {
-      for split in first + 1...last {
-        let before = allSchedules(stages, first, split - 1, isBehind: true, &known)
-        for later in allSchedules(stages, split, last, isBehind: isBehind, &known) {
-          for earlier in before { schedules.append([.run(first...split - 1)] + later + earlier) }
-        }
-      }
+/// Spells out all persistent schedules of stages `first...last`, one after the other: there are too many to hold.
+private func forEachSchedule(
+  _ stages: [ChainStage], _ first: Int, _ last: Int, isBehind: Bool, after operations: [ChainOperation],
+  _ body: ([ChainOperation]) -> Void
+) {
+  if first == last && isBehind { return body(operations + [.backward(first)]) }
+  for option in stages[first].options.indices {
+    let begun = operations + [.keep(stage: first, option: option)]
+    if first == last {
+      body(begun + [.backward(first)])
+    } else {
+      forEachSchedule(stages, first + 1, last, isBehind: isBehind, after: begun) { body($0 + [.backward(first)]) }
     }
   }
-  known[key] = schedules
-  return schedules
+  for split in first + 1..<max(last, first) + 1 {
+    forEachSchedule(stages, split, last, isBehind: isBehind, after: operations + [.run(first...split - 1)]) { later in
+      forEachSchedule(stages, first, split - 1, isBehind: true, after: later, body)
+    }
+  }
 }
 
 /// The pairs that no other is as good as.
@@ -111,17 +105,22 @@ private func best(_ runs: [(bytes: Int, seconds: Double)]) -> [(bytes: Int, seco
   return result
 }
 
-@Suite struct ChainPlannerTests {
+@Suite(.serialized) struct ChainPlannerTests {
   /// Chains of up to 12 stages; of long ones with one option a stage, or all schedules would be too many.
-  @Test(arguments: [(1, 3), (2, 3), (3, 3), (4, 3), (5, 2), (6, 2), (7, 2), (8, 1), (10, 1), (11, 1), (12, 1)])
+  @Test(arguments: [(1, 3), (2, 3), (3, 3), (4, 3), (5, 2), (6, 2), (8, 1), (10, 1), (11, 1), (12, 1)])
   func theFrontierIsThatOfAllSchedules(_ count: Int, _ options: Int) {
-    for seed in 0..<(count > 8 ? 2 : 8) {
+    for seed in 0..<(count > 10 ? 1 : count > 4 ? 3 : 8) {
       var random = Random(seed: "chain \(count) \(seed)")
       let stages = randomChain(count, options: options, &random)
-      var known: [[Int]: [[ChainOperation]]] = [:]
-      let runs = allSchedules(stages, 0, count - 1, isBehind: false, &known).map { ChainRun(stages, $0) }
-      #expect(!runs.contains { $0.problem != nil })
-      let expected = best(runs.map { ($0.bytes, $0.seconds) })
+      var runs: [(bytes: Int, seconds: Double)] = []
+      var problem: String?
+      forEachSchedule(stages, 0, count - 1, isBehind: false, after: []) { operations in
+        let run = ChainRun(stages, operations)
+        problem = problem ?? run.problem
+        runs.append((run.bytes, run.seconds))
+      }
+      #expect(problem == nil)
+      let expected = best(runs)
       let found = ChainPlanner(stages).frontier
       #expect(found.map(\.bytes) == expected.map(\.bytes), "\(count) stages, seed \(seed)")
       #expect(found.map(\.seconds) == expected.map(\.seconds), "\(count) stages, seed \(seed)")
@@ -160,7 +159,7 @@ private func best(_ runs: [(bytes: Int, seconds: Double)]) -> [(bytes: Int, seco
     return operations
   }
 
-  @Test(arguments: 0..<4)
+  @Test(arguments: 0..<2)
   func longChainsBeatFixedStrides(_ seed: Int) {
     var random = Random(seed: "long \(seed)")
     let stages = randomChain(100, options: 3, &random)
