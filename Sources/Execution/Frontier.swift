@@ -1,5 +1,6 @@
 import Glibc
 import Graphs
+import Kernels
 import Ops
 import Passes
 import Support
@@ -23,9 +24,12 @@ package struct Frontier {
     package let arithmetic: (all: Double, rebuilt: Double)
 
     /// - Parameter seconds: what computes more is not planned to be faster than what computes less.
-    init(_ checkpointing: Checkpointing, _ plan: any StepPlan, _ costs: CostTable, atLeast seconds: Double = 0) {
+    init(
+      _ checkpointing: Checkpointing, _ plan: any StepPlan, _ costs: CostTable, threads: Int,
+      atLeast seconds: Double = 0
+    ) {
       self.checkpointing = checkpointing
-      totalBytes = plan.totalByteCount
+      totalBytes = plan.totalByteCount(threads: threads)
       peakBytes = plan.ledger.peak
       activationBytes = plan.ledger.peakBytes(.activations)
       self.seconds = max(seconds, plan.seconds(costs))
@@ -60,11 +64,14 @@ package struct Frontier {
   /// The stages that the forward pass falls into.
   package let stageCount: Int
   package let costs: CostTable
+  /// The threads whose workspace is counted.
+  package let threadCount = ThreadPool.threadCount
 
   /// Plans for all that is worth a look.
   /// - Parameter graph: as it was traced, before any pass.
   package init(_ graph: Graph, inputs roles: [InputRole], _ costs: CostTable) throws {
     self.costs = costs
+    let threadCount = self.threadCount
     var simplified = graph
     try Pipeline.run(Pipeline.simplification, on: &simplified)
     func planned(_ checkpointing: Checkpointing) throws -> Plan {
@@ -73,7 +80,7 @@ package struct Frontier {
       return try Plan(graph, inputs: roles)
     }
     let plainPlan = try planned(.none)
-    let plain = Candidate(.none, plainPlan, costs)
+    let plain = Candidate(.none, plainPlan, costs, threads: threadCount)
     self.plain = plain
     lowerBound = Frontier.lowerBound(simplified, plain: plainPlan)
     guard simplified.nodes.contains(where: { $0.origin.phase == .backward }) else {
@@ -84,7 +91,8 @@ package struct Frontier {
     stageCount = chain.count
     var candidates: [Candidate] = []
     func add(_ checkpointing: Checkpointing) throws {
-      candidates.append(Candidate(checkpointing, try planned(checkpointing), costs, atLeast: plain.seconds))
+      candidates.append(
+        Candidate(checkpointing, try planned(checkpointing), costs, threads: threadCount, atLeast: plain.seconds))
     }
     for checkpointing in Frontier.policies { try add(checkpointing) }
     for point in Frontier.sample(chain.frontier, count: Frontier.planCount(simplified)) {
@@ -100,11 +108,14 @@ package struct Frontier {
     plain: any StepPlan, _ costs: CostTable, plan: (Checkpointing) throws -> any StepPlan
   ) throws {
     self.costs = costs
+    let threadCount = self.threadCount
     stageCount = 0
-    let candidate = Candidate(.none, plain, costs)
+    let candidate = Candidate(.none, plain, costs, threads: threadCount)
     self.plain = candidate
     choices = Frontier.best(
-      try Frontier.policies.map { Candidate($0, try plan($0), costs, atLeast: candidate.seconds) }, below: candidate)
+      try Frontier.policies.map {
+        Candidate($0, try plan($0), costs, threads: threadCount, atLeast: candidate.seconds)
+      }, below: candidate)
     lowerBound = LowerBound(
       residentBytes: plain.ledger.residentByteCount, outputBytes: plain.ledger.outputByteCount, nodeBytes: 0, node: "",
       origin: nil)

@@ -101,7 +101,11 @@ extension StepPlan {
   package func growth(of arena: Arena) -> Int { max(0, ledger.arenaByteCount - arena.storage.byteCount) }
 
   /// Bytes of all that a run uses: what is there already, and what it needs besides.
-  package var totalByteCount: Int { ledger.residentByteCount + newByteCount }
+  package var totalByteCount: Int { totalByteCount(threads: ThreadPool.threadCount) }
+  /// The same on so many threads.
+  package func totalByteCount(threads: Int) -> Int {
+    ledger.residentByteCount + ledger.arenaByteCount + ledger.outputByteCount + ledger.scratchByteCount * threads
+  }
 }
 
 /// A scheduled graph made ready to run: kernels in order, each with its operands and results at fixed places.

@@ -85,7 +85,7 @@ struct DeepStep {
     #expect(frontier.stageCount > 9)
     for choice in frontier.choices {
       let plan = try step.planned(choice.checkpointing)
-      #expect(plan.totalByteCount == choice.totalBytes)
+      #expect(plan.totalByteCount(threads: frontier.threadCount) == choice.totalBytes)
       #expect(plan.ledger.peak == choice.peakBytes)
       #expect(frontier.lowerBound.bytes <= choice.totalBytes)
       #expect(try plan.outcome(step.inputs) == expected)
@@ -111,7 +111,8 @@ struct DeepStep {
         continue
       }
       #expect(choice.totalBytes <= budget)
-      #expect(try step.planned(choice.checkpointing).totalByteCount == choice.totalBytes)
+      let plan = try step.planned(choice.checkpointing)
+      #expect(plan.totalByteCount(threads: frontier.threadCount) == choice.totalBytes)
       if let before {
         #expect(choice.totalBytes <= before.totalBytes && choice.peakBytes <= before.peakBytes)
         #expect(choice.seconds >= before.seconds)
@@ -129,7 +130,7 @@ struct DeepStep {
     for policy in [.squareRoot, .every(2), .every(3), .full] as [Checkpointing] {
       let plan = try step.planned(policy)
       let seconds = plan.graph.nodes.reduce(0) { $0 + CostTable.standard.seconds($1) }
-      let choice = frontier.choice(within: plan.totalByteCount)
+      let choice = frontier.choice(within: plan.totalByteCount(threads: frontier.threadCount))
       #expect(choice.map { $0.seconds <= seconds } == true, "\(policy)")
     }
   }
