@@ -91,10 +91,12 @@ package final class StepValue: Callable {
     }) {
       return plan
     }
-    let plan = try newPlan(for: values, arguments, interpreter, policy)
+    let plan = try newPlan(for: values, arguments, interpreter, policy, isInspection)
     let before = plans.newest
-    plans.keep(.init(step: plan, mode: mode, policy: policy, owner: function.owner), counts: !isInspection)
-    if !isInspection, plans.traceCount == 9, !function.template.declaration.site.file.isLibrary {
+    // Under a budget the plan without one counts: any number of budgets share it.
+    let counts = !isInspection && policy.budget == nil
+    plans.keep(.init(step: plan, mode: mode, policy: policy, owner: function.owner), counts: counts)
+    if counts, plans.traceCount == 9, !function.template.declaration.site.file.isLibrary {
       interpreter.output.report(retraceNote(plan, after: before, at: arguments.site))
     }
     guard plan.bind(values, captured, interpreter) else {
@@ -104,13 +106,14 @@ package final class StepValue: Callable {
   }
 
   private func newPlan(
-    for values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, _ policy: StepPolicy
+    for values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, _ policy: StepPolicy,
+    _ isInspection: Bool
   ) throws(Failure) -> TracedStep {
     guard let budget = policy.budget else { return try trace(values, arguments, interpreter, policy) }
     // All budgets choose from what is found once, beside the plan without any.
     var policy = policy
     policy.budget = nil
-    let (plain, frontier) = try frontier(for: values, arguments, interpreter, policy)
+    let (plain, frontier) = try frontier(for: values, arguments, interpreter, policy, isInspection: isInspection)
     guard let choice = frontier.choice(within: budget) else {
       throw frontier.doesNotFit(
         name, in: budget, inPieces: inPieces(for: values, arguments, interpreter, policy), at: arguments.site)
@@ -122,9 +125,10 @@ package final class StepValue: Callable {
 
   /// A step without checkpointing, and the ways to run it.
   private func frontier(
-    for values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, _ policy: StepPolicy
+    for values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, _ policy: StepPolicy,
+    isInspection: Bool = true
   ) throws(Failure) -> (plain: TracedStep, frontier: Frontier) {
-    let plain = try plan(for: values, arguments, interpreter, policy, isInspection: true)
+    let plain = try plan(for: values, arguments, interpreter, policy, isInspection: isInspection)
     let frontier = try plain.frontier(interpreter.costs, at: arguments.site) { checkpointing throws(Failure) in
       var policy = policy
       policy.checkpointing = checkpointing
