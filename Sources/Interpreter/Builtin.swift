@@ -183,7 +183,9 @@ struct BuiltinCall {
     if isMissing(index) { return dtype }
     if case .dtype(let dtype) = self[index] {
       guard DTypeSet.all.contains(dtype) else {
-        throw Failure("unsupported-dtype", "\(dtype) tensors cannot be made yet", at: sites[index])
+        throw Failure(
+          "unsupported-dtype", "\(dtype) tensors come only by conversion", at: sites[index],
+          help: "make it in f32 and convert it: `\(dtype)(x)`")
       }
       return dtype
     }

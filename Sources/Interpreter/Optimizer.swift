@@ -86,9 +86,13 @@ package final class OptimizerValue {
   struct Rule {
     let pattern: String
     let values: [(index: Int, value: Value)]
+    /// What the state of these parameters is stored in; nil where the rule does not say.
+    var stateDType: DType?
   }
   var hyperparameters: [Value]
   var rules: [Rule] = []
+  /// What state is stored in; nil: as it is computed.
+  var stateDType: DType?
   private(set) var slots: [ObjectIdentifier: OptimizerSlot] = [:]
 
   init(_ definition: OptimizerDefinition, hyperparameters: [Value]) {
@@ -148,7 +152,26 @@ package final class OptimizerValue {
   func copy() -> OptimizerValue {
     let copy = OptimizerValue(definition, hyperparameters: hyperparameters)
     copy.rules = rules
+    copy.stateDType = stateDType
     return copy
+  }
+
+  /// Tensors with fewer elements keep their state as it is computed: they are most of what goes wrong and least of
+  /// the memory. The bound is that of bitsandbytes.
+  static let leastStored = 4096
+
+  /// What a state tensor of a parameter is stored in: what the last rule for its path says, else the optimizer's
+  /// policy, which leaves small tensors and the tables of embeddings alone.
+  func stateDType(of entry: ParameterPath, _ type: TensorType) -> DType {
+    guard type.dtype.isFloating else { return type.dtype }
+    func stored(_ dtype: DType) -> DType { dtype == .f32 ? type.dtype : dtype }
+    for rule in rules.reversed() where matches(entry.path, rule.pattern) {
+      if let dtype = rule.stateDType { return stored(dtype) }
+    }
+    guard let dtype = stateDType, type.elementCount >= OptimizerValue.leastStored else { return type.dtype }
+    // Rows of rare tokens have gradients far from those of their neighbours in a block.
+    if dtype == .q8, entry.parameter.home?.definition.declaredName == "Embedding" { return type.dtype }
+    return stored(dtype)
   }
 
   /// The values that hold for a parameter at `path`.
@@ -444,12 +467,14 @@ extension Interpreter {
     }
     for place in definition.stateSlots { fill(place, .none) }
     var inputs: [Int] = []
+    var olds: [GraphValue] = []
     for (index, state) in slot.states.enumerated() {
       let (value, input) = trace.stateInput(slot, index, state.type)
       inputs.append(input)
-      fill(
-        definition.stateSlots[slot.places[index]],
-        tensor(try g.cast(value, to: state.dtype == .f64 ? .f64 : .f32)))
+      // What is stored in fewer bits is computed as the update is.
+      let computed: DType = state.dtype == .f64 || state.dtype != .f32 && wide == .f64 ? .f64 : .f32
+      olds.append(try g.cast(value, to: computed))
+      fill(definition.stateSlots[slot.places[index]], tensor(olds[index]))
     }
     let outerPath = trace.enterPath(entry.path)
     defer { trace.leave(outerPath) }
@@ -485,9 +510,10 @@ extension Interpreter {
           "\(definition.name): the state `\(definition.states[place].name)` of `\(entry.path)` changes from \(state.type) to \(value.type)",
           at: value.made ?? made, notes: ["a state keeps its shape from step to step"])
       }
-      trace.writeState(
-        slot, index, input: inputs[index],
-        try g.cast(trace.value(of: value, at: made), to: state.dtype))
+      let new = try trace.value(of: value, at: made)
+      // State that stays as it is is not rounded once more.
+      if state.dtype == .q8 && new.id == olds[index].id { continue }
+      trace.writeState(slot, index, input: inputs[index], try g.cast(new, to: state.dtype))
     }
   }
 
@@ -535,7 +561,8 @@ extension Interpreter {
       }
       let value = try tensorValue(first, at: state.initial.site)
       guard let tensor = value.tensor else { throw Trace.escaped(at: site) }
-      tensors.append(tensor.copiedForState())
+      let stored = try cast(tensor, to: optimizer.stateDType(of: entry, tensor.type))
+      tensors.append(stored.copiedForState())
     }
     return OptimizerSlot(entry.parameter, states: tensors, of: definition)
   }

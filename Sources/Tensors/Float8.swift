@@ -17,7 +17,7 @@ package struct Float8: Sendable {
   /// The number that a pattern stands for.
   package func value(of pattern: UInt8) -> Float {
     let size = pattern & 0x7F
-    let value = size < overflow ? magnitude(of: Int(size)) : size == nan || size > overflow ? .nan : .infinity
+    let value: Float = size < overflow ? magnitude(of: Int(size)) : size == overflow && nan != overflow ? .infinity : .nan
     return pattern & 0x80 == 0 ? value : -value
   }
 
