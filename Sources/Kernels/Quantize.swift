@@ -2,6 +2,10 @@ import Tensors
 
 // Between blocks of q8 and lanes. `QuantizedBlock` defines what these loops do; they find codes in another way.
 
+// Its constants again, where the compiler sees them.
+private let blockSize = 256
+private let blockByteCount = 4 + blockSize
+
 /// Reads `count` elements of q8 from a position on, wherever it lies in its block.
 func dequantize(
   _ base: UnsafeRawPointer, from start: Int, into tile: UnsafeMutablePointer<Float>, count: Int
@@ -9,9 +13,9 @@ func dequantize(
   let tables = QuantizationTables.shared
   var done = 0
   while done < count {
-    let place = (start &+ done) % QuantizedBlock.size
-    let length = min(QuantizedBlock.size &- place, count &- done)
-    let block = base + (start &+ done) / QuantizedBlock.size &* QuantizedBlock.byteCount
+    let place = (start &+ done) % blockSize
+    let length = min(blockSize &- place, count &- done)
+    let block = base + (start &+ done) / blockSize &* blockByteCount
     let codes = (block + 4 + place).assumingMemoryBound(to: UInt8.self)
     let scale = block.loadUnaligned(as: Float.self)
     let values = scale.sign == .minus ? tables.signedValues : tables.unsignedValues
@@ -27,10 +31,10 @@ func quantize(_ tile: UnsafePointer<Float>, into base: UnsafeMutableRawPointer, 
   let tables = QuantizationTables.shared
   var (source, block, left) = (tile, base, count)
   while left > 0 {
-    let length = min(QuantizedBlock.size, left)
+    let length = min(blockSize, left)
     quantizeBlock(source, into: block, count: length, tables)
     source += length
-    block += QuantizedBlock.byteCount
+    block += blockByteCount
     left &-= length
   }
 }
@@ -57,29 +61,30 @@ private func quantizeBlock(
     return
   }
   let scale = Float(bitPattern: greatest)
-  if mostNegative > 0x8000_0000 {
-    block.storeBytes(of: -scale, as: Float.self)
-    let bins = tables.signedBins
-    let zero = tables.signedZero
+  let isSigned = mostNegative > 0x8000_0000
+  block.storeBytes(of: isSigned ? -scale : scale, as: Float.self)
+  let bins = isSigned ? tables.signedBins : tables.unsignedBins
+  let zero = isSigned ? tables.signedZero : 0
+  // Three loops over memory of their own, which overlaps no other: each becomes vector instructions.
+  withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 2 &* blockSize) { scratch in
+    let ratios = scratch.baseAddress!
+    let entries = ratios + blockSize
+    for i in 0..<count { ratios[i] = (source[i] / scale).bitPattern & 0x7FFF_FFFF }
     for i in 0..<count {
-      let steps = min(code(of: source[i] / scale, bins), 128)
-      let code = source[i] < 0 ? zero &- min(steps, zero) : zero &+ steps
+      let bin = max(Int32(truncatingIfNeeded: ratios[i] &>> 16), QuantizationTables.firstBin)
+      entries[i] = bins[Int(bin &- QuantizationTables.firstBin)]
+    }
+    for i in 0..<count {
+      // How many boundaries of the map lie below the ratio.
+      let isBeyond: Int32 = ratios[i] & 0xFFFF > entries[i] &>> 8 ? 1 : 0
+      let steps = Int32(truncatingIfNeeded: entries[i] & 0xFF) &+ isBeyond
+      // All bits set below 0: there the steps go down, and there is one fewer.
+      let sign = isSigned ? Int32(bitPattern: patterns[i]) &>> 31 : 0
+      let bound = 255 &- zero &+ sign
+      let code = zero &+ ((min(steps, bound) ^ sign) &- sign)
       codes[i] = UInt8(truncatingIfNeeded: code)
     }
-  } else {
-    block.storeBytes(of: scale, as: Float.self)
-    let bins = tables.unsignedBins
-    for i in 0..<count { codes[i] = UInt8(truncatingIfNeeded: code(of: source[i] / scale, bins)) }
   }
-}
-
-/// How many boundaries of a map lie below a magnitude up to 1.
-@inline(__always)
-private func code(of ratio: Float, _ bins: UnsafePointer<UInt32>) -> Int32 {
-  let bits = ratio.bitPattern & 0x7FFF_FFFF
-  let bin = max(Int32(truncatingIfNeeded: bits &>> 16), QuantizationTables.firstBin) &- QuantizationTables.firstBin
-  let entry = bins[Int(bin)]
-  return Int32(truncatingIfNeeded: entry & 0xFF &+ (bits & 0xFFFF > entry &>> 8 ? 1 : 0))
 }
 
 /// The maps of q8 as kernels look them up.

@@ -27,12 +27,13 @@ package enum Pipeline {
     Pass(name: "rebuild") { Passes.rebuild(&$0, checkpointing) }
   }
   package static let materialize = Pass(name: "materialize", run: Passes.materialize)
+  package static let duplicate = Pass(name: "duplicate", run: Passes.duplicate)
   package static let fusion = Pass(name: "fusion", run: fuse)
   package static let schedule = Pass(name: "schedule", run: Passes.schedule)
 
   package static let step = step(.none)
   package static func step(_ checkpointing: Checkpointing) -> [Pass] {
-    simplification + [rebuild(checkpointing), materialize, fusion, schedule]
+    simplification + [rebuild(checkpointing), materialize, duplicate, fusion, schedule]
   }
   /// The same without joining nodes: the measure of what fusion must not change.
   package static let unfusedStep = simplification + [rebuild(.none), materialize, schedule]

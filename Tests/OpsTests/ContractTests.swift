@@ -63,7 +63,7 @@ import Testing
         changed[index] = flattened(operand, along: axis)
         let expected = try run(op, changed.map { $0.contiguous() }, poison: 0xFF)
         let actual = try run(op, changed, poison: 0xFF)
-        for (a, e) in zip(actual, expected) {
+        for (a, e) in zip(actual, expected) where bytes(of: a) != bytes(of: e) {
           if let problem = difference(a, from: ReferenceTensor(e)) {
             Issue.record("operand \(index) along axis \(axis): \(problem)")
           }
