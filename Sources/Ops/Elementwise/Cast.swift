@@ -55,7 +55,7 @@ package struct Cast: ElementwiseOp {
   package func tile(for operands: [DType]) -> TileBody { castTile(from: operands[0], to: dtype) }
   package func mayRefuse(_ operands: [TensorType]) -> Bool {
     let source = operands[0].dtype
-    return dtype.isInteger && (source.isFloating || source.byteCount > dtype.byteCount)
+    return dtype.isInteger && (source.isFractional || source.byteCount > dtype.byteCount)
   }
 
   // dx = dy in the operand's dtype
