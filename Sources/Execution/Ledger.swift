@@ -73,6 +73,13 @@ package struct Ledger: Sendable {
     package let last: Int
 
     package var byteCount: Int { type.byteCount }
+
+    /// The same among the steps of a longer run.
+    func moved(by distance: Int) -> Entry {
+      Entry(
+        name: name, category: category, type: type, phase: phase, site: site, first: first + distance,
+        last: last + distance)
+    }
   }
 
   /// A step of the plan.

@@ -30,6 +30,8 @@ package struct Torn: Error {}
 package struct PlacedFault: Error {
   package let error: any Error
   package let origin: Origin
+  /// The rows of the batch that the node was working on, where it is cut into pieces.
+  package var rows: Range<Int>?
 }
 
 /// An assertion of the program that did not hold.
@@ -57,13 +59,54 @@ package enum StopRequest: Sendable {
   case now
 }
 
+/// What runs a step: its memory is known before, and measured while it runs.
+package protocol StepPlan: AnyObject {
+  var ledger: Ledger { get }
+  /// Scratch of the thread that used most in the last run that was observed.
+  var measuredScratchByteCount: Int { get }
+  /// The number of products and the like of the forward pass, and how many of them run once more.
+  var products: (all: Int, rebuilt: Int) { get }
+
+  /// Computes outputs, and gives inputs that are written their new values.
+  ///
+  /// - Parameters:
+  ///   - inputs: the first element of each input, contiguous and of the step's types. What is written must be
+  ///     nobody else's.
+  ///   - request: asked between kernels.
+  ///   - report: called for prints of the program, in order, when all has run.
+  /// - Throws: `PlacedFault`, `AssertionFault`, `Interrupted`: nothing was written; `Torn`.
+  func run(
+    _ inputs: UnsafePointer<UnsafeMutableRawPointer>, in arena: Arena, observer: (any RunObserver)?,
+    request: () -> StopRequest, report: (Int, [Tensor]) -> Void
+  ) throws -> [Tensor]
+
+  /// What a run held, from the addresses that kernels touched. Its lifetimes are found without the plan's; only what
+  /// a result is called comes from here.
+  func usage(
+    measuredBy recorder: TouchRecorder, inputs: UnsafePointer<UnsafeMutableRawPointer>, roles: [InputRole]
+  ) -> MemoryUsage
+}
+
+extension StepPlan {
+  /// Bytes of scratch on all threads.
+  package var workspaceByteCount: Int { ledger.scratchByteCount * ThreadPool.threadCount }
+
+  /// Bytes that a run needs besides what is there already: the arena, outputs and scratch.
+  package var newByteCount: Int { ledger.arenaByteCount + ledger.outputByteCount + workspaceByteCount }
+  /// How much larger the arena must become.
+  package func growth(of arena: Arena) -> Int { max(0, ledger.arenaByteCount - arena.storage.byteCount) }
+
+  /// Bytes of all that a run uses: what is there already, and what it needs besides.
+  package var totalByteCount: Int { ledger.residentByteCount + newByteCount }
+}
+
 /// A scheduled graph made ready to run: kernels in order, each with its operands and results at fixed places.
 ///
 /// Views take no memory. Intermediate values lie in the arena; two share bytes when their lifetimes do not meet.
 /// Outputs lie in tensors of their own. New values of inputs are written in place where the schedule says so.
 /// The first such write is the commit point: what may refuse the step comes before it, so that a run
 /// that fails leaves no trace.
-package final class Plan {
+package final class Plan: StepPlan {
   private struct Step {
     let op: any TensorOp
     var operands: [TensorView]
@@ -96,6 +139,8 @@ package final class Plan {
 
   package let graph: Graph
   package private(set) var ledger: Ledger
+  /// Where its part of the arena begins, in bytes.
+  private let arenaOffset: Int
   /// The first step that writes an input; the step count where none does.
   package private(set) var commitStep: Int
   private var steps: [Step] = []
@@ -109,16 +154,23 @@ package final class Plan {
   private var directOutputs: [Int?]
   private var assertions: [Int] = []
   /// Whether any kernel reads or writes an input.
-  private var isUsed: [Bool] = []
-  /// Scratch of the thread that used most in the last run that was observed.
+  private(set) var isUsed: [Bool] = []
+  /// Constants that kernels read.
+  private(set) var usedConstants: [Tensor] = []
+  /// The ledger's entries of what kernels make.
+  private(set) var madeEntries: [Ledger.Entry] = []
   package private(set) var measuredScratchByteCount = 0
+  package var products: (all: Int, rebuilt: Int) { graph.products }
   /// The category of each step's results.
-  private var resultCategories: [[MemoryCategory]] = []
+  private(set) var resultCategories: [[MemoryCategory]] = []
 
-  /// - Parameter graph: a scheduled graph; its order is kept.
+  /// - Parameters:
+  ///   - graph: a scheduled graph; its order is kept.
+  ///   - arenaOffset: where its part of the arena begins, in bytes.
   /// - Throws: `OpRejection` with code `out-of-memory` where a value has more bytes than the machine could ever hold.
-  package init(_ graph: Graph, inputs roles: [InputRole] = []) throws {
+  package init(_ graph: Graph, inputs roles: [InputRole] = [], arenaOffset: Int = 0) throws {
     self.graph = graph
+    self.arenaOffset = arenaOffset
     locations = Array(repeating: nil, count: graph.values.count)
     directOutputs = Array(repeating: nil, count: graph.outputs.count)
     commitStep = 0
@@ -136,8 +188,12 @@ package final class Plan {
     for (index, effect) in graph.effects.enumerated() {
       if case .assertion = effect.kind { assertions.append(index) }
     }
+    for (id, value) in graph.values.enumerated() where lives.last[id] >= 0 {
+      if case .constant(let tensor) = value.definition { usedConstants.append(tensor) }
+    }
+    madeEntries = entriesOfResults(lives)
     ledger = Ledger(
-      entries: entries(lives, roles), steps: ledgerSteps(), arenaByteCount: byteCount,
+      entries: entriesOfInputs(lives, roles) + madeEntries, steps: ledgerSteps(), arenaByteCount: byteCount,
       arenaLowerBound: lowerBound,
       scratchByteCount: steps.map { $0.op.scratchByteCount($0.operands, $0.results) }.max() ?? 0)
   }
@@ -295,8 +351,7 @@ package final class Plan {
     } + [Ledger.Step(op: "results", origin: steps.last?.origin ?? Origin(site: nil))]
   }
 
-  private func entries(_ lives: Lifetimes, _ roles: [InputRole]) -> [Ledger.Entry] {
-    let end = steps.count
+  private func entriesOfInputs(_ lives: Lifetimes, _ roles: [InputRole]) -> [Ledger.Entry] {
     var entries: [Ledger.Entry] = []
     for (id, value) in graph.values.enumerated() where lives.last[id] >= 0 {
       let role: InputRole
@@ -309,9 +364,14 @@ package final class Plan {
       entries.append(
         Ledger.Entry(
           name: role.name, category: role.category, type: value.type, phase: .forward, site: nil, first: 0,
-          last: end))
+          last: steps.count))
     }
+    return entries
+  }
 
+  private func entriesOfResults(_ lives: Lifetimes) -> [Ledger.Entry] {
+    let end = steps.count
+    var entries: [Ledger.Entry] = []
     // Who reads a value, by phase.
     var readLater = [Bool](repeating: false, count: graph.values.count)
     for node in graph.nodes where !node.isView && node.origin.phase != .forward {
@@ -372,34 +432,15 @@ package final class Plan {
     (node.op as? any FusedOp)?.name(ofResult: result) ?? type(of: node.op).name
   }
 
-  /// Bytes of scratch on all threads.
-  package var workspaceByteCount: Int { ledger.scratchByteCount * ThreadPool.threadCount }
-
-  /// Bytes that a run needs besides what is there already: the arena, outputs and scratch.
-  package var newByteCount: Int { ledger.arenaByteCount + ledger.outputByteCount + workspaceByteCount }
-  /// How much larger the arena must become.
-  package func growth(of arena: Arena) -> Int { max(0, ledger.arenaByteCount - arena.storage.byteCount) }
-
-  /// Bytes of all that a run uses: what is there already, and what it needs besides.
-  package var totalByteCount: Int { ledger.residentByteCount + newByteCount }
-
   // MARK: Running
 
-  /// Computes outputs, and gives inputs that are written their new values.
-  ///
-  /// - Parameters:
-  ///   - inputs: the first element of each input, contiguous and of the graph's types. What is written in place must
-  ///     be nobody else's.
-  ///   - request: asked between kernels.
-  ///   - report: called for prints of the program, in order, when all has run.
-  /// - Throws: `PlacedFault`, `AssertionFault`, `Interrupted`: nothing was written; `Torn`.
   package func run(
     _ inputs: UnsafePointer<UnsafeMutableRawPointer>, in arena: Arena, observer: (any RunObserver)? = nil,
     request: () -> StopRequest = { .none }, report: (Int, [Tensor]) -> Void = { _, _ in }
   ) throws -> [Tensor] {
-    arena.reserve(ledger.arenaByteCount)
+    arena.reserve(arenaOffset + ledger.arenaByteCount)
     Scratch.reserve(bytesPerThread: ledger.scratchByteCount)
-    let base = arena.storage.base
+    let base = arena.storage.base + arenaOffset
     if arenaBase != base {
       for patch in arenaPatches { point(patch, at: base) }
       arenaBase = base
@@ -513,7 +554,7 @@ package final class Plan {
     switch location.place {
     case .input(let index): base = inputs[index]
     case .constant(let tensor): base = tensor.storage.base
-    case .buffer(let index): base = arena.storage.base + buffers[index].offset
+    case .buffer(let index): base = arena.storage.base + arenaOffset + buffers[index].offset
     case .output(let index): base = outputs[index]!.storage.base
     }
     return TensorView(
@@ -529,8 +570,6 @@ package final class Plan {
 
   // MARK: Measuring
 
-  /// What a run held, from the addresses that kernels touched. Its lifetimes are found without the plan's; only what
-  /// a result is called comes from here.
   package func usage(
     measuredBy recorder: TouchRecorder, inputs: UnsafePointer<UnsafeMutableRawPointer>, roles: [InputRole]
   ) -> MemoryUsage {

@@ -30,6 +30,8 @@ package struct Origin: Sendable {
   package var phase: Phase
   /// The call of `checkpoint(f)` that made the node; 0 outside of any.
   package var checkpoint = 0
+  /// Whether a layer that takes statistics of the batch made the node: where a batch is cut, each piece has its own.
+  package var isBatchStatistic = false
   /// Whether the node computes once more what one of the forward pass computes.
   package var isRebuilt = false
 
@@ -54,7 +56,7 @@ package struct Graph: Sendable {
     package let op: any TensorOp
     package var operands: [GraphValue]
     package var results: [GraphValue]
-    package let origin: Origin
+    package var origin: Origin
 
     package init(op: any TensorOp, operands: [GraphValue], results: [GraphValue], origin: Origin) {
       self.op = op

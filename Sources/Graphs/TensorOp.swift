@@ -23,6 +23,9 @@ package protocol TensorOp: Hashable, Sendable {
   /// Returns the types of the results, or says why the operands do not fit.
   func resultTypes(of operands: [TensorType]) throws(OpRejection) -> [TensorType]
 
+  /// Which axes of operands each axis of the results follows.
+  func axisMap(_ operands: [TensorType]) -> AxisMap
+
   // Meaning
 
   /// The definition: Float64, plain loops, written to be read.
@@ -178,6 +181,12 @@ package struct KernelFault: Error, Sendable {
     self.code = code
     self.message = message
   }
+}
+
+/// An op that divides by a count, which for a piece of a batch must be that of the whole.
+package protocol AveragingOp: TensorOp {
+  /// Appends the same as a sum and a count that divides.
+  func separate(_ builder: GraphBuilder, _ operands: [GraphValue]) throws -> [GraphValue]
 }
 
 /// An op that refuses indices out of range, and nothing else. Two ops that check the same indices in the same way

@@ -113,8 +113,15 @@ private func whenTraining(_ call: BuiltinCall) throws(Failure) -> Value {
   case .undecided:
     guard let trace = interpreter.trace, trace.isRecording else { return try value(1) }
     let writes = trace.bufferWrites.count
+    let nodes = trace.builder.graph.nodes.count
     let training = try interpreter.tensorValue(try value(0), at: call.site)
     let owner = trace.bufferWrites.count > writes ? trace.bufferWrites.last?.owner : nil
+    // A layer that moves buffers in training does so by what it finds in its batch.
+    if owner != nil {
+      for index in nodes..<trace.builder.graph.nodes.count {
+        trace.builder.graph.nodes[index].origin.isBatchStatistic = true
+      }
+    }
     let use = try interpreter.tensorValue(try value(1), at: call.site)
     do {
       trace.setOrigin(call.site)
@@ -259,6 +266,28 @@ var modelBuiltins: [Builtin] {
       call[0], call[1], optimizer, clip: call.isMissing(3) ? nil : call[3],
       clipValue: call.isMissing(4) ? nil : call[4], at: call.site, lossSite: call.sites[0],
       treeSite: call.sites[1])
+  },
+  Builtin(
+    "apply_gradients", "gradients, tree, opt",
+    """
+    One step of an optimizer with gradients that the program has: a tree like `parameters(tree)`, as `grad` gives it and
+    sums of such are. Only inside a step; `none` stands for a param that has no gradient.
+
+    >>> net = Linear(2, 1); opt = sgd(lr: 0.1)
+    >>> step descend(g) { apply_gradients(g, net, opt) }
+    >>> before = net.bias
+    >>> descend((weight: ones([2, 1]), bias: ones([1])))
+    >>> net.bias - before
+    f32[1]
+    [-0.1000]
+    """
+  ) { call throws(Failure) in
+    guard case .optimizer(let optimizer) = call[2] else {
+      throw Failure(
+        "bad-argument", "`apply_gradients` needs an optimizer, got \(call[2].described)", at: call.sites[2])
+    }
+    return try call.interpreter.applyGradients(
+      call[0], call[1], optimizer, at: call.site, gradientSite: call.sites[0], treeSite: call.sites[1])
   },
   Builtin("tied", "parameter", "Shares a param of another model: `param weight = tied(embed.weight)`.") {
     call throws(Failure) in

@@ -286,6 +286,31 @@ private var listBuiltins: [Builtin] {
     for (tree, site) in zip(call.values, call.sites).dropFirst() { try requireWalkable(tree ?? .none, at: site) }
     return try mapTree(function, Array(call.values.dropFirst().map { $0 ?? .none }), call)
   },
+  Builtin(
+    "leaves", "tree",
+    """
+    What a tree of lists, records and models holds at its ends, in a list; of a model its params.
+
+    >>> leaves((a: [1, 2], b: (c: 3)))
+    [1, 2, 3]
+    >>> sum([len(p) for p in leaves(Linear(2, 3))])
+    5
+    """
+  ) { call throws(Failure) in
+    try requireWalkable(call[0], at: call.sites[0])
+    var leaves: [Value] = []
+    func walk(_ value: Value) {
+      switch value {
+      case .list(let list): list.items.forEach(walk)
+      case .record(let record): record.items.forEach(walk)
+      case .model: walk(parameterTree(of: value) ?? .none)
+      case .none: break
+      default: leaves.append(value)
+      }
+    }
+    walk(call[0])
+    return .list(ListValue(leaves, site: call.site))
+  },
   ]
 }
 

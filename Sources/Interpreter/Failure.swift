@@ -1,4 +1,5 @@
 import Graphs
+import Passes
 import Support
 
 /// What stops an evaluation. One reference, so that throwing functions return in a register.
@@ -65,6 +66,11 @@ package final class Failure: Error {
           .error, rejection.code, headed(rejection.message), at: site,
           notes: rejection.notes.map(named), help: rejection.help.map(named)))
     case let fault as KernelFault: return Failure(fault.code, headed(fault.message), at: site)
+    case let cut as NotSeparable:
+      return Failure(
+        "not-separable", "`accumulate` needs a loss that is a sum over rows: \(cut.reason)", at: cut.site ?? site,
+        notes: ["rows of different pieces never meet; only their sums do"],
+        help: "leave `accumulate` away, or compute this before the step")
     case let bug as InternalError: return Failure("internal", bug.description, at: site)
     default: return Failure("internal", "\(error)", at: site)
     }

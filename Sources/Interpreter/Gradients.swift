@@ -443,6 +443,10 @@ struct OwnGradient: ViewOp {
     precision: .asIs, cost: .view, fusion: .alone, effect: .pure, promotion: .asIs,
     operands: .strided, broadcasts: false, inPlace: false)
   func resultTypes(of operands: [TensorType]) throws(OpRejection) -> [TensorType] { [operands[0]] }
+  /// Only the value is looked at.
+  func axisMap(_ operands: [TensorType]) -> AxisMap {
+    .places(rank: operands[0].rank, operands: 1, additivity: .together, attributes: 0)
+  }
   func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] { [operands[0]] }
   func layout(of operand: Layout) -> Layout? { operand }
   var gradient: Gradient {

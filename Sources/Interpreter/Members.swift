@@ -186,6 +186,8 @@ extension Interpreter {
         for field in fields {
           switch field.label {
           case "training": copy.mode = try trainingMode(field)
+          case "accumulate": copy.policy.pieceCount = try StepPolicy.pieceCount(field.value, at: field.site)
+          case "batch": copy.policy.batch = try StepPolicy.batch(field.value, of: copy, at: field.site)
           case "checkpoint": copy.policy.checkpointing = try StepPolicy.checkpointing(field.value, at: field.site)
           default: throw unknownPolicy(field)
           }
@@ -216,7 +218,7 @@ extension Interpreter {
 
   private func unknownPolicy(_ field: Arguments.Argument) -> Failure {
     guard let label = field.label else { return unnamedField(field) }
-    let later = ["precision", "accumulate", "budget", "loss_scale", "nan", "batch"]
+    let later = ["precision", "budget", "loss_scale", "nan"]
     return Failure(
       "unknown-policy", "there is no policy `\(label)`" + (later.contains(label) ? " yet" : ""), at: field.site,
       notes: ["known: \(StepPolicy.names.joined(separator: ", "))"])

@@ -135,7 +135,10 @@ extension TracedStep {
     let arguments = sources.compactMap { source, pattern in
       if case .argument(_, let name) = source { "\(name): \(pattern.description)" } else { nil }
     }
-    return "\(name)(\(arguments.joined(separator: ", ")))"
+    let call = "\(name)(\(arguments.joined(separator: ", ")))"
+    guard let pieces = (plan as? AccumulatedPlan)?.pieces else { return call }
+    let counts = Set(pieces.map(\.count)).sorted(by: >).map { "\($0)" }
+    return "\(call) in \(pieces.count) pieces of \(counts.joined(separator: " or ")) rows"
   }
 }
 
@@ -254,7 +257,7 @@ private func compareSteps(_ call: BuiltinCall) throws(Failure) -> Value {
     rows.append(
       Comparison.Row(
         name: site.text.count <= 60 && !site.text.contains("\n") ? site.text : step.name, ledger: traced.plan.ledger,
-        seconds: try traced.seconds(call.interpreter, at: call.site), products: traced.plan.graph.products))
+        seconds: try traced.seconds(call.interpreter, at: call.site), products: traced.plan.products))
   }
   return .object(Comparison(rows))
 }

@@ -321,7 +321,7 @@ extension Interpreter {
           "unreached-parameter", "the loss depends on no parameter of `\(treeSite.text)`", at: lossSite,
           labels: [.init(site: treeSite, text: "to be trained")])
       }
-      for path in unreached {
+      for path in unreached where !trace.isPiece {
         output.report(
           Diagnostic(
             .warning, "unreached-parameter", "the loss does not depend on `\(path)`; it stays as it is",
@@ -372,6 +372,94 @@ extension Interpreter {
       ])
     } catch {
       throw Failure.from(error, at: site)
+    }
+  }
+
+  /// `apply_gradients(gradients, tree, opt)`: one update of every parameter that has a gradient.
+  func applyGradients(
+    _ gradients: Value, _ tree: Value, _ optimizer: OptimizerValue, at site: Site, gradientSite: Site, treeSite: Site
+  ) throws(Failure) -> Value {
+    guard let trace, trace.isRecording, trace.isStep else {
+      throw Failure(
+        "no-history", "`apply_gradients` works inside a step", at: site,
+        help: "put it into one: `step descend(g) { apply_gradients(g, net, opt) }`")
+    }
+    try requireWalkable(gradients, at: gradientSite)
+    var found: [(entry: ParameterPath, gradient: TensorValue)] = []
+    try pair(gradients, with: tree, path: "", at: gradientSite, &found)
+    guard !found.isEmpty else {
+      throw Failure("no-parameters", "there is nothing to train in \(tree.described)", at: treeSite)
+    }
+    let outerPhase = trace.phase
+    defer { trace.phase = outerPhase }
+    trace.phase = .update
+    trace.setOrigin(site)
+    do {
+      var wide: [(ParameterPath, GraphValue)] = []
+      for (entry, gradient) in found {
+        _ = trace.track(entry.parameter)
+        let value = try trace.value(of: gradient, at: gradientSite)
+        wide.append((entry, try trace.builder.cast(value, to: value.dtype == .f64 ? .f64 : .f32)))
+      }
+      try update(wide, optimizer, trace, at: site)
+    } catch {
+      throw Failure.from(error, at: site)
+    }
+    return .none
+  }
+
+  /// The params of a tree with the gradients that stand at their places.
+  private func pair(
+    _ gradient: Value, with tree: Value, path: String, at site: Site,
+    _ found: inout [(entry: ParameterPath, gradient: TensorValue)]
+  ) throws(Failure) {
+    func place(_ path: String) -> String { path.isEmpty ? "the tree" : "`\(path)`" }
+    func inner(_ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
+    if case .none = gradient { return }
+    switch tree {
+    case .object(let object):
+      guard let parameter = object as? ModelParameter, !parameter.isBuffer else { return }
+      let given = try tensorValue(gradient, at: site)
+      guard given.shape == parameter.tensor.shape else {
+        throw Failure(
+          "shape-mismatch", "the gradient of \(place(path)) is \(given.type), the param \(parameter.tensor.type)", at: site)
+      }
+      if !parameter.isFrozen { found.append((ParameterPath(path: path, parameter: parameter), given)) }
+    case .model(let model):
+      guard case .record(let record) = gradient else {
+        throw Failure("tree-mismatch", "\(place(path)) needs a record of gradients, got \(gradient.described)", at: site)
+      }
+      for (name, item) in zip(record.names, record.items) {
+        // A constructor's argument may have the name of a param: `bias` of Linear.
+        let fields = model.definition.fields
+        guard let name,
+          let index = fields.indices.first(where: {
+            fields[$0].name == name && parameterTree(of: model.fields[$0]) != nil
+          })
+        else {
+          throw Failure("tree-mismatch", "\(place(path)) has no param `\(name ?? "")`", at: site)
+        }
+        try pair(item, with: model.fields[index], path: inner(name), at: site, &found)
+      }
+    case .list(let list):
+      guard case .list(let gradients) = gradient, gradients.items.count == list.items.count else {
+        throw Failure(
+          "tree-mismatch", "\(place(path)) needs a list of \(plural(list.items.count, "gradient")), got \(gradient.described)",
+          at: site)
+      }
+      for (index, item) in list.items.enumerated() {
+        try pair(gradients.items[index], with: item, path: inner("\(index)"), at: site, &found)
+      }
+    case .record(let record):
+      guard case .record(let gradients) = gradient, gradients.items.count == record.items.count else {
+        throw Failure("tree-mismatch", "\(place(path)) needs a record of gradients, got \(gradient.described)", at: site)
+      }
+      for (index, item) in record.items.enumerated() {
+        try pair(
+          gradients.items[index], with: item, path: inner(record.names[index] ?? "\(index)"), at: site, &found)
+      }
+    default:
+      throw Failure("tree-mismatch", "\(place(path)) has no params, got a gradient for it", at: site)
     }
   }
 

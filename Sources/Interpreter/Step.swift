@@ -97,7 +97,32 @@ package final class StepValue: Callable {
   private func trace(
     _ values: [Value], _ arguments: Arguments, _ interpreter: Interpreter
   ) throws(Failure) -> TracedStep {
+    let cut = try policy.pieceCount > 1 ? batch(values, arguments) : nil
+    let whole = try record(values, arguments, interpreter, rowCount: cut?.rowCount ?? 0, isPiece: false)
+    var pieces: [TracedStep.Recording] = []
+    if let cut {
+      // Pieces may differ by a row.
+      for count in Set(rowRanges(cut.rowCount, pieceCount: policy.pieceCount).map(\.count)).sorted(by: >) {
+        let part = try mapTensors(of: values, at: arguments.site) { index, tensor in
+          cut.arguments.contains(index) && tensor.shape.sizes.first == cut.rowCount ? tensor.firstRows(count) : tensor
+        }
+        do {
+          pieces.append(try record(part, arguments, interpreter, rowCount: count, isPiece: true))
+        } catch {
+          error.diagnostic.notes.append("the batch of \(cut.rowCount) rows is cut into \(policy.pieceCount) pieces; this came up with \(count) rows")
+          throw error
+        }
+      }
+    }
+    return try TracedStep(whole, pieces: pieces, name: name, policy: policy, at: arguments.site)
+  }
+
+  /// The step as recorded on some arguments.
+  private func record(
+    _ values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, rowCount: Int, isPiece: Bool
+  ) throws(Failure) -> TracedStep.Recording {
     let trace = Trace(interpreter, isStep: true, closingOver: function.captured)
+    trace.isPiece = isPiece
     let outer = (interpreter.trace, interpreter.isCapturing, interpreter.mode)
     interpreter.trace = trace
     interpreter.isCapturing = true
@@ -113,7 +138,44 @@ package final class StepValue: Callable {
           .argument(index, name: function.template.parameters.names[index]), value, at: arguments.site))
     }
     let result = try function.callBody(Arguments(values: traced, at: arguments.site), interpreter)
-    return try TracedStep(trace, result: result, name: name, policy: policy, at: arguments.site)
+    return TracedStep.Recording(trace: trace, result: result, rowCount: rowCount)
+  }
+
+  /// The number of rows of the batch, and the arguments that have it as their first axis.
+  private func batch(_ values: [Value], _ arguments: Arguments) throws(Failure) -> (rowCount: Int, arguments: Set<Int>) {
+    let names = function.template.parameters.names
+    var candidates = Array(values.indices)
+    if let batch = policy.batch { candidates = batch.compactMap { names.firstIndex(of: $0) } }
+    var rowCount: Int?
+    for index in candidates where rowCount == nil {
+      _ = try mapTensors(of: [values[index]], at: arguments.site) { _, tensor in
+        if rowCount == nil, let first = tensor.shape.sizes.first { rowCount = first }
+        return tensor
+      }
+      if policy.batch != nil && rowCount == nil {
+        throw Failure("bad-batch", "`\(names[index])` has no rows to cut", at: arguments.site)
+      }
+    }
+    guard let rowCount else {
+      throw Failure(
+        "bad-batch", "`accumulate` cuts a batch, but no argument of `\(name)` has an axis", at: arguments.site)
+    }
+    guard rowCount >= policy.pieceCount else {
+      throw Failure(
+        "bad-batch", "a batch of \(plural(rowCount, "row")) cannot be cut into \(policy.pieceCount) pieces", at: arguments.site)
+    }
+    if policy.batch != nil {
+      for index in candidates {
+        _ = try mapTensors(of: [values[index]], at: arguments.site) { (_, tensor) throws(Failure) in
+          guard tensor.shape.sizes.first == rowCount else {
+            throw Failure(
+              "bad-batch", "`\(names[index])` is \(tensor.type), the batch has \(plural(rowCount, "row"))", at: arguments.site)
+          }
+          return tensor
+        }
+      }
+    }
+    return (rowCount, Set(candidates))
   }
 
   private func retraceNote(_ plan: TracedStep, after before: TracedStep?, at site: Site) -> Diagnostic {
@@ -165,5 +227,43 @@ final class PlanStore {
       return entries[entries.count - 1].step
     }
     return nil
+  }
+}
+
+/// Values with other tensors in the place of theirs; `body` is told which of the values each belongs to.
+private func mapTensors(
+  of values: [Value], at site: Site, _ body: (Int, Tensor) throws(Failure) -> Tensor
+) throws(Failure) -> [Value] {
+  func map(_ value: Value, _ index: Int) throws(Failure) -> Value {
+    switch value {
+    case .tensor(let tensor):
+      guard let real = tensor.tensor else { return value }
+      let new = try body(index, real)
+      return .tensor(TensorValue(new, made: tensor.made, isWholeList: tensor.isWholeList))
+    case .list(let list):
+      var items: [Value] = []
+      for item in list.items { items.append(try map(item, index)) }
+      return .list(ListValue(items, site: list.site))
+    case .record(let record):
+      var items: [Value] = []
+      for item in record.items { items.append(try map(item, index)) }
+      return .record(RecordValue(names: record.names, items: items))
+    default: return value
+    }
+  }
+  var result: [Value] = []
+  for (index, value) in values.enumerated() {
+    try requireWalkable(value, at: site)
+    result.append(try map(value, index))
+  }
+  return result
+}
+
+extension Tensor {
+  /// A view of the first rows.
+  fileprivate func firstRows(_ count: Int) -> Tensor {
+    var layout = layout
+    layout.shape[0] = count
+    return Tensor(storage: storage, dtype: dtype, layout: layout)
   }
 }

@@ -6,7 +6,42 @@ struct StepPolicy: Equatable {
   /// `checkpoint: none | every(k) | sqrt | selective | full`
   var checkpointing = Checkpointing.none
 
-  static let names = ["training", "checkpoint"]
+  /// `accumulate: n`: the batch in n pieces.
+  var pieceCount = 1
+  /// `batch: "x"` or `batch: ["x", "y"]`: the arguments that are cut; nil for those as long as the first.
+  var batch: [String]?
+
+  static let names = ["training", "checkpoint", "accumulate", "batch"]
+
+  /// What the value of `accumulate:` stands for.
+  static func pieceCount(_ value: Value, at site: Site) throws(Failure) -> Int {
+    let count = try hostInteger(value, "`accumulate`", at: site)
+    guard count >= 1 else {
+      throw Failure("bad-argument", "`accumulate` is the number of pieces, 1 or more, got \(count)", at: site)
+    }
+    return count
+  }
+
+  /// What the value of `batch:` stands for: names of arguments of the step.
+  static func batch(_ value: Value, of step: StepValue, at site: Site) throws(Failure) -> [String] {
+    var names: [String] = []
+    var items = [value]
+    if case .list(let list) = value { items = list.items }
+    for item in items {
+      guard case .string(let string) = item, let name = string.known else {
+        throw Failure(
+          "bad-argument", "`batch` names arguments, as in `batch: \"x\"` or `batch: [\"x\", \"y\"]`, got \(value.described)",
+          at: site)
+      }
+      guard step.parameterNames?.contains(name) ?? false else {
+        throw Failure(
+          "bad-argument", "the step `\(step.name)` has no argument `\(name)`", at: site,
+          help: didYouMean(name, among: step.parameterNames ?? []).map { "did you mean `\($0)`?" })
+      }
+      names.append(name)
+    }
+    return names
+  }
 
   /// What the value of `checkpoint:` stands for.
   static func checkpointing(_ value: Value, at site: Site) throws(Failure) -> Checkpointing {

@@ -13,6 +13,9 @@ struct StopGradient: ViewOp {
     precision: .asIs, cost: .view, fusion: .alone, effect: .pure, promotion: .asIs,
     operands: .strided, broadcasts: false, inPlace: false)
   func resultTypes(of operands: [TensorType]) throws(OpRejection) -> [TensorType] { operands }
+  func axisMap(_ operands: [TensorType]) -> AxisMap {
+    .places(rank: operands[0].rank, operands: 1, additivity: .together, attributes: self)
+  }
   func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] { operands }
   func layout(of operand: Layout) -> Layout? { operand }
   var gradient: Gradient { .zero(because: "stop_gradient was asked for") }

@@ -31,14 +31,18 @@ final class Timeline: ObjectValue {
   /// Stretches of one phase. Updates run along with the backward pass unless something holds them back.
   private var sections: [(name: String, steps: Range<Int>)] {
     let phases = ledger.steps.map(\.origin.phase)
-    let backward = phases.firstIndex { $0 != .forward } ?? phases.count
     var sections: [(name: String, steps: Range<Int>)] = []
-    if backward > 0 { sections.append(("forward", 0..<backward)) }
-    if backward < phases.count {
-      let update = (phases.lastIndex { $0 == .backward } ?? backward - 1) + 1
+    // Pieces of a batch that differ in size each have a forward and a backward pass.
+    var start = 0
+    while start < phases.count {
+      let backward = phases[start...].firstIndex { $0 != .forward } ?? phases.count
+      let end = phases[backward...].firstIndex(of: .forward) ?? phases.count
+      if backward > start { sections.append(("forward", start..<backward)) }
+      let update = (phases[backward..<end].lastIndex(of: .backward) ?? backward - 1) + 1
       let hasEarlyUpdates = phases[backward..<update].contains(.update)
       if update > backward { sections.append((hasEarlyUpdates ? "backward and update" : "backward", backward..<update)) }
-      if update < phases.count { sections.append(("update", update..<phases.count)) }
+      if update < end { sections.append(("update", update..<end)) }
+      start = end
     }
     return sections
   }

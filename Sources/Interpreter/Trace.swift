@@ -209,6 +209,8 @@ final class Trace {
   var prints: [[TextPiece]] = []
   var assertions: [(message: String, site: Site)] = []
   var isInsideOwnGradient = false
+  /// Whether the step is recorded once more, for a piece of its batch: all warnings have been given.
+  var isPiece = false
 
   /// The places of the variables that the step itself closes over.
   private let stepCells: [ObjectIdentifier: Int]

@@ -11,7 +11,7 @@ final class TracedStep {
   let sources: [(source: Source, pattern: Pattern)]
   let numberGuards: [(value: GraphValue, expected: Tensor)]
   let name: String
-  let plan: Plan
+  let plan: any StepPlan
   /// What each input stands for.
   let roles: [InputRole]
   /// What the first run held, from what kernels touched.
@@ -55,7 +55,20 @@ final class TracedStep {
     let residentGrowth: Int
   }
 
-  init(_ trace: Trace, result: Value, name: String, policy: StepPolicy, at site: Site) throws(Failure) {
+  /// A step as recorded on rows of its batch.
+  struct Recording {
+    let trace: Trace
+    let result: Value
+    let rowCount: Int
+  }
+
+  /// - Parameters:
+  ///   - whole: the step as recorded on its arguments.
+  ///   - pieces: the same on fewer rows, for each number of rows that a piece has; empty where the batch stays whole.
+  init(
+    _ whole: Recording, pieces: [Recording], name: String, policy: StepPolicy, at site: Site
+  ) throws(Failure) {
+    let trace = whole.trace
     self.name = name
     freezeEpoch = trace.interpreter.freezeEpoch
     sources = trace.sources
@@ -68,36 +81,21 @@ final class TracedStep {
     usesRandom = trace.feeds.contains { if case .randomKey = $0 { true } else { false } }
     roles = trace.feeds.map { trace.role(of: $0) }
 
-    try requireWalkable(result, at: site)
-    var outputs: [GraphValue] = []
-    self.result = try TracedStep.shape(result, trace, &outputs, at: site)
-    var graph = trace.builder.graph
-    graph.outputs = outputs
-    for (id, value) in trace.parameterWrites.sorted(by: {
-      trace.inputIndex(of: trace.parameters[$0.key]!) < trace.inputIndex(of: trace.parameters[$1.key]!)
-    }) {
-      graph.writes.append(.init(input: trace.inputIndex(of: trace.parameters[id]!), value: value))
-    }
-    for write in trace.stateWrites { graph.writes.append(.init(input: write.input, value: write.value)) }
+    let (recorded, shape) = try TracedStep.graph(of: whole, at: site)
+    result = shape
     do {
-      // Buffers of models that turn out to be in use, not in training, stay as they are.
-      let training = resolveModes(&graph, trained: trace.trainedValues)
-      let owners = Set(training.compactMap { trace.modeOwners[$0].map(ObjectIdentifier.init) })
-      let undecided = Set(trace.modeOwners.values.map(ObjectIdentifier.init))
-      var buffers: [Int: GraphValue] = [:]
-      for write in trace.bufferWrites where trace.minimizations > 0 {
-        let owner = ObjectIdentifier(write.owner)
-        if undecided.contains(owner) && !owners.contains(owner) { continue }
-        buffers[trace.inputIndex(of: write.parameter)] = write.value
+      if pieces.isEmpty {
+        var graph = recorded
+        try Pipeline.run(Pipeline.step(policy.checkpointing), on: &graph)
+        plan = try Plan(graph, inputs: roles)
+      } else {
+        plan = try TracedStep.accumulatedPlan(
+          recorded, whole, pieces, pieceCount: policy.pieceCount, checkpointing: policy.checkpointing, roles: roles, at: site)
       }
-      for (input, value) in buffers.sorted(by: { $0.key < $1.key }) {
-        graph.writes.append(.init(input: input, value: value))
-      }
-      try Pipeline.run(Pipeline.step(policy.checkpointing), on: &graph)
-      plan = try Plan(graph, inputs: roles)
     } catch {
       throw Failure.from(error, at: site)
     }
+    let graph = recorded
     let written = Set(graph.writes.map(\.input))
     isWritten = graph.inputs.indices.map { written.contains($0) }
     inputTypes = graph.inputs.map(\.type)
@@ -112,6 +110,66 @@ final class TracedStep {
   deinit {
     bases.deallocate()
     numbers.deallocate()
+  }
+
+  /// What a step computes, before any pass, and how its outputs become the value that it returns.
+  private static func graph(of recording: Recording, at site: Site) throws(Failure) -> (Graph, ResultShape) {
+    let trace = recording.trace
+    try requireWalkable(recording.result, at: site)
+    var outputs: [GraphValue] = []
+    let shape = try shape(recording.result, trace, &outputs, at: site)
+    var graph = trace.builder.graph
+    graph.outputs = outputs
+    for (id, value) in trace.parameterWrites.sorted(by: {
+      trace.inputIndex(of: trace.parameters[$0.key]!) < trace.inputIndex(of: trace.parameters[$1.key]!)
+    }) {
+      graph.writes.append(.init(input: trace.inputIndex(of: trace.parameters[id]!), value: value))
+    }
+    for write in trace.stateWrites { graph.writes.append(.init(input: write.input, value: write.value)) }
+    // Buffers of models that turn out to be in use, not in training, stay as they are.
+    let training = resolveModes(&graph, trained: trace.trainedValues)
+    let owners = Set(training.compactMap { trace.modeOwners[$0].map(ObjectIdentifier.init) })
+    let undecided = Set(trace.modeOwners.values.map(ObjectIdentifier.init))
+    var buffers: [Int: GraphValue] = [:]
+    for write in trace.bufferWrites where trace.minimizations > 0 {
+      let owner = ObjectIdentifier(write.owner)
+      if undecided.contains(owner) && !owners.contains(owner) { continue }
+      buffers[trace.inputIndex(of: write.parameter)] = write.value
+    }
+    for (input, value) in buffers.sorted(by: { $0.key < $1.key }) {
+      graph.writes.append(.init(input: input, value: value))
+    }
+    return (graph, shape)
+  }
+
+  /// The plan of a step that runs in pieces of its batch.
+  private static func accumulatedPlan(
+    _ recorded: Graph, _ whole: Recording, _ pieces: [Recording], pieceCount: Int, checkpointing: Checkpointing,
+    roles: [InputRole], at site: Site
+  ) throws -> AccumulatedPlan {
+    var graphs: [(rowCount: Int, graph: Graph)] = []
+    for piece in pieces { graphs.append((piece.rowCount, try graph(of: piece, at: site).0)) }
+    let parameters = Set(
+      whole.trace.feeds.indices.filter { index in
+        if case .parameter(let parameter) = whole.trace.feeds[index] { return !parameter.isBuffer }
+        return false
+      })
+    var sections = try cutBatch(
+      recorded, rowCount: whole.rowCount, pieces: graphs, parameters: parameters, losses: whole.trace.trainedValues)
+    try sections.before.modify { section in try Pipeline.run(Pipeline.step, on: &section.graph) }
+    for index in sections.pieces.indices {
+      try Pipeline.run(Pipeline.step(checkpointing), on: &sections.pieces[index].section.graph)
+    }
+    try Pipeline.run(Pipeline.step, on: &sections.after.graph)
+    if sections.hasOwnStatistics {
+      whole.trace.interpreter.output.report(
+        Diagnostic(
+          .note, "batch-statistics", "each of the \(pieceCount) pieces takes its own batch statistics", at: site,
+          notes: ["their running means are moved once a step, by the mean over the pieces"]))
+    }
+    return try AccumulatedPlan(
+      sections, inputs: recorded.inputs.map(\.type), roles: roles,
+      pieces: rowRanges(whole.rowCount, pieceCount: pieceCount))
   }
 
   private static func shape(
@@ -252,7 +310,11 @@ final class TracedStep {
     case let fault as AssertionFault:
       let assertion = assertions[fault.effect]
       failure = assertionFailure(assertion.message, at: assertion.site)
-    case let fault as PlacedFault: failure = Failure.from(fault.error, at: fault.origin.site ?? site)
+    case let fault as PlacedFault:
+      failure = Failure.from(fault.error, at: fault.origin.site ?? site)
+      if let rows = fault.rows {
+        failure.diagnostic.notes.append("this was in the piece of the batch that begins with row \(rows.lowerBound), where its rows count from 0")
+      }
     default: return Failure.from(error, at: site)
     }
     failure.add(call: name, at: site)
@@ -314,7 +376,8 @@ final class TracedStep {
     for run in 0..<200 where run < 6 || total < 0.2 {
       let start = clock.now
       do {
-        _ = try plan.run(bases, in: interpreter.arena, request: { Interpreter.stopRequest })
+        _ = try plan.run(
+          bases, in: interpreter.arena, observer: nil, request: { Interpreter.stopRequest }, report: { _, _ in })
       } catch {
         throw failure(error, at: site)
       }
@@ -380,4 +443,17 @@ extension Tensor {
     copy.storage.base.copyMemory(from: source.firstElement, byteCount: type.byteCount)
     return copy
   }
+}
+
+extension Optional {
+  fileprivate mutating func modify(_ body: (inout Wrapped) throws -> Void) rethrows {
+    guard var value = self else { return }
+    try body(&value)
+    self = value
+  }
+}
+
+/// The rows of each of so many pieces of a batch: their numbers differ by one at most.
+func rowRanges(_ rowCount: Int, pieceCount: Int) -> [Range<Int>] {
+  (0..<pieceCount).map { rowCount * $0 / pieceCount..<rowCount * ($0 + 1) / pieceCount }
 }

@@ -8,26 +8,29 @@ import Tensors
 package struct RandomStream: Sendable {
   private let key: (UInt32, UInt32)
   private let ordinal: UInt64
+  /// Where what is drawn begins in a larger tensor.
+  private let first: UInt64
 
-  package init(seed: Int, tick: Int, ordinal: Int) {
+  package init(seed: Int, tick: Int, ordinal: Int, first: Int = 0) {
     let seed = UInt64(bitPattern: Int64(seed))
     let tick = UInt64(bitPattern: Int64(tick))
     let mixed = philox(
       counter: (low(tick), high(tick), 0, 0), key: (low(seed), high(seed)))
     key = (mixed.0, mixed.1)
     self.ordinal = UInt64(bitPattern: Int64(ordinal))
+    self.first = UInt64(bitPattern: Int64(first))
   }
 
-  /// Reads (seed, tick) from the key operand, a contiguous i64[2].
+  /// Reads (seed, tick) from the key operand, a contiguous i64[2], or (seed, tick, first element) from an i64[3].
   package init(key: TensorView, ordinal: Int) {
     let words = key.base.assumingMemoryBound(to: Int64.self)
-    self.init(seed: Int(words[0]), tick: Int(words[1]), ordinal: ordinal)
+    self.init(seed: Int(words[0]), tick: Int(words[1]), ordinal: ordinal, first: key.shape[0] > 2 ? Int(words[2]) : 0)
   }
 
   /// Returns the four words that belong to an element.
   @inline(__always)
   package func words(at element: Int) -> (UInt32, UInt32, UInt32, UInt32) {
-    let element = UInt64(truncatingIfNeeded: element)
+    let element = UInt64(truncatingIfNeeded: element) &+ first
     return philox(
       counter: (low(element), high(element), low(ordinal), high(ordinal)), key: key)
   }

@@ -28,6 +28,14 @@ extension Explanation {
       """,
       wrong: "sum([[1.0, 2.0]], axis: 2)", right: "sum([[1.0, 2.0]], axis: 1)"),
     Explanation(
+      "bad-batch",
+      """
+      `accumulate: n` cuts a batch into n pieces: the rows of the step's first argument, and of all others that have as
+      many, or of those that `batch:` names. There must be n rows at least, and named arguments must have equally many.
+      """,
+      wrong: "step total(x) = sum(x)\n(total with accumulate: 4)(ones([3]))",
+      right: "step total(x) = sum(x)\n(total with accumulate: 3)(ones([3]))"),
+    Explanation(
       "bad-character",
       "The character has no meaning in a program; often it came along from a word processor.",
       wrong: "2 × 3", right: "2 * 3"),
@@ -121,6 +129,12 @@ extension Explanation {
     Explanation(
       "bad-unpack", "A tuple of names takes a list, a record or a tensor with just as many elements.",
       wrong: "(a, b) = [1, 2, 3]", right: "(a, b) = [1, 2]"),
+    Explanation(
+      "batch-statistics",
+      """
+      A note: under `accumulate: n` a layer such as BatchNorm takes the statistics of each piece, not of the batch, so the
+      step is not quite that of the whole batch. Its running means move once, by the mean over the pieces.
+      """),
     Explanation(
       "circular-model",
       "The parts of a model form a tree, so that each param has one path; a model cannot be a part of itself.",
@@ -234,6 +248,18 @@ extension Explanation {
       wrong: "true[0]", right: "[true][0]"),
     Explanation("not-iterable", "A loop goes through lists, ranges, tensors, strings and batches.",
       wrong: "for i in 5 { print(\"{i}\") }", right: "for i in 0..<5 { print(\"{i}\") }"),
+    Explanation(
+      "not-separable",
+      """
+      `accumulate: n` runs the pieces of a batch one after the other and adds up what they give. That is the same as the
+      whole batch only if the loss is a sum over rows: a row's part of it may depend on that row, on parameters, and on
+      what depends on no parameter (counts, masks, statistics of the input). A loss in which rows meet, or a function of the
+      whole loss such as its root, is not. The line that is named is where rows meet.
+      """,
+      wrong:
+        "net = Linear(2, 1)\nopt = sgd()\nstep train(x) { minimize(sqrt(mean(net(x)^2)), net, opt) }\n(train with accumulate: 2)(ones([4, 2]))",
+      right:
+        "net = Linear(2, 1)\nopt = sgd()\nstep train(x) { minimize(mean(net(x)^2), net, opt) }\n(train with accumulate: 2)(ones([4, 2]))"),
     Explanation("out-of-memory", "The tensor or the step needs more memory than this machine, or the limit it runs under, has.",
       wrong: "zeros([1000000, 1000000])", right: "zeros([1000, 1000]);"),
     Explanation("outside-function", "`return` ends a function, and there is none around it.",
@@ -291,7 +317,7 @@ extension Explanation {
       "traced-value",
       "While a step is traced, its tensors have shapes but no elements yet; this needs an element.",
       wrong: "step s(x) = x[x > 0]\ns([1.0, -1.0])", right: "step s(x) = where(x > 0, x, 0.0)\ns([1.0, -1.0])"),
-    Explanation("tree-mismatch", "`map` over several trees wants trees of one form.",
+    Explanation("tree-mismatch", "`map` over several trees wants trees of one form; so does `apply_gradients` of a model and its gradients.",
       wrong: "map(fn(a, b) = a + b, [1, 2], [1])", right: "map(fn(a, b) = a + b, [1, 2], [3, 4])"),
     Explanation("unclosed-bracket", "A bracket is opened and not closed where its statement or block ends.",
       wrong: "x = (1 + 2\ny = 3", right: "x = (1 + 2)\ny = 3"),

@@ -47,6 +47,7 @@ package func pullBack(
     builder.origin = Origin(
       site: node.origin.site, path: node.origin.path,
       phase: origin.phase == .forward ? .backward : origin.phase)
+    builder.origin.isBatchStatistic = node.origin.isBatchStatistic
     let contributions = try rule(
       builder,
       Pullback(

@@ -27,6 +27,9 @@ package struct ModeSwitch: ViewOp {
     }
     return [operands[0]]
   }
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    .mixing(self)
+  }
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     [operands[0]]
   }

@@ -38,6 +38,17 @@ package struct Attention: TensorOp {
     return [TensorType(operands[0].dtype, shape)]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    // Leading axes are independent; so are queries, unless a mask or their order tells them apart.
+    AxisMap(
+      results: (0..<operands[0].rank - 2).map { axis in
+        operands.map { operand in
+          let own = axis - operands[0].rank + operand.rank
+          return own >= 0 && operand.shape[own] == operands[0].shape[axis] ? own : nil
+        }
+      }, attributes: self)
+  }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let (q, k, v) = (operands[0], operands[1], operands[2])
     let sizes = rule.sizes(q.shape, k.shape, v.shape)

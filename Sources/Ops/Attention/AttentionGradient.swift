@@ -39,6 +39,8 @@ package struct AttentionGradient: TensorOp {
     return Array(operands[..<3])
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .mixing(self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let (q, k, v, dy) = (operands[0], operands[1], operands[2], operands[3])
     let sizes = rule.sizes(q.shape, k.shape, v.shape)

@@ -44,6 +44,8 @@ package struct AveragePoolGradient: TensorOp {
     return [x]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .mixing(self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let dy = operands[0]
     let shape = Shape([dy.shape[0], dy.shape[1], image.height, image.width])

@@ -40,6 +40,8 @@ package struct Conv2D: TensorOp {
     return [TensorType(operands[0].dtype, sizes.outputShape)]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { AxisMap(results: [[0, nil]], attributes: self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let (x, weight) = (operands[0], operands[1])
     let sizes = sizes(x.shape, weight.shape)

@@ -53,6 +53,8 @@ package struct Conv2DInputGradient: TensorOp {
     return [x]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .mixing(self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let (dy, weight) = (operands[0], operands[1])
     let sizes = sizes(dy.shape, weight.shape)

@@ -58,6 +58,8 @@ package struct Conv2DWeightGradient: TensorOp {
     return [weight]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .mixing(self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let (x, dy) = (operands[0], operands[1])
     let sizes = sizes(x.shape, dy.shape)

@@ -35,6 +35,11 @@ package struct MaxPool: TensorOp {
     return [TensorType(x.dtype, try attributes.sizes(x).outputShape(of: x.shape))]
   }
 
+  /// Images and channels are independent of each other.
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    AxisMap(results: [[0], [1], nil, nil], attributes: self)
+  }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let x = operands[0]
     let sizes = attributes.sizes(x.shape)

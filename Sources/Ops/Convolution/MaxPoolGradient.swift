@@ -37,6 +37,8 @@ package struct MaxPoolGradient: TensorOp {
     return [x]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .mixing(self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let (x, dy) = (operands[0], operands[1])
     var dx = [Double](repeating: 0, count: x.values.count)

@@ -39,6 +39,8 @@ package struct MaxPoolSelect: TensorOp {
     return [TensorType(x.dtype, sizes.outputShape(of: x.shape))]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .mixing(self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let (x, values) = (operands[0], operands[1])
     let sizes = attributes.sizes(x.shape)

@@ -40,6 +40,15 @@ package struct Broadcast: ViewOp {
     return [TensorType(operands[0].dtype, shape)]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    let missing = shape.rank - operands[0].rank
+    return AxisMap(
+      results: shape.sizes.indices.map { axis in
+        let own = axis - missing
+        return [own >= 0 && operands[0].shape[own] == shape[axis] ? own : nil]
+      }, additivity: .together, attributes: 0)
+  }
+
   package func reference(_ operands: [ReferenceTensor]) -> [ReferenceTensor] {
     let x = operands[0]
     let missing = shape.rank - x.shape.rank

@@ -44,6 +44,12 @@ package struct Cast: ElementwiseOp {
     return [TensorType(dtype, operands[0].shape)]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    .places(
+      rank: operands[0].rank, operands: 1, additivity: dtype.isFloating && operands[0].dtype.isFloating ? .together : .none,
+      attributes: self)
+  }
+
   package func reference(_ operands: [ReferenceTensor]) -> [ReferenceTensor] {
     let values = operands[0].values.map { (value: Double) -> Double in
       if dtype == .bool { return value != 0 ? 1 : 0 }

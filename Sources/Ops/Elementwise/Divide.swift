@@ -20,6 +20,10 @@ package struct Divide: ElementwiseBinary {
   package static let dtypes: DTypeSet = .floating
   package static let traits = OpTraits.elementwise(.widest, .unifyFloating)
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    .places(rank: operands[0].rank, operands: operands.count, additivity: .each([0]), attributes: self)
+  }
+
   package static func scalar(_ a: Double, _ b: Double) -> Double { a / b }
   package static var function: TileFunction { .divide }
 

@@ -19,6 +19,10 @@ package struct Multiply: ElementwiseBinary {
   package static let dtypes: DTypeSet = .numeric
   package static let traits = OpTraits.elementwise(.widest, .unify)
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    .places(rank: operands[0].rank, operands: operands.count, additivity: .each([0, 1]), attributes: self)
+  }
+
   package static func scalar(_ a: Double, _ b: Double) -> Double { a * b }
   package static var function: TileFunction { .multiply }
 

@@ -19,6 +19,10 @@ package struct Negate: ElementwiseUnary {
   package static let dtypes: DTypeSet = [.floating, DTypeSet(.i32), DTypeSet(.i64)]
   package static let traits = OpTraits.elementwise(.asIs, .unify)
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    .places(rank: operands[0].rank, operands: operands.count, additivity: .together, attributes: self)
+  }
+
   package static func scalar(_ x: Double) -> Double { -x }
   package static var function: TileFunction { .negate }
 

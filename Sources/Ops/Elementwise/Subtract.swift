@@ -19,6 +19,10 @@ package struct Subtract: ElementwiseBinary {
   package static let dtypes: DTypeSet = .numeric
   package static let traits = OpTraits.elementwise(.widest, .unify)
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    .places(rank: operands[0].rank, operands: operands.count, additivity: .together, attributes: self)
+  }
+
   package static func scalar(_ a: Double, _ b: Double) -> Double { a - b }
   package static var function: TileFunction { .subtract }
 

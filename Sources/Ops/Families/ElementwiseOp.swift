@@ -12,6 +12,10 @@ package protocol ElementwiseOp: TensorOp {
 }
 
 extension ElementwiseOp {
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    .places(rank: operands[0].rank, operands: operands.count, attributes: self)
+  }
+
   package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
     do {
       try runTiles(tile(for: operands.map(\.dtype)), operands, into: results[0])

@@ -25,6 +25,8 @@ package struct FusedElementwise: FusedOp {
     return chain.resultTypes
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .mixing(self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     try chain.reference(operands)
   }

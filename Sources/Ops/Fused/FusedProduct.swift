@@ -45,6 +45,8 @@ package struct FusedProduct: FusedOp {
     return chain.resultTypes
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .mixing(self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     try chain.reference(product.reference(Array(operands[..<2])) + operands[2...])
   }

@@ -43,6 +43,8 @@ package struct FusedReduction: FusedOp {
     return try reduction.resultTypes(of: [seen])
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .mixing(self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let value = try chain.reference(operands)[0]
     return try reduction.reference([ReferenceTensor(seen, value.values)])

@@ -103,6 +103,8 @@ package struct Arange: TensorOp {
     [TensorType(dtype, [count])]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .mixing(self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let values = (0..<count).map { index in
       switch progression {

@@ -45,6 +45,8 @@ package struct Eye: TensorOp {
     return [TensorType(dtype, shape)]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .mixing(self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     var result = ReferenceTensor.zeros(TensorType(dtype, [rowCount, columnCount]))
     for index in 0..<min(rowCount, columnCount) { result[[index, index]] = 1 }

@@ -59,6 +59,11 @@ package struct Full: TensorOp {
     return [TensorType(dtype, shape)]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    AxisMap(
+      results: [[Int?]?](repeating: [], count: shape.rank), attributes: [AnyHashable(content), AnyHashable(dtype)])
+  }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let values = [Double](repeating: content.number, count: shape.elementCount)
     return [ReferenceTensor(TensorType(dtype, shape), values)]

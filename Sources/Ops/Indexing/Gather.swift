@@ -43,6 +43,15 @@ package struct Gather: IndexCheckingOp {
     return [TensorType(x.dtype, Shape(sizes))]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    let (x, indices) = (operands[0].rank, operands[1].rank)
+    return AxisMap(
+      results: (0..<x - 1 + indices).map { place in
+        if place < axis { return [place, nil] }
+        return place < axis + indices ? [nil, place - axis] : [place - indices + 1, nil]
+      }, attributes: self)
+  }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let (x, indices) = (operands[0], operands[1])
     let places = try indices.places(axis: axis, size: x.shape[axis])

@@ -38,6 +38,8 @@ package struct Linspace: TensorOp {
     return [TensorType(dtype, [count])]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .mixing(self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let last = Double(max(count - 1, 1))
     let values = (0..<count).map { index in

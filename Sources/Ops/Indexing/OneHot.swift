@@ -41,6 +41,8 @@ package struct OneHot: TensorOp {
     return [TensorType(dtype, shape)]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .places(rank: operands[0].rank, operands: 1, attributes: self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let shape = Shape(operands[0].shape.sizes + [classCount])
     var result = ReferenceTensor.zeros(TensorType(dtype, shape))

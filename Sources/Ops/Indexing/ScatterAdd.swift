@@ -54,6 +54,8 @@ package struct ScatterAdd: IndexCheckingOp {
     return [TensorType(updates.dtype, shape)]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .mixing(self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let (indices, updates) = (operands[0], operands[1])
     let places = try indices.places(axis: axis, size: size)

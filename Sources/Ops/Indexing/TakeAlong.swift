@@ -40,6 +40,11 @@ package struct TakeAlong: IndexCheckingOp {
     return [TensorType(x.dtype, indices.shape)]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    AxisMap(
+      results: (0..<operands[1].rank).map { $0 == axis ? [nil, axis] : [$0, $0] }, attributes: self)
+  }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let (x, indices) = (operands[0], operands[1])
     let places = try indices.places(axis: axis, size: x.shape[axis])

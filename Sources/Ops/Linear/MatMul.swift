@@ -90,6 +90,13 @@ package struct MatMul: TensorOp {
     }
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    let (left, right) = (operands[0].rank, operands[1].rank)
+    let batch = (0..<left - 2).map { axis in [axis, right == 2 ? nil : axis] as [Int?] }
+    let sums = [[left - 1, right - 2]] as [[Int?]]
+    return AxisMap(results: batch + [[left - 2, nil], [nil, right - 1]], sums: sums, additivity: .each([0, 1]), attributes: self)
+  }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let (left, right) = (operands[0], operands[1])
     guard let type = try? resultTypes(of: operands.map(\.type))[0] else { return [] }

@@ -4,7 +4,7 @@ import Kernels
 import Tensors
 
 /// `cross_entropy(logits, targets)`: minus the log probability of each row's class.
-package struct CrossEntropy: IndexCheckingOp {
+package struct CrossEntropy: IndexCheckingOp, AveragingOp {
   package let rule: CrossEntropyRule
 
   package static let name = "cross_entropy"
@@ -32,6 +32,13 @@ package struct CrossEntropy: IndexCheckingOp {
   package func resultTypes(of operands: [TensorType]) throws(OpRejection) -> [TensorType] {
     try Self.requireDTypes(of: [operands[0]])
     return [try rule.lossType(operands[0], operands[1])]
+  }
+
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    let rows = operands[1].rank
+    if rule.reduction == .none { return .places(rank: rows, operands: 2, attributes: self) }
+    return AxisMap(
+      results: [], sums: rule.reduction == .sum ? (0..<rows).map { [$0, $0] } : [], attributes: self)
   }
 
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
@@ -71,6 +78,12 @@ package struct CrossEntropy: IndexCheckingOp {
         nil,
       ]
     }
+  }
+
+  package func separate(_ g: GraphBuilder, _ operands: [GraphValue]) throws -> [GraphValue] {
+    guard rule.reduction == .mean else { return try g.append(self, operands) }
+    let sum = try g.append(CrossEntropy(rule.summing), operands)[0]
+    return [try g.divide(sum, try rule.count(g, operands[1], sum.dtype))]
   }
 
   package static let samples: [OpSample] = [

@@ -3,7 +3,7 @@ import Kernels
 import Tensors
 
 /// `cross_entropy_gradient(logits, targets, dy)`: the cotangent of the logits of a cross_entropy.
-package struct CrossEntropyGradient: IndexCheckingOp {
+package struct CrossEntropyGradient: IndexCheckingOp, AveragingOp {
   package let rule: CrossEntropyRule
 
   package static let name = "cross_entropy_gradient"
@@ -37,6 +37,8 @@ package struct CrossEntropyGradient: IndexCheckingOp {
     return [operands[0]]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .mixing(self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let (logits, targets, dy) = (operands[0], operands[1], operands[2])
     var gradient = [Double](repeating: 0, count: logits.values.count)
@@ -62,6 +64,12 @@ package struct CrossEntropyGradient: IndexCheckingOp {
   package func mayRefuse(_ operands: [TensorType]) -> Bool { true }
   package func indexCheck(_ operands: [TensorType]) -> (operand: Int, allowed: AllowedIndices)? {
     rule.indexCheck(operands)
+  }
+
+  package func separate(_ g: GraphBuilder, _ operands: [GraphValue]) throws -> [GraphValue] {
+    guard rule.reduction == .mean else { return try g.append(self, operands) }
+    let share = try g.divide(operands[2], try rule.count(g, operands[1], operands[2].dtype))
+    return try g.append(CrossEntropyGradient(rule.summing), [operands[0], operands[1], share])
   }
 
   // dlogits = (p - wanted) w dy, w the weight of a row. With a its cotangent:

@@ -80,6 +80,24 @@ package struct CrossEntropyRule: Hashable, Sendable {
       ignoredTarget: ignoredTarget, smoothing: smoothing, reduction: reduction)
   }
 
+  // MARK: The mean in parts
+
+  /// The same with "sum" for "mean".
+  var summing: CrossEntropyRule {
+    CrossEntropyRule(ignoredTarget: ignoredTarget, smoothing: smoothing, reduction: .sum)
+  }
+
+  /// Appends the number of targets that count.
+  func count(_ g: GraphBuilder, _ targets: GraphValue, _ dtype: DType) throws -> GraphValue {
+    // A target that the dtype does not have is no row's.
+    guard targets.dtype.holds(ignoredTarget) else {
+      return g.constant(Double(targets.shape.elementCount), dtype)
+    }
+    let counts = try g.notEqual(targets, try g.number(Double(ignoredTarget), like: targets))
+    let axes = Array(0..<targets.rank)
+    return try g.sum(try g.cast(counts, to: dtype), axes: axes, keepingAxes: false)
+  }
+
   // MARK: The definition
 
   /// Calls `body` for each row that counts: its number, its places, its logits and the distribution it should have.

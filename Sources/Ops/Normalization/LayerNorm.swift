@@ -36,6 +36,8 @@ package struct LayerNorm: TensorOp {
     return [operands[0]]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .rows(operands, attributes: self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     [rule.reference(operands[0], operands[1], operands[2])]
   }

@@ -34,6 +34,8 @@ package struct LogSoftmax: TensorOp {
     return [operands[0]]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .places(rank: operands[0].rank, operands: 1, mixed: [axis], attributes: self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let y = operands[0].mappingLines(along: axis) { line in
       let top = line.max() ?? 0

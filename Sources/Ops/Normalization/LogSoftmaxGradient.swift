@@ -36,6 +36,8 @@ package struct LogSoftmaxGradient: TensorOp {
     return [operands[0]]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .mixing(self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let dx = operands[0].mappingLines(along: axis, with: operands[1]) { y, dy in
       let total = dy.reduce(0, +)

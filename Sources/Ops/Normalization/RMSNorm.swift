@@ -35,6 +35,8 @@ package struct RMSNorm: TensorOp {
     return [operands[0]]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .rows(operands, attributes: self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     [rule.reference(operands[0], operands[1], nil)]
   }

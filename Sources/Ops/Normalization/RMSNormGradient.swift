@@ -36,6 +36,8 @@ package struct RMSNormGradient: TensorOp {
     return [operands[0], operands[1]]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .mixing(self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let (dx, dweight, _) = rule.referenceGradient(operands[0], operands[1], operands[2])
     return [dx, dweight]

@@ -151,3 +151,13 @@ package struct RowNormalization: Hashable, Sendable {
     return [try sum(forX), forWeight, try sum(forDY)]
   }
 }
+
+extension AxisMap {
+  /// Of ops on the rows along the last axis of operand 0, whose other operands are as long as a row.
+  static func rows(_ operands: [TensorType], attributes: AnyHashable) -> AxisMap {
+    AxisMap(
+      results: (0..<max(operands[0].rank - 1, 0)).map { axis in
+        [axis] + [Int?](repeating: nil, count: operands.count - 1)
+      } + [nil], attributes: attributes)
+  }
+}

@@ -35,6 +35,8 @@ package struct Softmax: TensorOp {
     return [operands[0]]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .places(rank: operands[0].rank, operands: 1, mixed: [axis], attributes: self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     [operands[0].mappingLines(along: axis, softmaxLine)]
   }

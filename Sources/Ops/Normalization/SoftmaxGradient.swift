@@ -35,6 +35,8 @@ package struct SoftmaxGradient: TensorOp {
     return [operands[0]]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .mixing(self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let dx = operands[0].mappingLines(along: axis, with: operands[1]) { y, dy in
       let dot = zip(y, dy).reduce(0) { $0 + $1.0 * $1.1 }

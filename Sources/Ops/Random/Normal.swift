@@ -45,6 +45,8 @@ package struct Normal: TensorOp {
     return [TensorType(dtype, shape)]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .drawing(shape.rank, [AnyHashable(dtype), AnyHashable(ordinal)]) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let stream = RandomStream(operands[0], ordinal: ordinal)
     let values = (0..<shape.elementCount).map { element in
@@ -85,7 +87,7 @@ package struct Normal: TensorOp {
     .init(
       "too large", [randomKeyType], [("shape", .ints([1 << 40, 1 << 40]))],
       message: "has too many elements"),
-    .init("no key", [TensorType(.i64, [3])], [("shape", .ints([2]))], message: "wants its key i64[2]"),
+    .init("no key", [TensorType(.i64, [4])], [("shape", .ints([2]))], message: "wants its key i64[2]"),
   ]
 }
 

@@ -42,6 +42,8 @@ package struct Permutation: TensorOp {
     return [TensorType(.i64, [count])]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .mixing(self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let stream = RandomStream(operands[0], ordinal: ordinal)
     var order = (0..<count).map(Double.init)

@@ -47,6 +47,8 @@ package struct RandomInteger: TensorOp {
     return [TensorType(.i64, shape)]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .drawing(shape.rank, [AnyHashable(low), AnyHashable(high), AnyHashable(ordinal)]) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let stream = RandomStream(operands[0], ordinal: ordinal)
     let span = UInt64(bitPattern: Int64(high &- low))

@@ -10,9 +10,12 @@ import Tensors
 /// The type of operand 0 of random ops: (seed, tick).
 package let randomKeyType = TensorType(.i64, [2])
 
+/// A key that also says at which element of a larger tensor the numbers begin.
+package let placedRandomKeyType = TensorType(.i64, [3])
+
 /// Refuses operands whose first is no key. The interpreter supplies it, so this speaks to its authors.
 func requireKey(_ operands: [TensorType], count: Int = 1) throws(OpRejection) {
-  guard operands.count == count, operands[0] == randomKeyType else {
+  guard operands.count == count, operands[0] == randomKeyType || operands[0] == placedRandomKeyType else {
     let given = operands.map(\.description).joined(separator: ", ")
     throw OpRejection("a random op wants its key i64[2] as operand 0, got \(given)", code: "bad-key")
   }
@@ -38,7 +41,9 @@ extension Attributes {
 extension RandomStream {
   /// The numbers of a node whose key operand is `key`, for reference implementations.
   init(_ key: ReferenceTensor, ordinal: Int) {
-    self.init(seed: Int(key.values[0]), tick: Int(key.values[1]), ordinal: ordinal)
+    self.init(
+      seed: Int(key.values[0]), tick: Int(key.values[1]), ordinal: ordinal,
+      first: key.values.count > 2 ? Int(key.values[2]) : 0)
   }
 }
 
@@ -52,4 +57,11 @@ extension OpTraits {
 extension OpSample.Operand {
   /// A key for samples.
   static let randomKey = values([7, 3], [2], dtype: .i64)
+}
+
+extension AxisMap {
+  /// Of ops that draw numbers of a shape: a piece of it is drawn with a key that says where it begins.
+  static func drawing(_ rank: Int, _ attributes: [AnyHashable]) -> AxisMap {
+    AxisMap(results: [[Int?]?](repeating: [nil], count: rank), attributes: attributes)
+  }
 }

@@ -55,6 +55,8 @@ package struct Uniform: TensorOp {
     return [TensorType(dtype, shape)]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .drawing(shape.rank, [AnyHashable(low), AnyHashable(high), AnyHashable(dtype), AnyHashable(ordinal)]) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let stream = RandomStream(operands[0], ordinal: ordinal)
     let values = (0..<shape.elementCount).map { element in

@@ -45,6 +45,14 @@ extension ArgumentReduction {
     return [TensorType(.i64, x.shape.reduced(over: axes, keepingAxes: keep))]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    let axes = axis.map { [$0] } ?? Array(0..<operands[0].rank)
+    return AxisMap(
+      results: (0..<operands[0].rank).compactMap { place in
+        axes.contains(place) ? (keep ? .some(nil) : nil) : .some([place])
+      }, attributes: self)
+  }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let x = operands[0]
     let axes = axis.map { [$0] } ?? Array(0..<x.shape.rank)

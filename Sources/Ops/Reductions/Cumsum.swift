@@ -44,6 +44,8 @@ package struct Cumsum: TensorOp {
     TensorType(x.dtype.isFloating ? x.dtype : .i64, x.shape)
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .places(rank: operands[0].rank, operands: 1, mixed: [axis], attributes: self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let x = operands[0]
     var result = ReferenceTensor(resultType(of: x.type), x.values)

@@ -3,7 +3,7 @@ import Kernels
 import Tensors
 
 /// `mean(x, axis, keep)`: averages along axes.
-package struct Mean: Reduction {
+package struct Mean: Reduction, AveragingOp {
   package let axes: [Int]
   package let keep: Bool
 
@@ -45,6 +45,13 @@ package struct Mean: Reduction {
       let share = try g.divide(at.cotangent, try g.number(Double(count), like: at.cotangent))
       return [try spread(g, share, over: x)]
     }
+  }
+
+  package func separate(_ g: GraphBuilder, _ operands: [GraphValue]) throws -> [GraphValue] {
+    let x = operands[0]
+    let sum = try g.sum(x, axes: axes, keepingAxes: keep)
+    let count = axes.reduce(1) { $0 * x.shape[$1] }
+    return [try g.divide(sum, try g.number(Double(count), like: sum))]
   }
 
   package static let samples = OpSample.reductionSamples + OpSample.emptyReductionSamples(isSmooth: false)

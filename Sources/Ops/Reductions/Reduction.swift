@@ -37,6 +37,16 @@ extension Reduction {
     [try reducedType(of: operands[0])]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { reducedAxes(operands[0].rank) }
+
+  /// The axes that stay keep what lies along them apart.
+  func reducedAxes(_ rank: Int) -> AxisMap {
+    AxisMap(
+      results: (0..<rank).compactMap { axis in
+        axes.contains(axis) ? (keep ? .some(nil) : nil) : .some([axis])
+      }, attributes: self)
+  }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     [reducing(operands[0], with: Self.reduce)]
   }

@@ -38,6 +38,8 @@ package struct Sort: TensorOp {
     return [operands[0], TensorType(.i64, operands[0].shape)]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .places(rank: operands[0].rank, operands: 1, mixed: [axis], attributes: self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     sortedLines(of: operands[0], axis: axis, order: order, keeping: operands[0].shape[axis])
   }

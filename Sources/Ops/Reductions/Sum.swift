@@ -40,6 +40,13 @@ package struct Sum: Reduction {
   package func resultDType(of operand: DType) -> DType { operand.isFloating ? operand : .i64 }
   package static func reduce(_ elements: [Double]) -> Double { elements.reduce(0, +) }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    var map = reducedAxes(operands[0].rank)
+    map.sums = axes.map { [$0] }
+    map.additivity = .together
+    return map
+  }
+
   package var kernel: ReductionKind { .sum }
 
   // y = sum(x):  dx = dy, once for each element

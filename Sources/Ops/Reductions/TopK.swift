@@ -45,6 +45,8 @@ package struct TopK: TensorOp {
     return [TensorType(x.dtype, shape), TensorType(.i64, shape)]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .places(rank: operands[0].rank, operands: 1, mixed: [axis], attributes: self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     sortedLines(of: operands[0], axis: axis, order: .descending, keeping: count)
   }

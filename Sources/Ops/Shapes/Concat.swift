@@ -53,6 +53,8 @@ package struct Concat: TensorOp {
     return [TensorType(first.dtype, shape)]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {     .places(rank: operands[0].rank, operands: operands.count, mixed: [axis], additivity: .together, attributes: self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     var shape = operands[0].shape
     shape[axis] = operands.reduce(0) { $0 + $1.shape[axis] }

@@ -16,6 +16,8 @@ package struct ContiguousCopy: TensorOp {
     operands: .strided, broadcasts: false, inPlace: false)
 
   package func resultTypes(of operands: [TensorType]) throws(OpRejection) -> [TensorType] { operands }
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .places(rank: operands[0].rank, operands: 1, additivity: .together, attributes: self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] { operands }
   package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
     copyRegion(operands[0], into: results[0])

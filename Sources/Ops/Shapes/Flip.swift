@@ -37,6 +37,8 @@ package struct Flip: ViewOp {
     return operands
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .places(rank: operands[0].rank, operands: 1, mixed: axes, additivity: .together, attributes: self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let x = operands[0]
     var result = x

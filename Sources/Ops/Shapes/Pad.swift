@@ -84,6 +84,13 @@ package struct Pad: TensorOp {
       })
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    .places(
+      rank: operands[0].rank, operands: 1,
+      mixed: before.indices.filter { before[$0] != 0 || after[$0] != 0 || between[$0] != 0 },
+      additivity: value == 0 ? .together : .none, attributes: self)
+  }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let x = operands[0]
     let type = TensorType(x.type.dtype, padded(x.shape))

@@ -61,6 +61,12 @@ package struct Reshape: ViewOp {
     return [TensorType(x.dtype, shape)]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    var map = AxisMap(results: [], additivity: .together, attributes: 0)
+    map.isRegrouping = true
+    return map
+  }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     [ReferenceTensor(TensorType(operands[0].type.dtype, shape), operands[0].values)]
   }

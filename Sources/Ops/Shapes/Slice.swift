@@ -72,6 +72,14 @@ package struct Slice: ViewOp {
     return [TensorType(x.dtype, Shape(counts))]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    // Along an axis that is taken whole the sizes are those of the operand, whatever they are.
+    let isWhole = starts.indices.map { starts[$0] == 0 && steps[$0] == 1 && counts[$0] == operands[0].shape[$0] }
+    let rest = starts.indices.filter { !isWhole[$0] }.map { [$0, starts[$0], counts[$0], steps[$0]] }
+    return AxisMap(
+      results: isWhole.indices.map { isWhole[$0] ? [$0] : nil }, additivity: .together, attributes: rest)
+  }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let x = operands[0]
     var values: [Double] = []

@@ -52,6 +52,13 @@ package struct Stack: TensorOp {
     return [TensorType(first.dtype, Shape(sizes))]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    AxisMap(
+      results: (0...operands[0].rank).map { place in
+        place == axis ? nil : [Int?](repeating: place < axis ? place : place - 1, count: operands.count)
+      }, additivity: .together, attributes: self)
+  }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     var sizes = operands[0].shape.sizes
     sizes.insert(operands.count, at: axis)

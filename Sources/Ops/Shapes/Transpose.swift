@@ -58,6 +58,8 @@ package struct Transpose: ViewOp {
     return [TensorType(x.dtype, Shape(permutation.map { x.shape[$0] }))]
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { AxisMap(results: permutation.map { [$0] }, additivity: .together, attributes: self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let x = operands[0]
     let type = TensorType(x.type.dtype, Shape(permutation.map { x.shape[$0] }))

@@ -33,6 +33,8 @@ extension Triangle {
     return operands
   }
 
+  package func axisMap(_ operands: [TensorType]) -> AxisMap { .places(rank: operands[0].rank, operands: 1, mixed: [operands[0].rank - 2, operands[0].rank - 1], attributes: self) }
+
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     var result = operands[0]
     ReferenceTensor.forEachIndex(in: result.shape) { index in
