@@ -45,7 +45,9 @@ package struct Cast: ElementwiseOp {
   }
 
   package func axisMap(_ operands: [TensorType]) -> AxisMap {
-    .places(
+    // The blocks of a piece are not those of the whole.
+    if dtype == .q8 || operands[0].dtype == .q8 { return .mixing(self) }
+    return .places(
       rank: operands[0].rank, operands: 1, additivity: dtype.isFloating && operands[0].dtype.isFloating ? .together : .none,
       attributes: self)
   }
