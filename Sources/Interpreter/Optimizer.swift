@@ -237,6 +237,13 @@ package final class OptimizerSlot {
   /// Whether the parameter still has the shape and dtype that the state was made for.
   package var isCurrent: Bool { parameter?.tensor.type == type && !isDropped }
 
+  /// `m of layers.0.weight`, `m in q8 of layers.0.weight`
+  func role(of index: Int) -> String {
+    let dtype = states[index].dtype
+    let stored = dtype == .f32 || dtype == .f64 ? "" : " in \(dtype)"
+    return "\(stateNames[index])\(stored) of \(parameter?.path ?? "a parameter")"
+  }
+
   /// Gives the state up: the next step makes a new one.
   func drop() { isDropped = true }
 }

@@ -371,7 +371,7 @@ final class Trace {
     case .parameter(let parameter):
       InputRole(parameter.isBuffer ? .buffers : .parameters, name: parameter.path)
     case .state(let slot, let index):
-      InputRole(.optimizerState, name: "\(slot.stateNames[index]) of \(slot.parameter?.path ?? "a parameter")")
+      InputRole(.optimizerState, name: slot.role(of: index))
     case .stepNumber: InputRole(.captured, name: "step number")
     case .randomKey: InputRole(.captured, name: "random key")
     }

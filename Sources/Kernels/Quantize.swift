@@ -3,7 +3,7 @@ import Tensors
 // Between blocks of q8 and lanes. `QuantizedBlock` defines what these loops do; they find codes in another way.
 
 // Its constants again, where the compiler sees them.
-private let blockSize = 256
+let blockSize = 256
 private let blockByteCount = 4 + blockSize
 
 /// Reads `count` elements of q8 from a position on, wherever it lies in its block.

@@ -146,7 +146,7 @@ package struct TileProgram: Sendable {
   }
 
   /// Runs the program over a block of rows and columns, of which `block` holds the first operand.
-  /// - Requires: no instruction rounds to q8.
+  /// - Requires: if an instruction rounds to q8, the block begins and ends with blocks of that.
   func run(
     _ operands: [TensorView], into results: [TensorView], on block: Block, rows: Range<Int>, columns: Range<Int>
   ) {

@@ -14,7 +14,8 @@ import Tensors
 // would read, and the squares under a norm are never written.
 //
 // Limits: a view between two members ends a chain; a chain has at most one product, and with one no reduction. A chain
-// that rounds to q8 has neither: its blocks are runs of elements in storage, which those do not meet as wholes.
+// that rounds to q8 has no reduction, and a product only where that is cut between blocks: they are runs of elements in
+// storage.
 
 /// Joins elementwise nodes into chains, products with the chains that read them, and chains with reductions.
 package func fuse(_ graph: inout Graph) {
@@ -144,6 +145,12 @@ private struct Fusion {
   /// Whether a node rounds to blocks, for which it must see whole ones.
   private func makesBlocks(_ index: Int) -> Bool { graph.nodes[index].results[0].dtype == .q8 }
 
+  /// Whether the blocks of what follows a product would be whole.
+  private func takesBlocks(_ index: Int) -> Bool {
+    let node = graph.nodes[index]
+    return (node.op as? MatMul)?.takesBlocks(node.operands.map(\.type)) ?? false
+  }
+
   // MARK: Products
 
   mutating func attachProducts() {
@@ -157,7 +164,7 @@ private struct Fusion {
       guard chain >= 0, productOf[chain] < 0,
         readers[result.id].allSatisfy({ chainOf[$0] == chain }),
         shape(chains[chain][0]) == result.shape, !chains[chain].contains(where: mayRefuse),
-        !chains[chain].contains(where: makesBlocks),
+        takesBlocks(index) || !chains[chain].contains(where: makesBlocks),
         // Read as it is, never through a view.
         chains[chain].allSatisfy({ member in
           graph.nodes[member].operands.allSatisfy { base[$0.id] != result.id || $0.id == result.id }
@@ -214,7 +221,8 @@ private struct Fusion {
     }
     let all = Set(first + second)
     if productOf[earlier] >= 0 || productOf[later] >= 0 {
-      if all.contains(where: { mayRefuse($0) || makesBlocks($0) }) { return false }
+      let product = productOf[earlier] >= 0 ? productOf[earlier] : productOf[later]
+      if all.contains(where: mayRefuse) || !takesBlocks(product) && all.contains(where: makesBlocks) { return false }
     }
     return operandCount(all) <= Fusion.operandLimit && !all.contains { looksBack($0, into: all) }
   }
