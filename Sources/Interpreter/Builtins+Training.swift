@@ -338,8 +338,8 @@ private func setFrozen(_ call: BuiltinCall, _ isFrozen: Bool) throws(Failure) ->
   return .none
 }
 
-/// Models copied deeply, each param once.
-private func copyTree(_ value: Value, at site: Site) throws(Failure) -> Value {
+/// Models copied deeply, each param once; in another dtype if one is given, but for what is no float.
+func copyTree(_ value: Value, as dtype: DType? = nil, at site: Site) throws(Failure) -> Value {
   try requireWalkable(value, at: site)
   var parametersByOld: [ObjectIdentifier: ModelParameter] = [:]
   var modelsByOld: [ObjectIdentifier: ModelValue] = [:]
@@ -348,8 +348,14 @@ private func copyTree(_ value: Value, at site: Site) throws(Failure) -> Value {
     case .object(let object):
       guard let parameter = object as? ModelParameter else { return value }
       if let known = parametersByOld[ObjectIdentifier(parameter)] { return .object(known) }
+      var tensor = parameter.tensor.copiedForState()
+      if let dtype, tensor.dtype.isFloating, tensor.dtype != dtype {
+        do {
+          tensor = try EagerEvaluator.run(Cast(to: dtype), [tensor], resultTypes: [TensorType(dtype, tensor.shape)])[0]
+        } catch { throw Failure.from(error, at: site) }
+      }
       let copy = ModelParameter(
-        parameter.tensor.copiedForState(), isBuffer: parameter.isBuffer, made: parameter.made)
+        tensor, isBuffer: parameter.isBuffer, made: parameter.made)
       copy.isFrozen = parameter.isFrozen
       parametersByOld[ObjectIdentifier(parameter)] = copy
       return .object(copy)

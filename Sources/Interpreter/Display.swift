@@ -9,6 +9,8 @@ enum TextPiece {
   case value(GraphValue, isNumber: Bool, format: String?)
   /// A list or record, and the traced values in it.
   case tree(Value, [TensorValue], format: String?, Site)
+  /// Which gradients hold how many values that are not finite.
+  case overflow([(path: String, count: GraphValue)])
 
   /// What a run has to hand over for it.
   var values: [GraphValue] {
@@ -16,6 +18,7 @@ enum TextPiece {
     case .text: []
     case .value(let value, _, _): [value]
     case .tree(_, let values, _, _): values.map { $0.value! }
+    case .overflow(let counts): counts.map(\.count)
     }
   }
 }
@@ -144,6 +147,10 @@ extension Interpreter {
         } else {
           text += display(value)
         }
+      case .overflow(let counts):
+        var found: [(path: String, count: Int)] = []
+        for (path, _) in counts { if let tensor = next.next() { found.append((path, tensor.integerScalar)) } }
+        text += overflowText(found)
       case .tree(let value, let traced, let spec, let site):
         var known: [ObjectIdentifier: Value] = [:]
         for number in traced {
@@ -406,4 +413,13 @@ func grouped(_ number: Int) -> String {
     position -= 3
   }
   return (number < 0 ? "-" : "") + String(digits)
+}
+
+/// Which gradients are not finite, the worst first: empty where all are.
+func overflowText(_ counts: [(path: String, count: Int)]) -> String {
+  let bad = counts.filter { $0.count > 0 }.sorted { ($1.count, $0.path) < ($0.count, $1.path) }
+  guard !bad.isEmpty else { return "" }
+  let named = bad.prefix(3).map { "\($0.path.isEmpty ? "the parameter" : $0.path) \(grouped($0.count))" }
+  return "values that are not finite: " + named.joined(separator: ", ")
+    + (bad.count > 3 ? " and \(bad.count - 3) more" : "")
 }

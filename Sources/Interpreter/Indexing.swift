@@ -211,7 +211,10 @@ extension Interpreter {
             case .gather:
               let indices = values[gathered]
               gathered += 1
+              let isTable = trace?.isParameter(value) ?? false
               value = try g.gather(value, indices: try g.cast(indices, to: .i64), axis: outputAxis)
+              // Rows of an embedding begin what flows through a network in 16 bits.
+              if let lowPrecision, isTable, value.dtype == .f32 { value = try g.cast(value, to: lowPrecision) }
               outputAxis += indices.shape.rank
             case .whole, .slice, .new: outputAxis += 1
             }

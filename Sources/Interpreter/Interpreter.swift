@@ -50,6 +50,8 @@ package final class Interpreter {
   var traceSerial = 0
   /// How Dropout, BatchNorm and their kin act where no trace decides it.
   var mode: Mode = .evaluation
+  /// The 16-bit dtype of the step being recorded, or of the call in it that has its own; nil for f32.
+  var precision: DType?
   /// Whether a model's assignments to its buffers are passed over: in training mode outside a step.
   var freezesBuffers = false
 

@@ -52,6 +52,9 @@ extension Interpreter {
     case .object(let object):
       if let value = object.member(name.text) { return value }
       throw unknownMember(name, owner, object.memberNames)
+    case .callable(let callable) where callable is StepValue:
+      if let value = unsafeDowncast(callable, to: StepValue.self).member(name.text) { return value }
+      throw unknownMember(name, owner, StepValue.memberNames)
     case .list(let list) where tensorMembers.contains(name.text):
       guard isTensorLike(owner) else { break }
       return try member(name, of: .tensor(try tensorValue(.list(list), at: site)), at: site)
@@ -97,6 +100,7 @@ extension Interpreter {
       (model.definition.fields.map(\.name) + model.definition.methods.keys).sorted()
     case .optimizer(let optimizer): optimizer.definition.parameters.names
     case .object(let object): object.memberNames
+    case .callable(let callable) where callable is StepValue: StepValue.memberNames
     default: []
     }
   }
@@ -114,6 +118,7 @@ extension Interpreter {
     let tensor: TensorValue
     switch value {
     case .tensor(let stored): tensor = try usable(stored, at: site)
+    case .model where DTypeSet.floating.contains(dtype): return try copyTree(value, as: dtype, at: site)
     case .list(let list) where dtype != .f32 && isTensorLike(value):
       // Whole numbers stay whole and others f64 up to the dtype that is asked for: nothing rounds on the way.
       let exact = try literal(list, whole: dtype.isFloating ? .f64 : .i64, fraction: .f64, at: site)
@@ -186,6 +191,8 @@ extension Interpreter {
         for field in fields {
           switch field.label {
           case "training": copy.mode = try trainingMode(field)
+          case "precision": copy.policy.precision = try StepPolicy.precision(field.value, at: field.site)
+          case "loss_scale": copy.policy.lossScaling = try StepPolicy.lossScaling(field.value, at: field.site)
           case "accumulate": copy.policy.pieceCount = try StepPolicy.pieceCount(field.value, at: field.site)
           case "batch": copy.policy.batch = try StepPolicy.batch(field.value, of: copy, at: field.site)
           case "checkpoint": copy.policy.checkpointing = try StepPolicy.checkpointing(field.value, at: field.site)
@@ -202,14 +209,23 @@ extension Interpreter {
   }
 
   private func withMode(_ owner: Value, _ fields: [Arguments.Argument]) throws(Failure) -> Callable {
-    var mode = Mode.evaluation
+    var mode: Mode?
+    var result = owner
     for field in fields {
-      guard field.label == "training" else { throw unknownPolicy(field) }
-      mode = try trainingMode(field)
+      switch field.label {
+      case "training": mode = try trainingMode(field)
+      case "precision":
+        result = .callable(PrecisionCall(result, try StepPolicy.precision(field.value, at: field.site)))
+      default: throw unknownPolicy(field)
+      }
     }
-    // Of two modes the last counts.
-    if case .callable(let callable) = owner, let inner = callable as? ModeCall { return ModeCall(inner.target, mode) }
-    return ModeCall(owner, mode)
+    if let mode {
+      // Of two modes the last counts.
+      if case .callable(let callable) = result, let inner = callable as? ModeCall { return ModeCall(inner.target, mode) }
+      return ModeCall(result, mode)
+    }
+    guard case .callable(let callable) = result else { return ModeCall(owner, .evaluation) }
+    return callable
   }
 
   private func unnamedField(_ field: Arguments.Argument) -> Failure {
@@ -218,7 +234,7 @@ extension Interpreter {
 
   private func unknownPolicy(_ field: Arguments.Argument) -> Failure {
     guard let label = field.label else { return unnamedField(field) }
-    let later = ["precision", "budget", "loss_scale", "nan"]
+    let later = ["budget", "nan"]
     return Failure(
       "unknown-policy", "there is no policy `\(label)`" + (later.contains(label) ? " yet" : ""), at: field.site,
       notes: ["known: \(StepPolicy.names.joined(separator: ", "))"])

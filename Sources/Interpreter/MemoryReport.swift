@@ -152,6 +152,12 @@ extension BuiltinCall {
 
   /// The plan for a step and the arguments behind it, as in `memory(train, x, y)`; nothing runs.
   func plannedStep() throws(Failure) -> TracedStep {
+    let (step, arguments) = try stepAndArguments()
+    return try step.plan(for: arguments, interpreter)
+  }
+
+  /// A step and the arguments behind it.
+  func stepAndArguments() throws(Failure) -> (StepValue, Arguments) {
     try refuseInStep()
     guard case .callable(let callable)? = values.first ?? nil, let step = callable as? StepValue else {
       throw Failure(
@@ -161,12 +167,23 @@ extension BuiltinCall {
     let arguments = values.indices.dropFirst().map {
       Arguments.Argument(label: labels[$0], value: self[$0], site: sites[$0])
     }
-    return try step.plan(for: Arguments(arguments, at: site), interpreter)
+    return (step, Arguments(arguments, at: site))
   }
 }
 
 var memoryBuiltins: [Builtin] {
   [
+    Builtin(
+      "explain", "step, arguments…",
+      """
+      In which precision a step runs each kind of op of its forward pass, and why; nothing runs. Classes: `low` ops read
+      16 bits under `precision: bf16` or `f16`, `f32` ops never do, `widest` ops follow their largest operand, the others keep
+      the dtype they get. (`gradus explain CODE` tells an error at length.)
+      """
+    ) { call throws(Failure) in
+      let (step, arguments) = try call.stepAndArguments()
+      return .object(try step.precisionTable(for: arguments, call.interpreter))
+    },
     Builtin(
       "memory", "step, arguments…, name: argument…",
       """

@@ -303,7 +303,9 @@ extension Interpreter {
         _ = trace.track(entry.parameter)
         targets += trace.histories[ObjectIdentifier(entry.parameter)]!
       }
-      let one = try g.broadcast(g.constant(1, lossValue.dtype), to: lossValue.shape)
+      let scale = try trace.lossScale()
+      let start = try scale.map { try g.cast($0, to: lossValue.dtype) } ?? g.constant(1, lossValue.dtype)
+      let one = try g.broadcast(start, to: lossValue.shape)
       let cotangents = try pullBack(g, from: [lossValue], cotangents: [one], to: targets)
       trace.trainedValues.append(lossValue)
       trace.minimizations += 1
@@ -316,7 +318,12 @@ extension Interpreter {
         let own = cotangents[position..<(position + count)].compactMap { $0 }
         position += count
         if let gradient = own.last {
-          let wide = try g.cast(gradient, to: gradient.dtype == .f64 ? .f64 : .f32)
+          var wide = try g.cast(gradient, to: gradient.dtype == .f64 ? .f64 : .f32)
+          if let scale {
+            // Right after the backward pass, so that bounds of clipping keep their meaning.
+            let inverse = try g.cast(g.divide(g.constant(1, .f64), g.cast(scale, to: .f64)), to: wide.dtype)
+            wide = try g.multiply(wide, g.broadcast(inverse, to: wide.shape))
+          }
           g.graph.gradients.append((wide, entry.path))
           gradients.append((entry, wide))
         } else {
@@ -333,6 +340,14 @@ extension Interpreter {
           Diagnostic(
             .warning, "unreached-parameter", "the loss does not depend on `\(path)`; it stays as it is",
             at: lossSite))
+      }
+
+      if trace.lossScaling == .dynamic {
+        let counts = try gradients.map { (path: $0.entry.path, count: try g.countOfNonFinite($0.gradient)) }
+        let total = try counts.dropFirst().reduce(counts[0].count) { try g.add($0, $1.count) }
+        var isFinite = try g.equal(total, g.number(0, like: total))
+        if let earlier = trace.overflow { isFinite = try g.logicalAnd(earlier.isFinite, isFinite) }
+        trace.overflow = OverflowTest(isFinite: isFinite, counts: (trace.overflow?.counts ?? []) + counts)
       }
 
       // Clipping: by value first, then by the norm of all gradients together.
@@ -373,9 +388,21 @@ extension Interpreter {
         throw failure
       }
       trace.setOrigin(site)
+      var applied = Value.bool(true)
+      var reason = Value.none
+      if let overflow = trace.overflow {
+        applied = trace.wrap(overflow.isFinite, isNumber: false, made: site)
+        reason = .string(StringValue(pieces: [.overflow(overflow.counts)]))
+      }
+      let scaleValue: Value =
+        switch trace.lossScaling {
+        case .none: .double(1)
+        case .fixed(let scale): .double(scale)
+        case .dynamic: trace.wrap(scale!, isNumber: false, made: site)
+        }
       return .record([
-        "applied": .bool(true), "reason": .none,
-        "norm": trace.wrap(norm, isNumber: false, made: site), "scale": .double(1),
+        "applied": applied, "reason": reason, "norm": trace.wrap(norm, isNumber: false, made: site),
+        "scale": scaleValue,
       ])
     } catch {
       throw Failure.from(error, at: site)
@@ -562,10 +589,12 @@ extension Interpreter {
     }
     for place in definition.stateSlots { fill(place, .none) }
     var inputs: [Int] = []
+    var before: [GraphValue] = []
     var olds: [GraphValue] = []
     for (index, state) in slot.states.enumerated() {
       let (value, input) = trace.stateInput(slot, index, state.type)
       inputs.append(input)
+      before.append(value)
       // What is stored in fewer bits is computed as the update is.
       let computed: DType = state.dtype == .f64 || state.dtype != .f32 && wide == .f64 ? .f64 : .f32
       olds.append(try g.cast(value, to: computed))
@@ -582,7 +611,8 @@ extension Interpreter {
         "\(definition.name): the update of `\(entry.path)` is \(new.type), the parameter \(parameter.tensor.type)",
         at: made, labels: new.made.map { $0 == made ? [] : [.init(site: $0, text: "made here: \(new.type)")] } ?? [])
     }
-    trace.update(parameter, to: try g.cast(trace.value(of: new, at: made), to: parameter.tensor.dtype))
+    let next = try g.cast(trace.value(of: new, at: made), to: parameter.tensor.dtype)
+    trace.update(parameter, to: try trace.unlessSkipped(next, current))
     func held(_ place: Int) -> Value {
       let value = frame[definition.stateSlots[place]]
       if case .cell(let cell) = value { return cell.value }
@@ -606,10 +636,23 @@ extension Interpreter {
           at: value.made ?? made, notes: ["a state keeps its shape from step to step"])
       }
       let new = try trace.value(of: value, at: made)
-      // State that stays as it is is not rounded once more.
-      if state.dtype == .q8 && new.id == olds[index].id { continue }
-      trace.writeState(slot, index, input: inputs[index], try g.cast(new, to: state.dtype))
+      if state.dtype == .q8 {
+        // State that stays as it is is not rounded once more; a step that is skipped would do that.
+        if new.id == olds[index].id { continue }
+        guard trace.overflow == nil else { throw unsteady(entry, at: site) }
+      }
+      let next = try g.cast(new, to: state.dtype)
+      trace.writeState(
+        slot, index, input: inputs[index], try trace.unlessSkipped(next, before[index]))
     }
+  }
+
+  /// Blocks of q8 cannot stay as they are in a step that is skipped: rounding them anew may change them.
+  private func unsteady(_ entry: ParameterPath, at site: Site) -> Failure {
+    Failure(
+      "unsupported-dtype",
+      "the optimizer state of `\(entry.path)` is stored in q8, which a step with loss scaling cannot leave as it is where it is skipped",
+      at: site, help: "use `precision: bf16`, which needs no loss scale, or store the state in bf16")
   }
 
   /// The state for a parameter: what there is, or fresh from the optimizer's `state` lines.

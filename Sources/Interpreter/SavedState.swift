@@ -126,6 +126,7 @@ func saveState(_ call: BuiltinCall) throws(Failure) -> Value {
   let things = try things(call, "saved")
   let paths = parameterPaths(things)
   var optimizers = 0
+  var steps = 0
   for thing in things {
     switch thing.value {
     case .optimizer(let optimizer):
@@ -139,7 +140,13 @@ func saveState(_ call: BuiltinCall) throws(Failure) -> Value {
           tensors.append(NamedTensor("\(prefix)\(state).\(entry.path)", tensor))
         }
       }
-    case .callable: break
+    case .callable(let callable):
+      // What a step keeps besides is its loss scale.
+      if let step = callable as? StepValue, step.policy.effectiveLossScaling == .dynamic {
+        metadata["step.\(steps).scale"] = String(step.scaler.scale)
+        metadata["step.\(steps).clean"] = String(step.scaler.cleanSteps)
+      }
+      steps += 1
     case .model(let model):
       if let torn = model.torn { throw Failure("torn-model", torn, at: thing.site) }
       for entry in parameters(of: thing.value) {
@@ -296,6 +303,17 @@ func loadState(_ call: BuiltinCall, _ name: String) throws(Failure) -> Value {
         optimizer.keep(fresh)
       }
     }
+  }
+  var steps = 0
+  for thing in things {
+    guard case .callable(let callable) = thing.value, let step = callable as? StepValue else { continue }
+    if step.policy.effectiveLossScaling == .dynamic, let scale = metadata["step.\(steps).scale"] {
+      guard let scale = Float(scale), scale >= LossScaler.floor, scale.isFinite,
+        let clean = Int(metadata["step.\(steps).clean"] ?? "0"), (0..<LossScaler.growthInterval).contains(clean)
+      else { throw Failure("file-damaged", "\(name): the loss scale of step \(steps) is no scale", at: site) }
+      changes.append { step.scaler.restore(scale: scale, cleanSteps: clean) }
+    }
+    steps += 1
   }
   for change in changes { change() }
   if let seed = saved.seed { interpreter.seed = seed }

@@ -12,6 +12,8 @@ package final class StepValue: Callable {
   var mode: Mode = .undecided
   /// `with checkpoint: sqrt`
   var policy = StepPolicy()
+  /// The loss scale of this step, and of no other way to run it.
+  private(set) lazy var scaler = LossScaler()
   /// Shared by all steps of the declaration: a function that makes its step anew at each call finds its plans again.
   private var plans: PlanStore { function.template.plans }
 
@@ -26,6 +28,22 @@ package final class StepValue: Callable {
   package override var documentation: String { function.documentation }
   package override var declaration: Site? { function.declaration }
   package override var parameterNames: [String]? { function.parameterNames }
+
+  static let memberNames = ["scale", "scales", "skipped"]
+
+  /// `scale`: the loss scale of the next step; `scales`: that of each step so far; `skipped`: the steps, counted from
+  /// 1, that were not applied.
+  func member(_ name: String) -> Value? {
+    switch (name, policy.effectiveLossScaling) {
+    case ("scale", .none): .double(1)
+    case ("scale", .fixed(let scale)): .double(scale)
+    case ("scale", .dynamic): .double(Double(scaler.scale))
+    case ("scales", .dynamic): .list(scaler.history.map { .double(Double($0.scale)) })
+    case ("skipped", .dynamic): .list(scaler.history.indices.filter { scaler.history[$0].isSkipped }.map { .int($0 + 1) })
+    case ("scales", _), ("skipped", _): .list([Value]())
+    default: nil
+    }
+  }
 
   /// The same function, to be run in another way.
   func copy() -> StepValue { StepValue(function) }
@@ -50,7 +68,8 @@ package final class StepValue: Callable {
   ) throws(Failure) -> TracedStep {
     let captured = function.captured
     if let plan = plans.first(where: {
-      $0.mode == mode && $0.policy == policy && $0.owner === function.owner && $0.step.bind(values, captured, interpreter)
+      $0.mode == mode && $0.policy == policy && $0.owner === function.owner
+        && ($0.step.scaler == nil || $0.step.scaler === scaler) && $0.step.bind(values, captured, interpreter)
     }) {
       return plan
     }
@@ -72,6 +91,15 @@ package final class StepValue: Callable {
     let tick = interpreter.tick
     defer { interpreter.tick = tick }
     return try plan(for: bind(arguments, interpreter), arguments, interpreter, isInspection: true)
+  }
+
+  /// The precision of each op that a call with these arguments would run; nothing runs.
+  func precisionTable(for arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> PrecisionTable {
+    let tick = interpreter.tick
+    defer { interpreter.tick = tick }
+    let values = try bind(arguments, interpreter)
+    return PrecisionTable(
+      try record(values, arguments, interpreter, rowCount: 0, isPiece: true), heading: name, precision: policy.precision)
   }
 
   /// Arguments by parameter, defaults filled in.
@@ -123,13 +151,17 @@ package final class StepValue: Callable {
   ) throws(Failure) -> TracedStep.Recording {
     let trace = Trace(interpreter, isStep: true, closingOver: function.captured)
     trace.isPiece = isPiece
-    let outer = (interpreter.trace, interpreter.isCapturing, interpreter.mode)
+    trace.precision = policy.precision
+    trace.lossScaling = policy.effectiveLossScaling
+    if trace.lossScaling == .dynamic { trace.scaler = scaler }
+    let outer = (interpreter.trace, interpreter.isCapturing, interpreter.mode, interpreter.precision)
     interpreter.trace = trace
     interpreter.isCapturing = true
     interpreter.mode = mode
+    interpreter.precision = policy.precision
     defer {
       trace.finish()
-      (interpreter.trace, interpreter.isCapturing, interpreter.mode) = outer
+      (interpreter.trace, interpreter.isCapturing, interpreter.mode, interpreter.precision) = outer
     }
     var traced: [Value] = []
     for (index, value) in values.enumerated() {

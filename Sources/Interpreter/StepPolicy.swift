@@ -1,5 +1,6 @@
 import Passes
 import Support
+import Tensors
 
 /// How a step is run: what `with` says of it.
 struct StepPolicy: Equatable {
@@ -11,7 +12,15 @@ struct StepPolicy: Equatable {
   /// `batch: "x"` or `batch: ["x", "y"]`: the arguments that are cut; nil for those as long as the first.
   var batch: [String]?
 
-  static let names = ["training", "checkpoint", "accumulate", "batch"]
+  /// `precision: bf16 | f16`: nil for f32.
+  var precision: DType?
+
+  /// `loss_scale: dynamic | number | none`; nil where nothing is said: f16 scales dynamically, all else does not.
+  var lossScaling: LossScaling?
+  /// The scaling that holds.
+  var effectiveLossScaling: LossScaling { lossScaling ?? (precision == .f16 ? .dynamic : .none) }
+
+  static let names = ["training", "precision", "loss_scale", "checkpoint", "accumulate", "batch"]
 
   /// What the value of `accumulate:` stands for.
   static func pieceCount(_ value: Value, at site: Site) throws(Failure) -> Int {

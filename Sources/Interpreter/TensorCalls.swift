@@ -204,7 +204,8 @@ extension Interpreter {
     let operands = [
       try tensorValue(a, at: sites.left), try tensorValue(b, at: sites.right),
     ]
-    let dtype = operands[0].dtype.promoted(with: operands[1].dtype)
+    var dtype = operands[0].dtype.promoted(with: operands[1].dtype)
+    if let lowPrecision, dtype == .f32 { dtype = lowPrecision }
     do {
       return try build(operands, at: sites.whole) { g, values in
         try g.matmul(try g.cast(values[0], to: dtype), try g.cast(values[1], to: dtype))
@@ -347,14 +348,36 @@ extension Interpreter {
       shape = common
     }
 
+    var widening = Widening(op, dtypes)
+    if let low = lowPrecision, !isHostResult {
+      (dtypes, widening) = PrecisionRule.apply(
+        to: op, dtypes, isNumber: operands.map(\.isNumber), isFull: operands.map { $0.shape == shape },
+        own: operands.map(\.numberDType), low: low)
+    }
+    if traits.broadcasts, let narrow = dtypes.last, narrow == .f16 || narrow == .bf16,
+      operands.contains(where: { !isExact($0, in: narrow) })
+    {
+      // A number meets 16 bits in f32, and the result rounds.
+      widening = Widening(of: dtypes, to: narrow)
+    }
     do {
       if let trace, trace.isRecording, trace.isStep || operands.contains(where: isTraced) {
         return try record(
-          op, operands, dtypes, shape, attributes, isHostResult: isHostResult, in: trace, whole)
+          op, operands, dtypes, widening, shape, attributes, isHostResult: isHostResult, in: trace, whole)
       }
-      return try compute(op, operands, dtypes, shape, attributes, isHostResult: isHostResult, whole)
+      return try compute(op, operands, widening, shape, attributes, isHostResult: isHostResult, whole)
     } catch {
       throw explain(error, tensorValues(operands), sites, op: name ?? op.name, at: site)
+    }
+  }
+
+  /// Whether an operand is no number, or one that a dtype of 16 bits has.
+  private func isExact(_ operand: Operand, in dtype: DType) -> Bool {
+    switch operand {
+    case .tensor(let tensor): !tensor.isNumber
+    case .bool: true
+    case .int(let number): Tensor.number(Double(number), dtype).scalar == Double(number)
+    case .double(let number): Tensor.number(number, dtype).scalar == number || number.isNaN
     }
   }
 
@@ -395,12 +418,12 @@ extension Interpreter {
 
   /// Computes at once.
   private func compute(
-    _ op: any TensorOp.Type, _ operands: [Operand], _ dtypes: [DType], _ shape: Shape?,
+    _ op: any TensorOp.Type, _ operands: [Operand], _ widening: Widening, _ shape: Shape?,
     _ attributes: Attributes, isHostResult: Bool, _ site: Site
   ) throws -> [Value] {
     var tensors: [Tensor] = []
     tensors.reserveCapacity(operands.count)
-    for (operand, dtype) in zip(operands, dtypes) {
+    for (operand, dtype) in zip(operands, widening.dtypes) {
       var tensor = try realTensor(operand, dtype, at: site)
       if let shape, tensor.shape != shape { tensor = tensor.broadcast(to: shape) }
       tensors.append(tensor)
@@ -410,9 +433,10 @@ extension Interpreter {
     let instance = try op.init(attributes, operands: types)
     let results = try EagerEvaluator.run(
       instance, tensors, resultTypes: try instance.resultTypes(of: types))
-    return results.map { result in
+    return try results.map { result in
       if isHostResult { return hostNumber(result) }
-      return .tensor(TensorValue(result, made: site))
+      let rounded = try result.dtype == .f32 ? widening.result.map { try cast(result, to: $0) } : nil
+      return .tensor(TensorValue(rounded ?? result, made: site))
     }
   }
 
@@ -430,14 +454,16 @@ extension Interpreter {
 
   /// Records in the trace, which computes too where it has real values.
   private func record(
-    _ op: any TensorOp.Type, _ operands: [Operand], _ dtypes: [DType], _ shape: Shape?,
+    _ op: any TensorOp.Type, _ operands: [Operand], _ dtypes: [DType], _ widening: Widening, _ shape: Shape?,
     _ attributes: Attributes, isHostResult: Bool, in trace: Trace, _ site: Site
   ) throws -> [Value] {
     let g = trace.builder
     trace.setOrigin(site)
     var values: [GraphValue] = []
-    for (operand, dtype) in zip(operands, dtypes) {
-      var value = try graphValue(operand, dtype, in: trace, at: site)
+    for (index, operand) in operands.enumerated() {
+      // A number keeps its digits; a tensor is rounded to what it should be before it widens.
+      let first = operand.isNumber ? widening.dtypes[index] : dtypes[index]
+      var value = try g.cast(graphValue(operand, first, in: trace, at: site), to: widening.dtypes[index])
       if let shape { value = try g.broadcast(value, to: shape) }
       values.append(value)
     }
@@ -447,7 +473,10 @@ extension Interpreter {
       attributes.set("ordinal", .int(g.nextOrdinal()))
     }
     let instance = try op.init(attributes, operands: values.map(\.type))
-    return try g.append(instance, values).map { trace.wrap($0, isNumber: isHostResult, made: site) }
+    return try g.append(instance, values).map { result in
+      let rounded = try result.dtype == .f32 ? widening.result.map { try g.cast(result, to: $0) } : nil
+      return trace.wrap(rounded ?? result, isNumber: isHostResult, made: site)
+    }
   }
 
   // MARK: Operands

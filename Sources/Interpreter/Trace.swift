@@ -157,6 +157,8 @@ enum InputFeed {
   case stepNumber([OptimizerSlot])
   /// i64[2]: seed and tick.
   case randomKey
+  /// f32: what the loss is multiplied by.
+  case lossScale(LossScaler)
 }
 
 /// What is being recorded: a step's trace, with no values, or `grad` outside a step, with real ones.
@@ -209,6 +211,14 @@ final class Trace {
   var prints: [[TextPiece]] = []
   var assertions: [(message: String, site: Site)] = []
   var isInsideOwnGradient = false
+  /// The 16-bit dtype of the step's policy: parameters in f32 are master weights.
+  var precision: DType?
+  var lossScaling = LossScaling.none
+  /// The scale that changes from step to step, where there is one.
+  var scaler: LossScaler?
+  private var scaleInput: GraphValue?
+  /// Under a dynamic scale: whether the step may be applied.
+  var overflow: OverflowTest?
   /// Whether the step is recorded once more, for a piece of its batch: all warnings have been given.
   var isPiece = false
 
@@ -295,6 +305,36 @@ final class Trace {
     return value
   }
 
+  /// What the loss is multiplied by; nil for 1.
+  func lossScale() throws -> GraphValue? {
+    switch lossScaling {
+    case .none: return nil
+    case .fixed(let scale): return builder.constant(scale, .f32)
+    case .dynamic:
+      if let scaleInput { return scaleInput }
+      guard let scaler else { return nil }
+      feeds.append(.lossScale(scaler))
+      scaleInput = builder.input(TensorType(.f32, .scalar))
+      return scaleInput
+    }
+  }
+
+  /// A new value, or the old one where the step is skipped.
+  func unlessSkipped(_ new: GraphValue, _ old: GraphValue) throws -> GraphValue {
+    guard let overflow else { return new }
+    let isApplied = try builder.broadcast(overflow.isFinite, to: new.shape)
+    return try builder.select(isApplied, new, old)
+  }
+
+  /// Lets buffers stay as they are where the step is skipped.
+  func guardBuffers() throws {
+    if overflow == nil { return }
+    for index in bufferWrites.indices {
+      let write = bufferWrites[index]
+      bufferWrites[index].value = try unlessSkipped(write.value, histories[ObjectIdentifier(write.parameter)]![0])
+    }
+  }
+
   // MARK: Inputs
 
   /// The traced form of a value from outside the step: its tensors and numbers become inputs.
@@ -369,11 +409,15 @@ final class Trace {
     switch feed {
     case .leaf(let leaf): leafRoles[leaf]
     case .parameter(let parameter):
-      InputRole(parameter.isBuffer ? .buffers : .parameters, name: parameter.path)
+      InputRole(
+        parameter.isBuffer
+          ? .buffers : precision != nil && parameter.tensor.dtype == .f32 ? .masterWeights : .parameters,
+        name: parameter.path)
     case .state(let slot, let index):
       InputRole(.optimizerState, name: slot.role(of: index))
     case .stepNumber: InputRole(.captured, name: "step number")
     case .randomKey: InputRole(.captured, name: "random key")
+    case .lossScale: InputRole(.captured, name: "loss scale")
     }
   }
 
@@ -451,6 +495,15 @@ final class Trace {
     let id = ObjectIdentifier(parameter)
     histories[id, default: []].append(value)
     parameterWrites[id] = value
+  }
+
+  /// Whether a value is that of a parameter as the step finds it.
+  func isParameter(_ value: GraphValue) -> Bool {
+    // Outside of steps values come from another builder, whose inputs feed nothing here.
+    guard case .input(let index) = builder.graph.definition(of: value), index < feeds.count,
+      case .parameter = feeds[index]
+    else { return false }
+    return true
   }
 
   func inputIndex(of parameter: ModelParameter) -> Int { inputIndex[ObjectIdentifier(parameter)]! }

@@ -34,6 +34,10 @@ final class TracedStep {
   private let prints: [[TextPiece]]
   private let assertions: [(message: String, site: Site)]
   private let usesRandom: Bool
+  /// The loss scale that the step reads and moves.
+  let scaler: LossScaler?
+  /// The paths of the gradients whose counts are the last outputs, behind whether all are finite.
+  private let overflowPaths: [String]
   private let freezeEpoch: Int
 
   /// How outputs become the value that the step returns.
@@ -80,6 +84,8 @@ final class TracedStep {
     slots = trace.steppedSlots
     usesRandom = trace.feeds.contains { if case .randomKey = $0 { true } else { false } }
     roles = trace.feeds.map { trace.role(of: $0) }
+    scaler = trace.overflow == nil ? nil : trace.scaler
+    overflowPaths = trace.overflow?.counts.map(\.path) ?? []
 
     let (recorded, shape) = try TracedStep.graph(of: whole, at: site)
     result = shape
@@ -118,6 +124,8 @@ final class TracedStep {
     try requireWalkable(recording.result, at: site)
     var outputs: [GraphValue] = []
     let shape = try shape(recording.result, trace, &outputs, at: site)
+    if let overflow = trace.overflow { outputs += [overflow.isFinite] + overflow.counts.map(\.count) }
+    do { try trace.guardBuffers() } catch { throw Failure.from(error, at: site) }
     var graph = trace.builder.graph
     graph.outputs = outputs
     for (id, value) in trace.parameterWrites.sorted(by: {
@@ -231,6 +239,7 @@ final class TracedStep {
         let next = slots[0].count + 1
         for slot in slots where slot.count + 1 != next || slot.isDropped { return false }
         bind(number: next, index)
+      case .lossScale(let scaler): bases[index] = UnsafeMutableRawPointer(scaler.storage)
       case .randomKey:
         bind(number: interpreter.seed, index)
         numbers[2 * index + 1] = interpreter.tick
@@ -295,11 +304,29 @@ final class TracedStep {
         throw Failure("internal", "the memory of `\(name)` is not as planned: \(difference)", at: site)
       }
     }
-    for slot in slots { slot.count += 1 }
+    let isApplied = try moveScale(outputs, at: site)
+    if isApplied { for slot in slots { slot.count += 1 } }
     if usesRandom { interpreter.tick &+= 1 }
     held.removeAll(keepingCapacity: true)
     leaves.removeAll(keepingCapacity: true)
     return value(result, outputs, interpreter)
+  }
+
+  /// Counts a step with the loss scale.
+  /// - Returns: whether the step was applied.
+  /// - Throws: where no scale helps any more.
+  private func moveScale(_ outputs: [Tensor], at site: Site) throws(Failure) -> Bool {
+    guard let scaler else { return true }
+    let tested = outputs.suffix(overflowPaths.count + 1)
+    let isFinite = tested.first!.scalar != 0
+    if !scaler.update(isFinite: isFinite) {
+      let counts = zip(overflowPaths, tested.dropFirst()).map { (path: $0, count: $1.integerScalar) }
+      throw Failure(
+        "scale-too-small", "gradients overflow even with a loss scale of \(format(number: Double(LossScaler.floor)))", at: site,
+        notes: [overflowText(counts), "parameters and optimizer state are as before the step"],
+        help: "look at the loss: it may be infinite or nan itself; or use `precision: bf16`, whose range is that of f32")
+    }
+    return isFinite
   }
 
   /// The error of a run in terms of the program.
@@ -397,7 +424,7 @@ final class TracedStep {
       switch feed {
       case .parameter(let parameter): parameter.home?.tear(reason)
       case .state(let slot, _): slot.drop()
-      case .leaf, .stepNumber, .randomKey: break
+      case .leaf, .stepNumber, .randomKey, .lossScale: break
       }
     }
     return Failure.interrupted(at: site)

@@ -277,6 +277,13 @@ extension Explanation {
       a shape or a branch. Tracing costs milliseconds, running microseconds; pad the last batch or leave it out.
       """),
     Explanation(
+      "scale-too-small",
+      """
+      Under `precision: f16` a step whose gradients are not finite is skipped, and the loss scale halved. Here they were
+      not finite even with a scale of 1, so no smaller one would help: the loss or the activations are beyond 65504, or
+      no numbers at all. Look at the loss in f32, or use bf16, whose range is that of f32.
+      """),
+    Explanation(
       "shape-mismatch",
       """
       The operands of an op do not fit together. Elementwise ops want equal sizes, counted from the last axis, or 1 where

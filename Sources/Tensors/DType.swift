@@ -92,16 +92,19 @@ package struct DTypeSet: OptionSet, Hashable, Sendable {
   package init(rawValue: UInt16) { self.rawValue = rawValue }
   package init(_ dtype: DType) { rawValue = 1 << UInt16(dtype.rawValue) }
 
-  /// f32 and f64; the 16-bit types join with mixed precision.
-  package static let floating: DTypeSet = [DTypeSet(.f32), DTypeSet(.f64)]
+  /// f32 and f64: where a kernel has none for 16 bits, those are computed in f32 and rounded once.
+  package static let wideFloating: DTypeSet = [DTypeSet(.f32), DTypeSet(.f64)]
+  package static let floating: DTypeSet = [.wideFloating, DTypeSet(.f16), DTypeSet(.bf16)]
   package static let integers: DTypeSet = [DTypeSet(.i32), DTypeSet(.i64), DTypeSet(.u8)]
   package static let bool = DTypeSet(.bool)
   package static let numeric: DTypeSet = [.floating, .integers]
+  package static let wideNumeric: DTypeSet = [.wideFloating, .integers]
   package static let all: DTypeSet = [.numeric, .bool]
+  package static let wide: DTypeSet = [.wideNumeric, .bool]
   /// What numbers are only kept in: nothing is computed in these, or looked up. They are converted back first.
   package static let storage: DTypeSet = [DTypeSet(.f8e4m3), DTypeSet(.f8e5m2), DTypeSet(.q8)]
-  /// Every dtype that a tensor can be stored in, the 16-bit floats included.
-  package static let stored: DTypeSet = [.all, DTypeSet(.f16), DTypeSet(.bf16), .storage]
+  /// Every dtype that a tensor can be stored in.
+  package static let stored: DTypeSet = [.all, .storage]
 
   package func contains(_ dtype: DType) -> Bool { contains(DTypeSet(dtype)) }
   /// The members in declaration order.

@@ -21,7 +21,7 @@ package struct Attention: TensorOp {
     """
   package static let signature = Signature(
     [.operand("q"), .operand("k"), .operand("v")] + AttentionRule.parameters)
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.attention
 
   package init(_ rule: AttentionRule) { self.rule = rule }

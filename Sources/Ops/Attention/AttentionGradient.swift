@@ -19,7 +19,7 @@ package struct AttentionGradient: TensorOp {
     """
   package static let signature = Signature(
     [.operand("q"), .operand("k"), .operand("v"), .operand("dy")] + AttentionRule.parameters)
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.attention
 
   package init(_ rule: AttentionRule) { self.rule = rule }

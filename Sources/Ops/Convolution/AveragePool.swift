@@ -17,7 +17,7 @@ package struct AveragePool: TensorOp {
     [[[[2.5000, 1.2500]]]]
     """
   package static let signature = Signature([.operand("x")] + PoolAttributes.parameters)
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.pool
 
   package init(_ attributes: PoolAttributes) { self.attributes = attributes }

@@ -22,7 +22,7 @@ package struct AveragePoolGradient: TensorOp {
     """
   package static let signature = Signature(
     [.operand("dy"), .attribute("image", .shape)] + PoolAttributes.parameters)
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.pool
 
   package init(image: Extent, _ attributes: PoolAttributes) {

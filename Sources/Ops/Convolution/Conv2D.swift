@@ -23,7 +23,7 @@ package struct Conv2D: TensorOp {
     """
   package static let signature = Signature(
     [.operand("x"), .operand("weight")] + ConvolutionAttributes.parameters)
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.convolution
 
   package init(_ attributes: ConvolutionAttributes) { self.attributes = attributes }

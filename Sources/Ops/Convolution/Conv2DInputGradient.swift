@@ -23,7 +23,7 @@ package struct Conv2DInputGradient: TensorOp {
   package static let signature = Signature(
     [.operand("dy"), .operand("weight"), .attribute("size", .shape)]
       + ConvolutionAttributes.parameters)
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.convolution
 
   package init(image: Extent, _ attributes: ConvolutionAttributes) {

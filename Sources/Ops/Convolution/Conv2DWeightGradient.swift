@@ -22,7 +22,7 @@ package struct Conv2DWeightGradient: TensorOp {
     """
   package static let signature = Signature(
     [.operand("x"), .operand("dy"), .attribute("size", .shape)] + ConvolutionAttributes.parameters)
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.convolution
 
   package init(filter: Extent, _ attributes: ConvolutionAttributes) {

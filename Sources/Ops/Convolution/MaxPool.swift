@@ -20,7 +20,7 @@ package struct MaxPool: TensorOp {
     [[[[4., 5.]]]]
     """
   package static let signature = Signature([.operand("x")] + PoolAttributes.parameters)
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.pool
 
   package init(_ attributes: PoolAttributes) { self.attributes = attributes }

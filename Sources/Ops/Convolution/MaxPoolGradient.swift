@@ -20,7 +20,7 @@ package struct MaxPoolGradient: TensorOp {
     """
   package static let signature = Signature(
     [.operand("x"), .operand("dy")] + PoolAttributes.parameters)
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.pool
 
   package init(_ attributes: PoolAttributes) { self.attributes = attributes }

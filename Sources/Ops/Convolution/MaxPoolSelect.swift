@@ -19,7 +19,7 @@ package struct MaxPoolSelect: TensorOp {
     """
   package static let signature = Signature(
     [.operand("x"), .operand("values")] + PoolAttributes.parameters)
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.pool
 
   package init(_ attributes: PoolAttributes) { self.attributes = attributes }

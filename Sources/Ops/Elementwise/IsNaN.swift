@@ -43,7 +43,7 @@ package struct IsNaN: ElementwiseOp {
     OpSample("more than a tile", [.normal([1100])], isSmooth: false),
   ]
   package static let rejections: [OpSample.Rejected] = [
-    OpSample.Rejected("whole numbers", [TensorType(.i64, [2])], message: "isnan expects f32 or f64")
+    OpSample.Rejected("whole numbers", [TensorType(.i64, [2])], message: "isnan expects f32, f64, f16 or bf16")
   ]
 }
 

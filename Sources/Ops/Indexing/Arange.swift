@@ -31,7 +31,7 @@ package struct Arange: TensorOp {
     .attribute("start", .number), .attribute("stop", .number, default: AttributeValue.none),
     .attribute("step", .number, default: .int(1)),
     .attribute("dtype", .dtype, default: AttributeValue.none))
-  package static let dtypes = DTypeSet.all
+  package static let dtypes = DTypeSet.wide
   package static let traits = OpTraits.source
 
   package init(_ attributes: Attributes, operands: [TensorType]) throws(OpRejection) {

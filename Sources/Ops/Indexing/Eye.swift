@@ -22,7 +22,7 @@ package struct Eye: TensorOp {
   package static let signature = Signature(
     .attribute("n", .int), .attribute("columns", .int, default: AttributeValue.none),
     .attribute("dtype", .dtype, default: .dtype(.f32)))
-  package static let dtypes = DTypeSet.all
+  package static let dtypes = DTypeSet.wide
   package static let traits = OpTraits.source
 
   package init(_ attributes: Attributes, operands: [TensorType]) throws(OpRejection) {

@@ -20,7 +20,7 @@ package struct Linspace: TensorOp {
   package static let signature = Signature(
     .attribute("start", .number), .attribute("stop", .number), .attribute("count", .int),
     .attribute("dtype", .dtype, default: .dtype(.f32)))
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.source
 
   package init(_ attributes: Attributes, operands: [TensorType]) throws(OpRejection) {

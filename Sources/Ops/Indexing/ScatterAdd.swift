@@ -27,7 +27,7 @@ package struct ScatterAdd: IndexCheckingOp {
   package static let signature = Signature(
     .indices("indices"), .operand("updates"), .attribute("axis", .axis, default: .int(0)),
     .attribute("size", .int))
-  package static let dtypes = DTypeSet.numeric
+  package static let dtypes = DTypeSet.wideNumeric
   package static let traits = OpTraits.lookup
 
   package init(_ attributes: Attributes, operands: [TensorType]) throws(OpRejection) {
@@ -127,6 +127,6 @@ extension GraphBuilder {
   package func scatterAdd(
     _ indices: GraphValue, updates: GraphValue, axis: Int, size: Int
   ) throws -> GraphValue {
-    try emit(ScatterAdd(axis: axis, size: size), indices, updates)
+    try appendWidening(ScatterAdd(axis: axis, size: size), [indices, updates])[0]
   }
 }

@@ -29,7 +29,7 @@ package struct ScatterAddAlong: IndexCheckingOp {
   package static let signature = Signature(
     .indices("indices"), .operand("updates"), .attribute("axis", .axis, default: .int(-1)),
     .attribute("size", .int))
-  package static let dtypes = DTypeSet.numeric
+  package static let dtypes = DTypeSet.wideNumeric
   package static let traits = OpTraits.lookup
 
   package init(_ attributes: Attributes, operands: [TensorType]) throws(OpRejection) {
@@ -123,6 +123,6 @@ extension GraphBuilder {
   package func scatterAddAlong(
     _ indices: GraphValue, updates: GraphValue, axis: Int, size: Int
   ) throws -> GraphValue {
-    try emit(ScatterAddAlong(axis: axis, size: size), indices, updates)
+    try appendWidening(ScatterAddAlong(axis: axis, size: size), [indices, updates])[0]
   }
 }

@@ -25,7 +25,7 @@ package struct MatMul: TensorOp {
     [8, 32, 10]
     """
   package static let signature = Signature(.operand("a"), .operand("b"))
-  package static let dtypes = DTypeSet.numeric
+  package static let dtypes = DTypeSet.wideNumeric
   package static let traits = OpTraits(
     precision: .low, cost: .computeBound, fusion: .alone, effect: .pure, promotion: .unify,
     operands: .strided, broadcasts: false, inPlace: false)
@@ -181,6 +181,11 @@ extension GraphBuilder {
   /// Appends the product of any operands that have one: brings those with one axis to matrices, and
   /// broadcasts batch axes.
   package func matmul(_ a: GraphValue, _ b: GraphValue) throws -> GraphValue {
+    let widening = Widening(MatMul.self, [a.dtype, b.dtype])
+    if widening.dtypes != [a.dtype, b.dtype] {
+      let product = try matmul(cast(a, to: widening.dtypes[0]), cast(b, to: widening.dtypes[1]))
+      return try widening.result.map { try cast(product, to: $0) } ?? product
+    }
     try MatMul.check(a.type, b.type)
     var left = a.rank == 1 ? try reshape(a, to: [1, a.shape[0]]) : a
     var right = b.rank == 1 ? try reshape(b, to: [b.shape[0], 1]) : b

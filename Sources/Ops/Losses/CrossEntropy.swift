@@ -20,7 +20,7 @@ package struct CrossEntropy: IndexCheckingOp, AveragingOp {
     """
   package static let signature = Signature(
     [.operand("logits"), .indices("targets")] + CrossEntropyRule.parameters)
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.loss
 
   package init(_ rule: CrossEntropyRule) { self.rule = rule }

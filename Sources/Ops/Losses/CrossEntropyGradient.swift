@@ -19,7 +19,7 @@ package struct CrossEntropyGradient: IndexCheckingOp, AveragingOp {
     """
   package static let signature = Signature(
     [.operand("logits"), .indices("targets"), .operand("dy")] + CrossEntropyRule.parameters)
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.loss
 
   package init(_ rule: CrossEntropyRule) { self.rule = rule }

@@ -19,7 +19,7 @@ package struct LogSoftmax: TensorOp {
     [-0.6931, -0.6931]
     """
   package static let signature = Signature(.operand("x"), .lineAxis)
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.lines
 
   package init(axis: Int) { self.axis = axis }

@@ -19,7 +19,7 @@ package struct LogSoftmaxGradient: TensorOp {
     [ 0.5000, -0.5000]
     """
   package static let signature = Signature(.operand("y"), .operand("dy"), .lineAxis)
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.lines
 
   package init(axis: Int) { self.axis = axis }

@@ -19,7 +19,7 @@ package struct RMSNormGradient: TensorOp {
   package static let signature = Signature(
     .operand("x"), .operand("weight"), .operand("dy"),
     .attribute("eps", .number, default: .number(1e-6)))
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.lines
 
   package init(epsilon: Double) { rule = RowNormalization(.none, epsilon: epsilon) }

@@ -20,7 +20,7 @@ package struct Softmax: TensorOp {
     [0.5000, 0.5000]
     """
   package static let signature = Signature(.operand("x"), .lineAxis)
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.lines
 
   package init(axis: Int) { self.axis = axis }

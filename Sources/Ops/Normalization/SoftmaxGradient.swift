@@ -18,7 +18,7 @@ package struct SoftmaxGradient: TensorOp {
     [ 0.2500, -0.2500]
     """
   package static let signature = Signature(.operand("y"), .operand("dy"), .lineAxis)
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.lines
 
   package init(axis: Int) { self.axis = axis }

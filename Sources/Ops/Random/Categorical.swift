@@ -21,7 +21,7 @@ package struct Categorical: TensorOp {
     [0, 1]
     """
   package static let signature = Signature(.operand("logits"))
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.random
 
   package init(ordinal: Int) { self.ordinal = ordinal }

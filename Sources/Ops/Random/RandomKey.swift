@@ -23,7 +23,7 @@ func requireKey(_ operands: [TensorType], count: Int = 1) throws(OpRejection) {
 
 /// Returns f32 or f64, the dtypes in which random numbers are made.
 func requireRandomDType(_ dtype: DType) throws(OpRejection) -> DType {
-  guard DTypeSet.floating.contains(dtype) else {
+  guard DTypeSet.wideFloating.contains(dtype) else {
     throw OpRejection(
       "random numbers are made in f32 or f64, not \(dtype)", code: "dtype-mismatch",
       help: "draw f32 and cast: `cast(x, \(dtype))`")

@@ -17,7 +17,7 @@ extension ArgumentReduction {
       .operand("x"), .attribute("axis", .axis, default: AttributeValue.none),
       .attribute("keep", .bool, default: .bool(false)))
   }
-  package static var dtypes: DTypeSet { .all }
+  package static var dtypes: DTypeSet { .wide }
   package static var traits: OpTraits {
     OpTraits(
       precision: .asIs, cost: .memoryBound, fusion: .alone, effect: .pure, promotion: .asIs,

@@ -26,7 +26,7 @@ package struct Cumsum: TensorOp {
      [4., 6.]]
     """
   package static let signature = Signature(.operand("x"), .attribute("axis", .axis))
-  package static let dtypes = DTypeSet.all
+  package static let dtypes = DTypeSet.wide
   package static let traits = OpTraits(
     precision: .f32, cost: .memoryBound, fusion: .alone, effect: .pure, promotion: .asIs,
     operands: .contiguous, broadcasts: false, inPlace: false)

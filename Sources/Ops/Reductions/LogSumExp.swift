@@ -27,7 +27,7 @@ package struct LogSumExp: Reduction {
     f32[2]
     [0.6931, 1.3133]
     """
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.reduction
 
   package static let hasEmptyResult = false

@@ -26,7 +26,7 @@ package struct Max: Reduction {
     f32[2]
     [5., 4.]
     """
-  package static let dtypes = DTypeSet.all
+  package static let dtypes = DTypeSet.wide
   package static let traits = OpTraits.exactReduction
 
   package static let hasEmptyResult = false

@@ -26,7 +26,7 @@ package struct Mean: Reduction, AveragingOp {
     f32[2]
     [2., 3.]
     """
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.reduction
 
   package static let hasEmptyResult = true
@@ -64,6 +64,6 @@ package struct Mean: Reduction, AveragingOp {
 extension GraphBuilder {
   /// Appends the mean of `x` over `axes`.
   package func mean(_ x: GraphValue, axes: [Int], keepingAxes: Bool) throws -> GraphValue {
-    try emit(Mean(axes: axes.sorted(), keep: keepingAxes), x)
+    try appendWidening(Mean(axes: axes.sorted(), keep: keepingAxes), [x])[0]
   }
 }

@@ -26,7 +26,7 @@ package struct Min: Reduction {
     f32[2]
     [1., 2.]
     """
-  package static let dtypes = DTypeSet.all
+  package static let dtypes = DTypeSet.wide
   package static let traits = OpTraits.exactReduction
 
   package static let hasEmptyResult = false

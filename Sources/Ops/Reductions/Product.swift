@@ -25,7 +25,7 @@ package struct Product: Reduction {
     f32[2]
     [ 2., 12.]
     """
-  package static let dtypes = DTypeSet.all
+  package static let dtypes = DTypeSet.wide
   package static let traits = OpTraits(
     precision: .f32, cost: .memoryBound, fusion: .reduction, effect: .pure, promotion: .asIs,
     operands: .strided, broadcasts: false, inPlace: false)

@@ -25,7 +25,7 @@ package struct Sort: TensorOp {
   package static let signature = Signature(
     .operand("x"), .attribute("axis", .axis, default: .int(-1)),
     .attribute("descending", .bool, default: .bool(false)))
-  package static let dtypes = DTypeSet.all
+  package static let dtypes = DTypeSet.wide
   package static let traits = OpTraits.sorting
 
   package init(_ attributes: Attributes, operands: [TensorType]) throws(OpRejection) {

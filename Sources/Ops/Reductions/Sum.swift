@@ -31,7 +31,7 @@ package struct Sum: Reduction {
     [[3.],
      [7.]]
     """
-  package static let dtypes = DTypeSet.all
+  package static let dtypes = DTypeSet.wide
   package static let traits = OpTraits(
     precision: .f32, cost: .memoryBound, fusion: .reduction, effect: .pure, promotion: .asIs,
     operands: .strided, broadcasts: false, inPlace: false)
@@ -62,7 +62,7 @@ extension GraphBuilder {
   /// Appends the sum of `x` over `axes`; returns `x` itself where there are none.
   package func sum(_ x: GraphValue, axes: [Int], keepingAxes: Bool) throws -> GraphValue {
     if axes.isEmpty && x.dtype.isFloating { return x }
-    return try emit(Sum(axes: axes.sorted(), keep: keepingAxes), x)
+    return try appendWidening(Sum(axes: axes.sorted(), keep: keepingAxes), [x])[0]
   }
 
   /// Appends the reverse of a broadcast from `shape`: sums over the axes that were added or stretched.

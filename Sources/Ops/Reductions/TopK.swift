@@ -24,7 +24,7 @@ package struct TopK: TensorOp {
     """
   package static let signature = Signature(
     .operand("x"), .attribute("k", .int), .attribute("axis", .axis, default: .int(-1)))
-  package static let dtypes = DTypeSet.all
+  package static let dtypes = DTypeSet.wide
   package static let traits = OpTraits.sorting
 
   package init(_ attributes: Attributes, operands: [TensorType]) throws(OpRejection) {

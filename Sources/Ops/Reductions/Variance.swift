@@ -37,7 +37,7 @@ package struct Variance: Reduction {
     .operand("x"), .attribute("axis", .axes, default: AttributeValue.none),
     .attribute("keep", .bool, default: .bool(false)),
     .attribute("correction", .number, default: .number(1)))
-  package static let dtypes = DTypeSet.floating
+  package static let dtypes = DTypeSet.wideFloating
   package static let traits = OpTraits.reduction
 
   package init(_ attributes: Attributes, operands: [TensorType]) throws(OpRejection) {

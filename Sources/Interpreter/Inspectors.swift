@@ -1,0 +1,472 @@
+import Glibc
+import Support
+import Tensors
+
+/// What `bits(value, dtype)` gives: a number as a float stores it.
+final class BitPicture: ObjectValue {
+  private let given: Double
+  private let dtype: DType
+  private let float: FloatFormat
+  private let pattern: UInt64
+
+  init(_ given: Double, _ dtype: DType, _ float: FloatFormat) {
+    self.given = given
+    self.dtype = dtype
+    self.float = float
+    pattern = bitPattern(of: Tensor([given], dtype: dtype, shape: .scalar))
+  }
+
+  private var sign: UInt64 { pattern >> UInt64(float.bitCount - 1) }
+  private var exponentField: Int { Int(pattern >> UInt64(float.mantissaBits)) & ((1 << float.exponentBits) - 1) }
+  private var mantissaField: UInt64 { pattern & ((1 << UInt64(float.mantissaBits)) - 1) }
+  private var stored: Double { value(pattern) }
+
+  private func value(_ pattern: UInt64) -> Double { number(ofBits: pattern, dtype) }
+
+  override var kind: String { "bits" }
+  override var memberNames: [String] { ["sign", "exponent", "mantissa", "value", "error", "spacing"] }
+  override func member(_ name: String) -> Value? {
+    switch name {
+    case "sign": .string(digits(sign, 1))
+    case "exponent": .string(digits(UInt64(exponentField), float.exponentBits))
+    case "mantissa": .string(digits(mantissaField, float.mantissaBits))
+    case "value": .double(stored)
+    case "error": .double(stored - given)
+    case "spacing": .double(spacing)
+    default: nil
+    }
+  }
+
+  private func digits(_ bits: UInt64, _ count: Int) -> String {
+    let text = String(bits, radix: 2)
+    return String(repeating: "0", count: max(0, count - text.count)) + text
+  }
+
+  /// The neighbours nearer to zero and farther from it.
+  private var neighbours: (inner: Double, outer: Double) {
+    let magnitude = pattern & ~(1 << UInt64(float.bitCount - 1))
+    let signBit = sign << UInt64(float.bitCount - 1)
+    let smallest = value(1)
+    let inner = magnitude == 0 ? (sign == 1 ? smallest : -smallest) : value(signBit | (magnitude - 1))
+    return (inner, value(signBit | (magnitude + 1)))
+  }
+
+  private var spacing: Double { abs(neighbours.outer - stored) }
+
+  override var summary: String {
+    let fields = [digits(sign, 1), digits(UInt64(exponentField), float.exponentBits), digits(mantissaField, float.mantissaBits)]
+    let names = ["S", "exponent", "mantissa"]
+    let widths = zip(fields, names).map { max($0.count, $1.count) }
+    let top = " " + zip(fields, widths).map { padded($0, $1) }.joined(separator: " ")
+    let below = " " + zip(names, widths).map { padded($0, $1) }.joined(separator: " ")
+    let remark = distance
+    return "\(top)   \(dtype)  \(meaning)\n" + (remark.isEmpty ? below.trimmedAtEnd : "\(below)   \(remark)")
+  }
+
+  private func short(_ number: Double, _ digits: Int = 4) -> String {
+    Interpreter.shortNumber(number, digits)
+  }
+
+  private var meaning: String {
+    let signText = sign == 1 ? "-" : "+"
+    if stored.isNaN { return "not a number" }
+    if stored.isInfinite { return "\(signText)infinity: beyond \(short(float.largest, 6)), the largest number" }
+    if stored == 0 { return "\(signText)0" }
+    let isSubnormal = exponentField == 0
+    let exponent = isSubnormal ? 1 - float.bias : exponentField - float.bias
+    let significand = abs(stored) / Double(sign: .plus, exponent: exponent, significand: 1)
+    let note = isSubnormal ? "  subnormal: no leading 1, fewer digits" : ""
+    return "\(signText)\(plain(significand)) × 2^\(exponent)  =  \(plain(stored))\(note)"
+  }
+
+  private func plain(_ number: Double) -> String {
+    let text = "\(number)"
+    return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
+  }
+
+  private var distance: String {
+    if given.isNaN || stored.isNaN { return "" }
+    if stored.isInfinite { return given.isInfinite ? "" : "\(plain(given)) overflows" }
+    let (inner, outer) = neighbours
+    let off = stored - given
+    let start = off == 0 ? "\(plain(given)) is exact" : stored == 0 ? "\(plain(given)) is lost" : "\(plain(given)) is off by \(short(abs(off), 2))"
+    // As many digits as tell neighbours apart.
+    let digits = 2 + (float.mantissaBits + 1) * 3 / 10
+    let (low, high) = inner < outer ? (inner, outer) : (outer, inner)
+    return "\(start); the neighbours are \(short(low, digits)) and \(short(high, digits)) (\(short(spacing, 2)) apart)"
+  }
+}
+
+/// What `histogram(tree, dtype)` gives: how many of its numbers have which power of two, and which of them a float of that
+/// dtype would lose.
+final class FloatHistogram: ObjectValue {
+  /// The numbers of one tensor.
+  struct Part {
+    let path: String
+    /// By exponent of two.
+    var counts: [Int: Int] = [:]
+    var zeros = 0
+    var nonFinite = 0
+    /// Of those that are not 0 and finite.
+    var smallest = Double.infinity
+    var largest = 0.0
+    var lost = 0
+    var overflowing = 0
+    /// Of updates: how many do not change their weight.
+    var swamped = 0
+    var total = 0
+
+    init(_ path: String) { self.path = path }
+
+    mutating func join(_ other: Part) {
+      counts.merge(other.counts, uniquingKeysWith: +)
+      zeros += other.zeros
+      nonFinite += other.nonFinite
+      smallest = min(smallest, other.smallest)
+      largest = max(largest, other.largest)
+      lost += other.lost
+      overflowing += other.overflowing
+      swamped += other.swamped
+      total += other.total
+    }
+  }
+
+  private let dtype: DType
+  private let float: FloatFormat
+  private let parts: [Part]
+  private let all: Part
+  private let comparesWeights: Bool
+
+  init(_ parts: [Part], _ dtype: DType, _ float: FloatFormat, comparesWeights: Bool) {
+    self.parts = parts
+    self.dtype = dtype
+    self.float = float
+    self.comparesWeights = comparesWeights
+    var all = Part("all")
+    for part in parts { all.join(part) }
+    self.all = all
+  }
+
+  /// Counts the numbers of a tensor; beside `weights`, an update counts as swamped where it changes nothing.
+  static func part(_ path: String, _ tensor: Tensor, _ dtype: DType, _ float: FloatFormat, weights: Tensor?) -> Part {
+    var part = Part(path)
+    let values = tensor.doubles()
+    part.total = values.count
+    for value in values {
+      let size = abs(value)
+      if size == 0 {
+        part.zeros += 1
+      } else if !size.isFinite {
+        part.nonFinite += 1
+      } else {
+        part.counts[Int(size.exponent), default: 0] += 1
+        part.smallest = min(part.smallest, size)
+        part.largest = max(part.largest, size)
+        if size <= float.underflow { part.lost += 1 }
+        if size >= float.overflow { part.overflowing += 1 }
+      }
+    }
+    if let weights {
+      let old = Tensor(weights.doubles(), dtype: dtype, shape: weights.shape).doubles()
+      let new = Tensor(zip(old, values).map { $0 + $1 }, dtype: dtype, shape: weights.shape).doubles()
+      for index in values.indices where values[index] != 0 && new[index] == old[index] { part.swamped += 1 }
+    }
+    return part
+  }
+
+  override var kind: String { "histogram" }
+  override var memberNames: [String] { ["lost", "overflow", "swamped", "zeros", "non_finite", "low", "high", "paths"] }
+  override func member(_ name: String) -> Value? {
+    let nonZero = max(all.total - all.zeros, 1)
+    return switch name {
+    case "lost": .double(Double(all.lost) / Double(nonZero))
+    case "overflow": .double(Double(all.overflowing) / Double(nonZero))
+    case "swamped": .double(Double(all.swamped) / Double(nonZero))
+    case "zeros": .int(all.zeros)
+    case "non_finite": .int(all.nonFinite)
+    // The powers of two between which a scale loses nothing.
+    case "low": window(all).map { .int($0.low) } ?? Value.none
+    case "high": window(all).map { .int($0.high) } ?? Value.none
+    case "paths": .list(parts.map { part in
+      .record([
+        "path": .string(part.path), "lost": .double(Double(part.lost) / Double(max(part.total - part.zeros, 1))),
+        "low": window(part).map { .int($0.low) } ?? Value.none, "high": window(part).map { .int($0.high) } ?? Value.none,
+      ])
+    })
+    default: nil
+    }
+  }
+
+  /// The powers of two by which all may be multiplied so that nothing is lost; empty where low is above high.
+  private func window(_ part: Part) -> (low: Int, high: Int)? {
+    guard part.largest > 0 else { return nil }
+    var low = Int((float.underflow / part.smallest).exponent)
+    while part.smallest * exp2(Double(low)) <= float.underflow { low += 1 }
+    while part.smallest * exp2(Double(low - 1)) > float.underflow { low -= 1 }
+    var high = Int((float.largest / part.largest).exponent)
+    while part.largest * exp2(Double(high)) >= float.overflow { high -= 1 }
+    while part.largest * exp2(Double(high + 1)) < float.overflow { high += 1 }
+    return (low, high)
+  }
+
+  /// The smallest power of two with which at most half as many are lost.
+  private var halving: Int? {
+    guard all.lost > 1 else { return nil }
+    let edge = Int(float.underflow.exponent)
+    for shift in 1...64 {
+      // Whole powers of two move whole columns, but for what lies on the edge itself.
+      let lost = all.counts.reduce(0) { $0 + ($1.key + shift < edge ? $1.value : 0) }
+      if 2 * lost <= all.lost { return shift }
+    }
+    return nil
+  }
+
+  // MARK: Text
+
+  private static let mostColumns = 60
+
+  private var range: ClosedRange<Int> {
+    var low = (all.counts.keys.min() ?? 0) - 1
+    var high = (all.counts.keys.max() ?? 0) + 1
+    // The lines come in where they are near; what is farthest below is counted in the first column.
+    for edge in [Int(float.underflow.exponent), Int(float.largest.exponent)] {
+      if edge <= low, low - edge < 20 { low = edge - 1 }
+      if edge >= high, edge - high < 20 { high = edge + 1 }
+    }
+    if high - low >= FloatHistogram.mostColumns { low = high - FloatHistogram.mostColumns + 1 }
+    return low...max(high, low + 8)
+  }
+
+  private func share(_ count: Int, of part: Part) -> String {
+    let nonZero = part.total - part.zeros
+    return nonZero == 0 ? "0 %" : (format(100 * Double(count) / Double(nonZero), spec: ".3g") ?? "0") + " %"
+  }
+
+  override var summary: String {
+    guard all.largest > 0 else { return "histogram of \(grouped(all.total)) numbers: all of them \(all.zeros == all.total ? "0" : "0 or not finite")" }
+    let range = range
+    let heights = range.map { exponent -> Int in
+      var count = all.counts[exponent] ?? 0
+      if exponent == range.lowerBound { count = all.counts.reduce(0) { $0 + ($1.key <= exponent ? $1.value : 0) } }
+      if exponent == range.upperBound { count = all.counts.reduce(0) { $0 + ($1.key >= exponent ? $1.value : 0) } }
+      return count
+    }
+    let top = max(heights.max() ?? 1, 1)
+    let bars = Array(" ▁▂▃▄▅▆▇█")
+    let edge = Int(float.underflow.exponent)
+    let end = Int(float.largest.exponent)
+    var axis = [Character](repeating: " ", count: range.count + 2)
+    var picture = ""
+    var marker = [Character](repeating: " ", count: range.count + 2)
+    var column = 0
+    for (exponent, count) in zip(range, heights) {
+      if exponent == edge {
+        marker[column] = "└"
+        picture += "│"
+        column += 1
+      }
+      picture.append(count == 0 ? " " : count * 8 < top ? "·" : bars[count * 8 / top])
+      if exponent % 8 == 0 {
+        let label = Array("\(exponent)")
+        let start = column - label.count + 1
+        if start >= 0 { for (index, character) in label.enumerated() { axis[start + index] = character } }
+      }
+      column += 1
+      if exponent == end {
+        picture += "│"
+        marker[min(column, marker.count - 1)] = "┘"
+        column += 1
+      }
+    }
+    let name = " log2|x| "
+    let indent = String(repeating: " ", count: name.count)
+    var lines = [name + String(axis).trimmedAtEnd, indent + picture.trimmedAtEnd]
+    if marker.contains("└") || marker.contains("┘") { lines.append(indent + String(marker).trimmedAtEnd + " \(dtype) keeps what lies between the lines") }
+    lines.append("")
+    if all.zeros > 0 { lines.append(" \(grouped(all.zeros)) of \(grouped(all.total)) are 0") }
+    if all.nonFinite > 0 { lines.append(" \(grouped(all.nonFinite)) are infinite or no numbers") }
+    lines.append(
+      all.lost == 0
+        ? " none of the others falls below 2^\(edge)" : " \(share(all.lost, of: all)) of the others fall to 2^\(edge) or below, and are lost in \(dtype)")
+    if all.overflowing > 0 { lines.append(" \(share(all.overflowing, of: all)) are beyond \(Interpreter.shortNumber(float.largest, 6)), the largest \(dtype)") }
+    if comparesWeights { lines.append(" \(share(all.swamped, of: all)) of the updates are too small beside their weights: w + u is w") }
+    if let window = window(all) {
+      lines.append(
+        window.low <= window.high
+          ? " scales that keep everything: 2^\(window.low) … 2^\(window.high)"
+          : " no scale keeps everything: the smallest wants 2^\(window.low), the largest bears 2^\(window.high)")
+    }
+    if let halving { lines.append(" × \(grouped(1 << halving)) would already keep half of the lost") }
+    if parts.count > 1 { lines += [""] + table }
+    return lines.joined(separator: "\n")
+  }
+
+  private var table: [String] {
+    var rows = [["", "largest", "smallest", "lost"] + (comparesWeights ? ["swamped"] : []) + ["scales that keep all"]]
+    for part in parts {
+      let window = window(part)
+      rows.append(
+        [part.path.isEmpty ? "value" : part.path, part.largest > 0 ? "2^\(Int(part.largest.exponent))" : "—",
+         part.largest > 0 ? "2^\(Int(part.smallest.exponent))" : "—", share(part.lost, of: part)]
+          + (comparesWeights ? [share(part.swamped, of: part)] : [])
+          + [window.map { $0.low <= $0.high ? "2^\($0.low) … 2^\($0.high)" : "none" } ?? "—"])
+    }
+    let widths = rows[0].indices.map { column in rows.map { $0[column].displayWidth }.max() ?? 0 }
+    return rows.map { cells in
+      var line = " " + padded(cells[0], widths[0])
+      for column in cells.indices.dropFirst() {
+        line += "  " + String(repeating: " ", count: widths[column] - cells[column].displayWidth) + cells[column]
+      }
+      return line
+    }
+  }
+
+  // MARK: SVG
+
+  override var svg: String? {
+    let range = range
+    let (left, top, height, step) = (50.0, 40.0, 200.0, 11.0)
+    let most = Double(max(range.map { all.counts[$0] ?? 0 }.max() ?? 1, 1))
+    func x(_ exponent: Int) -> Double { left + Double(exponent - range.lowerBound) * step }
+    func text(_ number: Double) -> String { format(number, spec: ".1f") ?? "0" }
+    var parts: [String] = []
+    for exponent in range {
+      guard let count = all.counts[exponent] else { continue }
+      let size = height * Double(count) / most
+      parts.append(
+        "<rect x=\"\(text(x(exponent)))\" y=\"\(text(top + height - size))\" width=\"\(text(step - 1))\" height=\"\(text(size))\" class=\"bar\"><title>2^\(exponent): \(grouped(count))</title></rect>")
+      if exponent % 8 == 0 { parts.append("<text x=\"\(text(x(exponent)))\" y=\"\(text(top + height + 16))\">\(exponent)</text>") }
+    }
+    for (exponent, label) in [(Int(float.underflow.exponent), "lost"), (Int(float.largest.exponent) + 1, "overflow")]
+    where range.contains(exponent) {
+      parts.append(
+        "<line x1=\"\(text(x(exponent)))\" x2=\"\(text(x(exponent)))\" y1=\"\(text(top - 10))\" y2=\"\(text(top + height))\" class=\"rule\"/>")
+      parts.append("<text x=\"\(text(x(exponent)))\" y=\"\(text(top - 14))\">\(label)</text>")
+    }
+    parts.append("<text x=\"\(text(left))\" y=\"16\">log2 of \(grouped(all.total)) magnitudes, and what \(dtype) keeps</text>")
+    return """
+      <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(Int(left + Double(range.count) * step + 40)) \(Int(top + height + 30))" font-family="sans-serif" font-size="12">
+      <style>text{fill:#333}.bar{fill:hsl(210,55%,55%)}.rule{stroke:#c33}@media(prefers-color-scheme:dark){text{fill:#ccc}}</style>
+      \(parts.joined(separator: "\n"))
+      </svg>
+
+      """
+  }
+}
+
+extension String {
+  fileprivate var trimmedAtEnd: String {
+    var text = Substring(self)
+    while text.last == " " { text = text.dropLast() }
+    return String(text)
+  }
+}
+
+/// The bits of a single number as it is stored.
+private func bitPattern(of tensor: Tensor) -> UInt64 {
+  var pattern: UInt64 = 0
+  withUnsafeMutableBytes(of: &pattern) { bytes in
+    bytes.copyMemory(from: UnsafeRawBufferPointer(start: tensor.firstElement, count: tensor.dtype.byteCount))
+  }
+  return pattern
+}
+
+/// The number that bits of a dtype stand for.
+private func number(ofBits pattern: UInt64, _ dtype: DType) -> Double {
+  let tensor = Tensor(uninitialized: TensorType(dtype, .scalar))
+  withUnsafeBytes(of: pattern) { bytes in
+    tensor.firstElement.copyMemory(from: bytes.baseAddress!, byteCount: dtype.byteCount)
+  }
+  return tensor.scalar
+}
+
+extension Interpreter {
+  /// A number in so many digits: `6.1e-05` is `6.1e-5`.
+  static func shortNumber(_ number: Double, _ digits: Int) -> String {
+    var text = format(number, spec: ".\(digits)g") ?? "\(number)"
+    if let mark = text.firstIndex(of: "e") {
+      let exponent = Int(text[text.index(after: mark)...]) ?? 0
+      text = text[..<mark] + "e\(exponent)"
+    }
+    return text
+  }
+}
+
+var inspectorBuiltins: [Builtin] {
+  [
+    Builtin(
+      "bits", "value, dtype = f32",
+      """
+      A number as a float of a dtype stores it: sign, exponent and mantissa, the number that they stand for, how far that
+      is from the one given, and the numbers next to it. Its fields: sign, exponent, mantissa (texts of 0 and 1), value,
+      error, spacing.
+
+      >>> bits(0.1, f16)
+       0 01011    1001100110   f16  +1.599609375 × 2^-4  =  0.0999755859375
+       S exponent mantissa     0.1 is off by 2.4e-5; the neighbours are 0.099915 and 0.10004 (6.1e-5 apart)
+      """
+    ) { call throws(Failure) in
+      let value = try call.double(0, "the number")
+      let dtype = try call.dtype(1, default: .f32)
+      guard let float = dtype.format else {
+        throw Failure("bad-argument", "`bits` is for floats, got \(dtype)", at: call.sites[1])
+      }
+      return .object(BitPicture(value, dtype, float))
+    },
+    Builtin(
+      "histogram", "tree, dtype = f16, weights = none",
+      """
+      How the sizes of a tensor's or a tree's numbers are spread over powers of two, and what a float dtype makes of them:
+      what underflows, what overflows, the loss scales that keep everything, by path. With `weights`, a tree of the same form,
+      also which updates are too small to change their weight in that dtype. `save("h.svg", histogram(g))` draws it. Its
+      fields: lost, overflow, swamped (shares), zeros, non_finite, low, high (powers of two), paths.
+
+      >>> histogram([1e-9, 1e-3, 0.5]).lost
+      0.3333333333333333
+      """
+    ) { call throws(Failure) in
+      let dtype = try call.dtype(1, default: .f16)
+      guard let float = dtype.format else {
+        throw Failure("bad-argument", "`histogram` looks through a float dtype, got \(dtype)", at: call.sites[1])
+      }
+      try requireWalkable(call[0], at: call.sites[0])
+      let found = try pathsOfTensors(call[0], call, 0)
+      let weights = call.isMissing(2) ? nil : try pathsOfTensors(call[2], call, 2)
+      if let weights, !weights.map({ $0.tensor.shape }).elementsEqual(found.map { $0.tensor.shape }) {
+        throw Failure("tree-mismatch", "`histogram`: the weights differ in form from the updates", at: call.sites[2])
+      }
+      var parts: [FloatHistogram.Part] = []
+      for (index, entry) in found.enumerated() {
+        try call.interpreter.checkInterrupt(at: call.site)
+        parts.append(FloatHistogram.part(entry.path, entry.tensor, dtype, float, weights: weights?[index].tensor))
+      }
+      return .object(FloatHistogram(parts, dtype, float, comparesWeights: weights != nil))
+    },
+  ]
+}
+
+/// The tensors of a tree with their paths; of a model its params.
+private func pathsOfTensors(
+  _ value: Value, _ call: BuiltinCall, _ argument: Int
+) throws(Failure) -> [(path: String, tensor: Tensor)] {
+  var found: [(path: String, tensor: Tensor)] = []
+  func walk(_ value: Value, _ path: String) throws(Failure) {
+    func inner(_ name: String) -> String { path.isEmpty ? name : path + "." + name }
+    switch value {
+    case .model: try walk(parameterTree(of: value) ?? .none, path)
+    case .record(let record):
+      for (index, item) in record.items.enumerated() { try walk(item, inner(record.names[index] ?? "\(index)")) }
+    case .list(let list) where !call.interpreter.isTensorLike(value) || list.items.contains(where: { if case .tensor = $0 { true } else { false } }):
+      for (index, item) in list.items.enumerated() { try walk(item, inner("\(index)")) }
+    case .none: break
+    default:
+      guard let real = try call.interpreter.tensorValue(value, at: call.sites[argument]).tensor else {
+        throw Failure(
+          "traced-value", "`\(call.name)` looks at numbers, which a step does not have while it is traced", at: call.sites[argument])
+      }
+      found.append((path, real))
+    }
+  }
+  try walk(value, "")
+  return found
+}
