@@ -211,7 +211,7 @@ extension Interpreter {
             case .gather:
               let indices = values[gathered]
               gathered += 1
-              let isTable = trace?.isParameter(value) ?? false
+              let isTable = trace?.isParameter(value, in: g) ?? false
               value = try g.gather(value, indices: try g.cast(indices, to: .i64), axis: outputAxis)
               // Rows of an embedding begin what flows through a network in 16 bits.
               if let lowPrecision, isTable, value.dtype == .f32 { value = try g.cast(value, to: lowPrecision) }

@@ -497,10 +497,10 @@ final class Trace {
     parameterWrites[id] = value
   }
 
-  /// Whether a value is that of a parameter as the step finds it.
-  func isParameter(_ value: GraphValue) -> Bool {
-    // Outside of steps values come from another builder, whose inputs feed nothing here.
-    guard case .input(let index) = builder.graph.definition(of: value), index < feeds.count,
+  /// Whether a value that `g` made is that of a parameter as the step finds it. What is computed at once has a builder of
+  /// its own, and outside of steps inputs have no feeds.
+  func isParameter(_ value: GraphValue, in g: GraphBuilder) -> Bool {
+    guard g === builder, case .input(let index) = g.graph.definition(of: value), index < feeds.count,
       case .parameter = feeds[index]
     else { return false }
     return true
