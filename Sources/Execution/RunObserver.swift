@@ -123,6 +123,8 @@ extension TensorView {
       if stride < 0 { low += (size - 1) * stride } else { high += (size - 1) * stride }
     }
     let start = UInt(bitPattern: base)
+    // Blocks come whole, in order.
+    if dtype == .q8 { return start..<start &+ UInt(dtype.byteCount(of: high + 1)) }
     return start &+ UInt(bitPattern: low * dtype.byteCount)..<start &+ UInt(
       bitPattern: (high + 1) * dtype.byteCount)
   }

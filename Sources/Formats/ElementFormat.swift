@@ -5,7 +5,7 @@ import Tensors
 /// Integers without a dtype of their own go to the narrowest that holds them all: i8, i16 and u16 to i32, u32 to i64.
 /// u64 goes to i64 too, each value checked.
 struct ElementFormat: Hashable {
-  enum Kind: Hashable { case signed, unsigned, float, bfloat, bool }
+  enum Kind: Hashable { case signed, unsigned, float, bfloat, bool, e4m3, e5m2 }
   enum ByteOrder: Hashable { case little, big }
 
   let kind: Kind
@@ -21,6 +21,8 @@ struct ElementFormat: Hashable {
     case (.float, 8): dtype = .f64
     case (.bfloat, 2): dtype = .bf16
     case (.bool, 1): dtype = .bool
+    case (.e4m3, 1): dtype = .f8e4m3
+    case (.e5m2, 1): dtype = .f8e5m2
     case (.unsigned, 1): dtype = .u8
     case (.signed, 1), (.signed, 2), (.signed, 4), (.unsigned, 2): dtype = .i32
     case (.signed, 8), (.unsigned, 4), (.unsigned, 8): dtype = .i64

@@ -40,13 +40,14 @@ package enum NPY {
     ).contiguous()
   }
 
-  /// Returns the bytes of a file that NumPy reads back as the same array; bf16, which NumPy lacks, becomes f4.
+  /// Returns the bytes of a file that NumPy reads back as the same array; what NumPy lacks becomes f4.
   package static func write(_ tensor: Tensor) -> [UInt8] {
-    let tensor = (tensor.dtype == .bf16 ? Tensor(tensor.doubles(), dtype: .f32, shape: tensor.shape) : tensor)
+    let lacked: DTypeSet = [.storage, DTypeSet(.bf16)]
+    let tensor = (lacked.contains(tensor.dtype) ? Tensor(tensor.doubles(), dtype: .f32, shape: tensor.shape) : tensor)
       .contiguous()
     let descriptor =
       switch tensor.dtype {
-      case .f32, .bf16: "<f4"
+      case .f32, .bf16, .f8e4m3, .f8e5m2, .q8: "<f4"
       case .f64: "<f8"
       case .f16: "<f2"
       case .i32: "<i4"

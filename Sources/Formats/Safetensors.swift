@@ -50,10 +50,12 @@ package enum Safetensors {
 
   /// Writes a file, replacing what was at `path` only once all is written.
   ///
+  /// A tensor of q8 becomes two, which any reader of the format takes: its codes under its name, as u8 and in its
+  /// shape, and the scales of its blocks behind `.scale`; what they mean says `QuantizedBlock`.
   /// Tensors are ordered as the format's own library does: larger elements first, so that all are aligned, then by
   /// name. The same contents give the same bytes.
   package static func write(_ contents: Contents, to path: String) throws(FileError) {
-    let tensors = contents.tensors.sorted {
+    let tensors = contents.tensors.flatMap(parts).sorted {
       ($1.tensor.dtype.safetensorsRank, $0.name) < ($0.tensor.dtype.safetensorsRank, $1.name)
     }
     var names: Set<String> = ["__metadata__"]
@@ -71,6 +73,12 @@ package enum Safetensors {
       try file.write(Array(header.utf8))
       for named in tensors { try file.write(elementsOf: named.tensor) }
     }
+  }
+
+  private static func parts(_ named: NamedTensor) -> [NamedTensor] {
+    guard named.tensor.dtype == .q8 else { return [named] }
+    let (codes, scales) = QuantizedBlock.parts(of: named.tensor)
+    return [NamedTensor(named.name, codes), NamedTensor(named.name + ".scale", scales)]
   }
 
   private static func headerText(_ tensors: [NamedTensor], _ metadata: [String: String]) -> String {
@@ -193,17 +201,25 @@ extension ElementFormat {
     case "U16": self.init(.unsigned, byteCount: 2)
     case "U8": self.init(.unsigned, byteCount: 1)
     case "BOOL": self.init(.bool, byteCount: 1)
+    case "F8_E4M3": self.init(.e4m3, byteCount: 1)
+    case "F8_E5M2": self.init(.e5m2, byteCount: 1)
     default: return nil
     }
   }
 }
 
 extension DType {
-  fileprivate var safetensorsName: String { self == .bool ? "BOOL" : name.uppercased() }
+  fileprivate var safetensorsName: String {
+    switch self {
+    case .f8e4m3: "F8_E4M3"
+    case .f8e5m2: "F8_E5M2"
+    default: name.uppercased()
+    }
+  }
 
   /// The place of this dtype in the library's order of data, last first.
   fileprivate var safetensorsRank: Int {
-    let order: [DType] = [.bool, .u8, .f16, .bf16, .i32, .f32, .f64, .i64]
+    let order: [DType] = [.bool, .u8, .f8e5m2, .f8e4m3, .f16, .bf16, .i32, .f32, .f64, .i64]
     return order.firstIndex(of: self) ?? 0
   }
 }

@@ -182,6 +182,11 @@ struct BuiltinCall {
   func dtype(_ index: Int, default dtype: DType) throws(Failure) -> DType {
     if isMissing(index) { return dtype }
     if case .dtype(let dtype) = self[index] {
+      guard !DTypeSet.storage.contains(dtype) else {
+        throw Failure(
+          "unsupported-dtype", "\(dtype) tensors come only by conversion", at: sites[index],
+          help: "make it in f32 and convert it: `\(dtype)(x)`")
+      }
       return dtype
     }
     throw Failure("bad-argument", "a dtype such as f32 is needed, got \(self[index].described)", at: sites[index])

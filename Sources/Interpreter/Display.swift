@@ -230,10 +230,12 @@ extension Interpreter {
       }
       let rules = optimizer.rules.map { rule in
         ", \"\(rule.pattern)\" → "
-          + rule.values.map { "\(optimizer.definition.parameters.names[$0.index]): \(display($0.value))" }
+          + (rule.values.map { "\(optimizer.definition.parameters.names[$0.index]): \(display($0.value))" }
+            + (rule.stateDType.map { ["state: \($0)"] } ?? []))
           .joined(separator: ", ")
       }
-      return optimizer.definition.name + "(" + settings.joined(separator: ", ") + rules.joined() + ")"
+      let state = optimizer.stateDType.map { " with state: \($0)" } ?? ""
+      return optimizer.definition.name + "(" + settings.joined(separator: ", ") + rules.joined() + ")" + state
     case .object(let object): return object.summary
     case .cell, .unset: return "unset"
     }

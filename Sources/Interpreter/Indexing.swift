@@ -71,6 +71,7 @@ extension Interpreter {
       case .rest: return owner
       }
     case .tensor(let tensor) where !tensor.isNumber:
+      try requireNumbers(tensor, at: base)
       return try index(try usable(tensor, at: base), items, at: site, base: base)
     case .model(let model):
       // A model made of one list, such as Sequential, is indexed like it.
@@ -210,7 +211,7 @@ extension Interpreter {
             case .gather:
               let indices = values[gathered]
               gathered += 1
-              let isTable = trace?.isParameter(value) ?? false
+              let isTable = trace?.isParameter(value, in: g) ?? false
               value = try g.gather(value, indices: try g.cast(indices, to: .i64), axis: outputAxis)
               // Rows of an embedding begin what flows through a network in 16 bits.
               if let lowPrecision, isTable, value.dtype == .f32 { value = try g.cast(value, to: lowPrecision) }
@@ -399,6 +400,7 @@ extension Interpreter {
     case .string(let string):
       return ItemIterator(try string.text(at: site).lazy.map { Value.string(String($0)) })
     case .tensor(let tensor):
+      try requireNumbers(tensor, at: site)
       let tensor = try usable(tensor, at: site)
       guard tensor.shape.rank > 0 else { break }
       var index = 0

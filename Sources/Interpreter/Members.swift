@@ -117,7 +117,8 @@ extension Interpreter {
   func cast(_ value: Value, to dtype: DType, at site: Site) throws(Failure) -> Value {
     let tensor: TensorValue
     switch value {
-    case .model where dtype.isFloating: return try copyTree(value, as: dtype, at: site)
+    case .tensor(let stored): tensor = try usable(stored, at: site)
+    case .model where DTypeSet.floating.contains(dtype): return try copyTree(value, as: dtype, at: site)
     case .list(let list) where dtype != .f32 && isTensorLike(value):
       // Whole numbers stay whole and others f64 up to the dtype that is asked for: nothing rounds on the way.
       let exact = try literal(list, whole: dtype.isFloating ? .f64 : .i64, fraction: .f64, at: site)
@@ -254,7 +255,7 @@ extension Interpreter {
     }
   }
 
-  /// `no_decay: "*.bias"`, `rules: [("*.bias", (lr: 0.1))]`, or another value of a hyperparameter.
+  /// `no_decay: "*.bias"`, `rules: [("*.bias", (lr: 0.1))]`, `state: q8`, or another value of a hyperparameter.
   private func apply(_ field: Arguments.Argument, to optimizer: OptimizerValue) throws(Failure) {
     guard let label = field.label else { throw unnamedField(field) }
     let names = optimizer.definition.parameters.names
@@ -267,6 +268,7 @@ extension Interpreter {
       for pattern in try patterns(field.value, at: field.site) {
         optimizer.rules.append(.init(pattern: pattern, values: [(decay, .double(0))]))
       }
+    case "state": optimizer.stateDType = try stateDType(field.value, at: field.site)
     case "rules":
       guard case .list(let list) = field.value else { throw badRules(field.site) }
       for item in list.items {
@@ -274,29 +276,59 @@ extension Interpreter {
           case .record(let settings) = pair.items[1]
         else { throw badRules(field.site) }
         var values: [(index: Int, value: Value)] = []
+        var stateDType: DType?
         for (name, value) in zip(settings.names, settings.items) {
+          if name == "state" {
+            stateDType = try self.stateDType(value, at: field.site)
+            continue
+          }
           guard let name, let index = names.firstIndex(of: name) else {
             throw Failure(
               "unknown-argument", "`\(optimizer.definition.name)` has no hyperparameter `\(name ?? "")`",
-              at: field.site, notes: ["it has \(names.joined(separator: ", "))"])
+              at: field.site, notes: ["it has \((names + ["state"]).joined(separator: ", "))"])
           }
           try optimizer.definition.check(value, for: index, at: field.site)
           values.append((index, value))
         }
         for pattern in try patterns(pair.items[0], at: field.site) {
-          optimizer.rules.append(.init(pattern: pattern, values: values))
+          optimizer.rules.append(.init(pattern: pattern, values: values, stateDType: stateDType))
         }
       }
     default:
       guard let index = names.firstIndex(of: label) else {
-        let later = ["state", "rounding"]
+        let later = ["rounding"]
         throw Failure(
           "unknown-policy",
           "`\(optimizer.definition.name)` has no hyperparameter or policy `\(label)`" + (later.contains(label) ? " yet" : ""),
-          at: field.site, notes: ["known: \((names + ["no_decay", "rules"]).joined(separator: ", "))"])
+          at: field.site, notes: ["known: \((names + ["no_decay", "rules", "state"]).joined(separator: ", "))"])
       }
       try optimizer.set(index, to: field.value, at: field.site)
     }
+  }
+
+  /// What an optimizer's state may be stored in.
+  private func stateDType(_ value: Value, at site: Site) throws(Failure) -> DType {
+    guard case .dtype(let dtype) = value else {
+      throw Failure(
+        "bad-argument", "`state` is the dtype that state is stored in, got \(value.described)", at: site,
+        notes: [stateDTypes])
+    }
+    switch dtype {
+    case .f32, .bf16, .q8: return dtype
+    case .f16, .f8e4m3, .f8e5m2:
+      throw Failure(
+        "unsupported-dtype", "state cannot be stored in \(dtype)", at: site,
+        notes: [
+          "squares of gradients are smaller than the smallest numbers of \(dtype) above 0, and steps are divided by their roots",
+          stateDTypes,
+        ])
+    case .f64, .i32, .i64, .u8, .bool:
+      throw Failure("unsupported-dtype", "state cannot be stored in \(dtype)", at: site, notes: [stateDTypes])
+    }
+  }
+
+  private var stateDTypes: String {
+    "state is stored in q8, 1 byte a number and 4 for each 256; in bf16, 2 bytes; or in f32, as it is without this"
   }
 
   private func badRules(_ site: Site) -> Failure {

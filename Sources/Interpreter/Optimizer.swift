@@ -86,9 +86,13 @@ package final class OptimizerValue {
   struct Rule {
     let pattern: String
     let values: [(index: Int, value: Value)]
+    /// What the state of these parameters is stored in; nil where the rule does not say.
+    var stateDType: DType?
   }
   var hyperparameters: [Value]
   var rules: [Rule] = []
+  /// What state is stored in; nil: as it is computed.
+  var stateDType: DType?
   private(set) var slots: [ObjectIdentifier: OptimizerSlot] = [:]
 
   init(_ definition: OptimizerDefinition, hyperparameters: [Value]) {
@@ -148,7 +152,26 @@ package final class OptimizerValue {
   func copy() -> OptimizerValue {
     let copy = OptimizerValue(definition, hyperparameters: hyperparameters)
     copy.rules = rules
+    copy.stateDType = stateDType
     return copy
+  }
+
+  /// Tensors with fewer elements keep their state as it is computed: they are most of what goes wrong and least of
+  /// the memory. The bound is that of bitsandbytes.
+  static let leastStored = 4096
+
+  /// What a state tensor of a parameter is stored in: what the last rule for its path says, else the optimizer's
+  /// policy, which leaves small tensors and the tables of embeddings alone.
+  func stateDType(of entry: ParameterPath, _ type: TensorType) -> DType {
+    guard type.dtype.isFloating else { return type.dtype }
+    func stored(_ dtype: DType) -> DType { dtype == .f32 ? type.dtype : dtype }
+    for rule in rules.reversed() where matches(entry.path, rule.pattern) {
+      if let dtype = rule.stateDType { return stored(dtype) }
+    }
+    guard let dtype = stateDType, type.elementCount >= OptimizerValue.leastStored else { return type.dtype }
+    // Rows of rare tokens have gradients far from those of their neighbours in a block.
+    if dtype == .q8, entry.parameter.home?.definition.declaredName == "Embedding" { return type.dtype }
+    return stored(dtype)
   }
 
   /// The values that hold for a parameter at `path`.
@@ -213,6 +236,13 @@ package final class OptimizerSlot {
 
   /// Whether the parameter still has the shape and dtype that the state was made for.
   package var isCurrent: Bool { parameter?.tensor.type == type && !isDropped }
+
+  /// `m of layers.0.weight`, `m in q8 of layers.0.weight`
+  func role(of index: Int) -> String {
+    let dtype = states[index].dtype
+    let stored = dtype == .f32 || dtype == .f64 ? "" : " in \(dtype)"
+    return "\(stateNames[index])\(stored) of \(parameter?.path ?? "a parameter")"
+  }
 
   /// Gives the state up: the next step makes a new one.
   func drop() { isDropped = true }
@@ -560,13 +590,15 @@ extension Interpreter {
     for place in definition.stateSlots { fill(place, .none) }
     var inputs: [Int] = []
     var before: [GraphValue] = []
+    var olds: [GraphValue] = []
     for (index, state) in slot.states.enumerated() {
       let (value, input) = trace.stateInput(slot, index, state.type)
       inputs.append(input)
       before.append(value)
-      fill(
-        definition.stateSlots[slot.places[index]],
-        tensor(try g.cast(value, to: state.dtype == .f64 ? .f64 : .f32)))
+      // What is stored in fewer bits is computed as the update is.
+      let computed: DType = state.dtype == .f64 || state.dtype != .f32 && wide == .f64 ? .f64 : .f32
+      olds.append(try g.cast(value, to: computed))
+      fill(definition.stateSlots[slot.places[index]], tensor(olds[index]))
     }
     let outerPath = trace.enterPath(entry.path)
     defer { trace.leave(outerPath) }
@@ -603,10 +635,24 @@ extension Interpreter {
           "\(definition.name): the state `\(definition.states[place].name)` of `\(entry.path)` changes from \(state.type) to \(value.type)",
           at: value.made ?? made, notes: ["a state keeps its shape from step to step"])
       }
-      let next = try g.cast(trace.value(of: value, at: made), to: state.dtype)
+      let new = try trace.value(of: value, at: made)
+      if state.dtype == .q8 {
+        // State that stays as it is is not rounded once more; a step that is skipped would do that.
+        if new.id == olds[index].id { continue }
+        guard trace.overflow == nil else { throw unsteady(entry, at: site) }
+      }
+      let next = try g.cast(new, to: state.dtype)
       trace.writeState(
         slot, index, input: inputs[index], try trace.unlessSkipped(next, before[index]))
     }
+  }
+
+  /// Blocks of q8 cannot stay as they are in a step that is skipped: rounding them anew may change them.
+  private func unsteady(_ entry: ParameterPath, at site: Site) -> Failure {
+    Failure(
+      "unsupported-dtype",
+      "the optimizer state of `\(entry.path)` is stored in q8, which a step with loss scaling cannot leave as it is where it is skipped",
+      at: site, help: "use `precision: bf16`, which needs no loss scale, or store the state in bf16")
   }
 
   /// The state for a parameter: what there is, or fresh from the optimizer's `state` lines.
@@ -653,7 +699,8 @@ extension Interpreter {
       }
       let value = try tensorValue(first, at: state.initial.site)
       guard let tensor = value.tensor else { throw Trace.escaped(at: site) }
-      tensors.append(tensor.copiedForState())
+      let stored = try cast(tensor, to: optimizer.stateDType(of: entry, tensor.type))
+      tensors.append(stored.copiedForState())
     }
     return OptimizerSlot(entry.parameter, states: tensors, of: definition)
   }

@@ -30,7 +30,7 @@ extension Interpreter {
         graph.writes.append(.init(input: trace.inputIndex(of: trace.parameters[id]!), value: value))
       }
       for write in trace.stateWrites { graph.writes.append(.init(input: write.input, value: write.value)) }
-      try Pipeline.run(Pipeline.simplification + [Pipeline.materialize, Pipeline.fusion], on: &graph)
+      try Pipeline.run(Pipeline.simplification + [Pipeline.materialize, Pipeline.duplicate, Pipeline.fusion], on: &graph)
       let passes = graph.nodes.filter { node in
         !node.isView && (node.operands + node.results).contains { $0.type.elementCount >= shape.elementCount }
       }

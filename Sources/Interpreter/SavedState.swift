@@ -280,17 +280,21 @@ func loadState(_ call: BuiltinCall, _ name: String) throws(Failure) -> Value {
         throw Failure.from(error, at: thing.site)
       }
       for (index, state) in fresh.stateNames.enumerated() {
-        guard let tensor = byName["\(prefix)\(state).\(entry.path)"] else {
+        let key = "\(prefix)\(state).\(entry.path)"
+        let usual = fresh.states[index].type
+        guard let tensor = byName[key].map({ usual.dtype == .q8 ? joined($0, byName[key + ".scale"]) : $0 }) else {
           throw Failure(
             "file-mismatch",
             "\(name): the state `\(state)` of `\(entry.path)` is missing; was it saved by another optimizer?", at: site)
         }
-        let usual = fresh.states[index].type
         guard tensor.type == usual else {
+          let saved = byName[key + ".scale"] != nil && tensor.dtype == .u8 ? TensorType(.q8, tensor.shape) : tensor.type
           throw Failure(
             "file-mismatch",
-            "\(name): the state `\(state)` of `\(entry.path)` is \(tensor.type), the optimizer's is \(usual)",
-            at: site)
+            "\(name): the state `\(state)` of `\(entry.path)` is \(saved), the optimizer's is \(usual)",
+            at: site,
+            help: saved.shape == usual.shape
+              ? "load it into an optimizer with the `state` that it was saved with" : nil)
         }
         fresh.states[index] = tensor.copiedForState()
       }
@@ -316,6 +320,11 @@ func loadState(_ call: BuiltinCall, _ name: String) throws(Failure) -> Value {
   if let tick = saved.tick { interpreter.tick = tick }
   for thing in things { if case .model(let model) = thing.value { model.mend() } }
   return .none
+}
+
+/// A tensor of q8 from its two parts in a file; the codes alone where they do not fit.
+private func joined(_ codes: Tensor, _ scales: Tensor?) -> Tensor {
+  scales.flatMap { QuantizedBlock.tensor(codes: codes, scales: $0) } ?? codes
 }
 
 private func withoutEnding(_ name: String) -> Substring {

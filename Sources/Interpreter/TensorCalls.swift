@@ -490,6 +490,7 @@ extension Interpreter {
     case .bool(let value): return .bool(value)
     case .tensor(let tensor):
       let tensor = try usable(tensor, at: site)
+      if !op.dtypes.contains(tensor.dtype) { try requireNumbers(tensor, at: site) }
       if tensor.isWholeList, op.traits.promotion == .asIs, op.signature.namesPlaces(operand: index) {
         return .tensor(try indices(tensor, at: site))
       }
@@ -521,6 +522,15 @@ extension Interpreter {
     guard let trace = tensor.trace, !trace.isRecording || trace !== self.trace else { return tensor }
     guard let real = tensor.tensor else { throw Trace.escaped(at: site) }
     return TensorValue(real, made: tensor.made, isWholeList: tensor.isWholeList)
+  }
+
+  /// Refuses tensors of dtypes that only store.
+  func requireNumbers(_ tensor: TensorValue, at site: Site) throws(Failure) {
+    guard DTypeSet.storage.contains(tensor.dtype) else { return }
+    throw Failure(
+      "unsupported-dtype", "\(tensor.dtype) only stores numbers: nothing is computed in it, or looked up", at: site,
+      labels: [.init(site: site, text: describe(tensor, at: site))],
+      help: "convert it first: `f32(\(site.text))`")
   }
 
   private func realTensor(_ operand: Operand, _ dtype: DType, at site: Site) throws -> Tensor {
@@ -564,7 +574,9 @@ extension Interpreter {
   /// The value as a tensor: numbers become 0-d, lists of numbers or of equal tensors are stacked.
   func tensorValue(_ value: Value, meansIndex: Bool = false, at site: Site) throws(Failure) -> TensorValue {
     switch value {
-    case .tensor(let tensor): return try usable(tensor, at: site)
+    case .tensor(let tensor):
+      try requireNumbers(tensor, at: site)
+      return try usable(tensor, at: site)
     case .int(let number):
       return TensorValue(
         meansIndex ? Tensor.number(integer: number, .i64) : Tensor.number(integer: number, .f32),

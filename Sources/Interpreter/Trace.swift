@@ -414,7 +414,7 @@ final class Trace {
           ? .buffers : precision != nil && parameter.tensor.dtype == .f32 ? .masterWeights : .parameters,
         name: parameter.path)
     case .state(let slot, let index):
-      InputRole(.optimizerState, name: "\(slot.stateNames[index]) of \(slot.parameter?.path ?? "a parameter")")
+      InputRole(.optimizerState, name: slot.role(of: index))
     case .stepNumber: InputRole(.captured, name: "step number")
     case .randomKey: InputRole(.captured, name: "random key")
     case .lossScale: InputRole(.captured, name: "loss scale")
@@ -497,10 +497,10 @@ final class Trace {
     parameterWrites[id] = value
   }
 
-  /// Whether a value is that of a parameter as the step finds it.
-  func isParameter(_ value: GraphValue) -> Bool {
-    // What `grad` differentiates by outside of a step is no feed.
-    guard case .input(let index) = builder.graph.definition(of: value), feeds.indices.contains(index),
+  /// Whether a value that `g` made is that of a parameter as the step finds it. What is computed at once has a builder of
+  /// its own, and outside of steps inputs have no feeds.
+  func isParameter(_ value: GraphValue, in g: GraphBuilder) -> Bool {
+    guard g === builder, case .input(let index) = g.graph.definition(of: value), index < feeds.count,
       case .parameter = feeds[index]
     else { return false }
     return true

@@ -4,6 +4,7 @@ import Tensors
 // whole number does not fit.
 
 /// Reads `count` elements of `dtype`, `stride` elements apart, into a contiguous tile of their lane.
+/// - Requires: of q8, the stride is 1 and `base` is where a block begins.
 func loadLane(
   _ dtype: DType, from base: UnsafeRawPointer, stride: Int, into tile: UnsafeMutableRawPointer,
   count: Int
@@ -17,6 +18,25 @@ func loadLane(
   case .i64: load(base, stride, tile, count) { (x: Int64) in x }
   case .u8: load(base, stride, tile, count) { (x: UInt8) in Int64(x) }
   case .bool: load(base, stride, tile, count) { (x: UInt8) in x }
+  case .f8e4m3:
+    let values = Float8Tables.shared.e4m3
+    load(base, stride, tile, count) { (x: UInt8) in values[Int(x)] }
+  case .f8e5m2:
+    let values = Float8Tables.shared.e5m2
+    load(base, stride, tile, count) { (x: UInt8) in values[Int(x)] }
+  case .q8: dequantize(base, from: 0, into: tile.assumingMemoryBound(to: Float.self), count: count)
+  }
+}
+
+/// Reads `count` contiguous elements of `dtype` from a position on into a tile of their lane.
+@inline(__always)
+func loadLane(
+  _ dtype: DType, from base: UnsafeRawPointer, at position: Int, into tile: UnsafeMutableRawPointer, count: Int
+) {
+  if dtype == .q8 {
+    dequantize(base, from: position, into: tile.assumingMemoryBound(to: Float.self), count: count)
+  } else {
+    loadLane(dtype, from: base + position &* dtype.byteCount, stride: 1, into: tile, count: count)
   }
 }
 
@@ -36,7 +56,7 @@ private func load<Stored, Value>(
   }
 }
 
-/// Writes `count` elements of a tile as contiguous elements of `dtype`.
+/// Writes `count` elements of a tile as contiguous elements of `dtype`, of q8 as blocks that begin at `base`.
 ///
 /// Whole numbers that do not fit their dtype are an overflow; what is written for them is unspecified.
 func storeLane(
@@ -58,7 +78,25 @@ func storeLane(
     return nil
   case .i32: return storeNarrow(Int32.self, tile, base, count)
   case .u8: return storeNarrow(UInt8.self, tile, base, count)
+  case .f8e4m3:
+    store(tile, base, count) { float8Bits($0, mantissaBits: 3, exponentBias: 7, overflow: 0x7F, nan: 0x7F) }
+    return nil
+  case .f8e5m2:
+    store(tile, base, count) { float8Bits($0, mantissaBits: 2, exponentBias: 15, overflow: 0x7C, nan: 0x7E) }
+    return nil
+  case .q8:
+    quantize(tile.assumingMemoryBound(to: Float.self), into: base, count: count)
+    return nil
   }
+}
+
+@inline(__always)
+private func store(
+  _ tile: UnsafeRawPointer, _ base: UnsafeMutableRawPointer, _ count: Int, _ narrow: (Float) -> UInt8
+) {
+  let source = tile.assumingMemoryBound(to: Float.self)
+  let target = base.assumingMemoryBound(to: UInt8.self)
+  for i in 0..<count { target[i] = narrow(source[i]) }
 }
 
 @inline(__always)
@@ -84,4 +122,39 @@ func bfloat16Bits(_ x: Float) -> UInt16 {
   let rounded = (bits &+ 0x7FFF &+ ((bits &>> 16) & 1)) &>> 16
   let isNaN = bits & 0x7FFF_FFFF > 0x7F80_0000
   return UInt16(truncatingIfNeeded: isNaN ? 0x7FC0 : rounded)
+}
+
+/// The 8-bit float nearest to `x`, as `Float8` defines it: normal numbers drop the lower bits of a float; below them
+/// lie equal distances, which are those of floats around `anchor`.
+@inline(__always)
+private func float8Bits(
+  _ x: Float, mantissaBits: UInt32, exponentBias: UInt32, overflow: UInt32, nan: UInt32
+) -> UInt8 {
+  let magnitude = x.bitPattern & 0x7FFF_FFFF
+  let dropped = 23 &- mantissaBits
+  let bias = 127 &- exponentBias
+  let rounded = (magnitude &+ ((1 &<< (dropped &- 1)) &- 1) &+ ((magnitude &>> dropped) & 1)) &>> dropped
+  let normal = rounded &- (bias &<< mantissaBits)
+  let anchor = (bias &+ 1 &+ dropped) &<< 23
+  let subnormal = (Float(bitPattern: magnitude) + Float(bitPattern: anchor)).bitPattern &- anchor
+  var code = magnitude < (bias &+ 1) &<< 23 ? subnormal : normal
+  code = code > overflow || magnitude >= 0x7F80_0000 ? overflow : code
+  code = magnitude > 0x7F80_0000 ? nan : code
+  return UInt8(truncatingIfNeeded: code | (x.bitPattern &>> 24 & 0x80))
+}
+
+/// The numbers of all patterns of 8-bit floats.
+struct Float8Tables: @unchecked Sendable {
+  static let shared = Float8Tables()
+  let e4m3: UnsafePointer<Float>
+  let e5m2: UnsafePointer<Float>
+
+  private init() {
+    func table(_ format: Float8) -> UnsafePointer<Float> {
+      let values = UnsafeMutablePointer<Float>.allocate(capacity: 256)
+      for pattern in 0..<256 { values[pattern] = format.value(of: UInt8(pattern)) }
+      return UnsafePointer(values)
+    }
+    (e4m3, e5m2) = (table(.e4m3), table(.e5m2))
+  }
 }

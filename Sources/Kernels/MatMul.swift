@@ -198,7 +198,7 @@ private struct MatrixProduct {
   // MARK: Scratch
 
   /// The sides of a packed panel at most.
-  private static let panelSide = 256
+  fileprivate static let panelSide = 256
 
   /// Elements of the result that one call of BLAS makes: what a chain then runs on is still in the second-level cache,
   /// and a weight's gradient that a chain consumes is never held as a whole.
@@ -292,6 +292,24 @@ package func productScratchByteCount(
     return product.chainScratchByteCount(of: Double.self, program: ofProgram)
   }
   return product.chainScratchByteCount(of: Float.self, program: ofProgram)
+}
+
+/// Whether a program on such a product runs on whole blocks of q8 alone, wherever the product is cut: on rows that lie
+/// one after the other, or on pieces of rows that are blocks themselves.
+package func productIsCutAtBlocks(rows m: Int, columns n: Int, inner k: Int) -> Bool {
+  func view(_ rows: Int, _ columns: Int) -> TensorView {
+    TensorView(
+      base: UnsafeMutableRawPointer(bitPattern: Storage.alignment)!, dtype: .f32, shape: [rows, columns],
+      strides: [columns, 1])
+  }
+  let product = MatrixProduct(view(m, k), view(k, n))
+  func isAligned(_ count: Int) -> Bool { count % blockSize == 0 }
+  if product.innerBlocks > 1 { return true }
+  if product.columnBlocks > 1 { return isAligned(n) && isAligned(product.columnLength) }
+  // Of an operand that must be packed, panels may be lower.
+  let panels = [product.panelRows, min(product.panelRows, MatrixProduct.panelSide)]
+  return (product.rowBlocks == 1 || isAligned(product.rowLength &* n))
+    && panels.allSatisfy { $0 >= product.rowLength || isAligned($0 &* n) }
 }
 
 /// The product as it would lie in memory, at no place in particular.

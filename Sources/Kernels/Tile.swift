@@ -5,7 +5,7 @@ import Tensors
 /// Loops over tiles exist once per lane, not once per dtype: 16-bit floats widen to `Float`, whole
 /// numbers to `Int64`. So mixed precision is a matter of loading and storing.
 package enum Lane: UInt8, Hashable, Sendable {
-  /// `Float`, for f32, f16 and bf16.
+  /// `Float`, for f32 and the narrower floats.
   case single
   /// `Double`, for f64.
   case double
@@ -27,7 +27,7 @@ extension DType {
   /// The lane that elements of this dtype are computed in.
   package var lane: Lane {
     switch self {
-    case .f32, .f16, .bf16: .single
+    case .f32, .f16, .bf16, .f8e4m3, .f8e5m2, .q8: .single
     case .f64: .double
     case .i32, .i64, .u8: .integer
     case .bool: .truth
@@ -38,13 +38,16 @@ extension DType {
   var isLaneStorage: Bool {
     switch self {
     case .f32, .f64, .i64, .bool: true
-    case .f16, .bf16, .i32, .u8: false
+    case .f16, .bf16, .i32, .u8, .f8e4m3, .f8e5m2, .q8: false
     }
   }
 }
 
 /// Elements handled at a time. Three tiles of 8-byte lanes fit the first-level cache.
 package let tileCapacity = 1024
+
+/// `count` rounded up to whole tiles: what begins there begins a block of q8.
+func wholeTiles(_ count: Int) -> Int { (count &+ tileCapacity &- 1) / tileCapacity &* tileCapacity }
 
 /// `byteCount` rounded up to cache lines.
 func wholeLines(_ byteCount: Int) -> Int { (byteCount &+ 63) & ~63 }

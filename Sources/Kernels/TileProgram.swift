@@ -36,6 +36,10 @@ package struct TileProgram: Sendable {
   let registerCount: Int
   /// The last instruction that reads each operand; -1 where none does.
   let lastReads: [Int]
+  /// Whether a later instruction reads each one's result.
+  let isRead: [Bool]
+  /// Whether an instruction rounds to blocks of q8, which begin where tiles do.
+  package let roundsToBlocks: Bool
   /// Bytes of the widest element that an instruction makes.
   let widestLane: Int
 
@@ -46,6 +50,7 @@ package struct TileProgram: Sendable {
     self.operandCount = operandCount
     var last = Array(instructions.indices)
     var lastReads = [Int](repeating: -1, count: operandCount)
+    var isRead = [Bool](repeating: false, count: instructions.count)
     var sources: [Int] = []
     var firstSource: [Int] = []
     for (index, instruction) in instructions.enumerated() {
@@ -57,6 +62,7 @@ package struct TileProgram: Sendable {
           sources.append(operand)
         case .instruction(let earlier):
           last[earlier] = index
+          isRead[earlier] = true
           sources.append(operandCount + earlier)
         }
       }
@@ -86,6 +92,8 @@ package struct TileProgram: Sendable {
     self.registers = registers
     registerCount = count
     self.lastReads = lastReads
+    self.isRead = isRead
+    roundsToBlocks = instructions.contains { $0.dtype == .q8 }
     widestLane = instructions.map { $0.dtype.lane.byteCount }.max() ?? 4
   }
 
@@ -138,6 +146,7 @@ package struct TileProgram: Sendable {
   }
 
   /// Runs the program over a block of rows and columns, of which `block` holds the first operand.
+  /// - Requires: if an instruction rounds to q8, the block begins and ends with blocks of that.
   func run(
     _ operands: [TensorView], into results: [TensorView], on block: Block, rows: Range<Int>, columns: Range<Int>
   ) {
@@ -150,12 +159,12 @@ package struct TileProgram: Sendable {
     rows: Range<Int>, columns: Range<Int>, _ firstFault: borrowing FirstFault
   ) {
     withStream(operands, sizes) { stream in
-      // A result is computed where it will lie unless a later, or the same, instruction still reads an
-      // operand from there.
+      // A result is computed, or rounded to, where it will lie unless a later, or the same, instruction still
+      // reads an operand from there; operands that are converted are read before any instruction runs.
       for (index, result) in results.enumerated() {
-        stream.isDirect[index] = result.dtype.isLaneStorage
+        stream.isDirect[index] = true
         for (operand, view) in operands.enumerated()
-        where view.base == result.base && lastReads[operand] >= self.results[index] {
+        where view.base == result.base && view.dtype.isLaneStorage && lastReads[operand] >= self.results[index] {
           stream.isDirect[index] = false
         }
       }
@@ -173,9 +182,13 @@ package struct TileProgram: Sendable {
             stream.place(operand: 0, at: base + offset)
           }
           for (index, instruction) in self.results.enumerated() where stream.isDirect[index] {
-            stream.place(
-              instruction: instruction,
-              at: results[index].base + position &* results[index].dtype.byteCount)
+            let dtype = results[index].dtype
+            let place = results[index].base + dtype.byteOffset(of: position)
+            if dtype.isLaneStorage {
+              stream.place(instruction: instruction, at: place)
+            } else {
+              stream.place(roundingOf: instruction, at: place)
+            }
           }
           if let (place, code) = stream.run(length) {
             firstFault.note(code, at: position &+ place)
@@ -185,7 +198,7 @@ package struct TileProgram: Sendable {
             let result = results[index]
             _ = storeLane(
               result.dtype, from: stream.value(of: instruction),
-              into: result.base + position &* result.dtype.byteCount, count: length)
+              into: result.base + result.dtype.byteOffset(of: position), count: length)
           }
           column &+= length
         }

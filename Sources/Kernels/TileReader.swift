@@ -122,7 +122,7 @@ struct TileReader {
     case .inPlace:
       return base + start &* dtype.byteCount
     case .convert:
-      loadLane(dtype, from: base + start &* dtype.byteCount, stride: 1, into: tile, count: count)
+      loadLane(dtype, from: base, at: start, into: tile, count: count)
     case .spread:
       if !isFilled { loadLane(dtype, from: base, stride: 0, into: tile, count: capacity) }
       isFilled = true

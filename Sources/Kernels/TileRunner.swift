@@ -87,6 +87,7 @@ private struct TileSizes {
       unit = max(unit, reader.panelElementCount)
       keep(index, reader)
     }
+    if result.dtype == .q8 { unit = wholeTiles(unit) }
   }
 }
 
@@ -121,7 +122,7 @@ private func runTiles(
     for index in 0..<operands.count {
       pointers[index] = readers[index].read(from: start, count: length)
     }
-    let target = result.base + start &* result.dtype.byteCount
+    let target = result.base + result.dtype.byteOffset(of: start)
     var fault: ArithmeticFault?
     if isStaged {
       fault = body(pointers, resultTile, length)

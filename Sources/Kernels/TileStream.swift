@@ -8,6 +8,8 @@ struct TileStream {
   private let table: UnsafeMutablePointer<UnsafeRawPointer>
   /// The operands of the instruction under way.
   private let sources: UnsafeMutablePointer<UnsafeRawPointer>
+  /// Where each instruction's value is rounded to storage, if its dtype is none of a lane.
+  private let roundings: UnsafeMutablePointer<UnsafeMutableRawPointer>
   /// Which results are computed where they will lie; for the caller.
   let isDirect: UnsafeMutablePointer<Bool>
   /// A tile for what is rounded to storage and back.
@@ -39,7 +41,7 @@ struct TileStream {
       registerByteCount = wholeLines(self.capacity &* program.widestLane)
       tableByteCount = Kernels.scratchByteCount(
         of: UnsafeMutableRawPointer.self,
-        count: program.operandCount &+ program.instructions.count &+ TileStream.mostSources
+        count: program.operandCount &+ 2 &* program.instructions.count &+ TileStream.mostSources
           &+ program.results.count)
       tilesByteCount = tableByteCount &+ (program.registerCount &+ 1) &* registerByteCount
       unit = tileCapacity
@@ -48,6 +50,7 @@ struct TileStream {
         tilesByteCount &+= reader.scratchByteCount
         unit = max(unit, reader.panelElementCount)
       }
+      if program.roundsToBlocks { unit = wholeTiles(unit) }
       readersByteCount = Kernels.scratchByteCount(of: TileReader.self, count: operands.count)
     }
 
@@ -73,8 +76,11 @@ struct TileStream {
     self.readers = readers
     table = take(sizes.tableByteCount).assumingMemoryBound(to: UnsafeRawPointer.self)
     sources = table + (program.operandCount &+ program.instructions.count)
-    isDirect = UnsafeMutableRawPointer(sources + TileStream.mostSources).assumingMemoryBound(to: Bool.self)
+    roundings = UnsafeMutableRawPointer(sources + TileStream.mostSources)
+      .assumingMemoryBound(to: UnsafeMutableRawPointer.self)
+    isDirect = UnsafeMutableRawPointer(roundings + program.instructions.count).assumingMemoryBound(to: Bool.self)
     rounding = take(sizes.registerByteCount)
+    roundings.update(repeating: rounding, count: program.instructions.count)
     let registers = take(program.registerCount &* sizes.registerByteCount)
     for index in operands.indices {
       (readers + index).initialize(to: TileReader(operands[index], capacity: sizes.capacity))
@@ -93,6 +99,8 @@ struct TileStream {
   func place(instruction: Int, at base: UnsafeMutableRawPointer) {
     table[program.operandCount &+ instruction] = UnsafeRawPointer(base)
   }
+  @inline(__always)
+  func place(roundingOf instruction: Int, at base: UnsafeMutableRawPointer) { roundings[instruction] = base }
   @inline(__always)
   func value(of instruction: Int) -> UnsafeRawPointer { table[program.operandCount &+ instruction] }
 
@@ -143,10 +151,13 @@ struct TileStream {
     if let fault = program.instructions[index].body(sources, value, length) { return fault }
     let dtype = program.instructions[index].dtype
     if dtype.isLaneStorage { return nil }
-    if let fault = storeLane(dtype, from: UnsafeRawPointer(value), into: rounding, count: length) {
+    let stored = roundings[index]
+    if let fault = storeLane(dtype, from: UnsafeRawPointer(value), into: stored, count: length) {
       return fault
     }
-    loadLane(dtype, from: UnsafeRawPointer(rounding), stride: 1, into: value, count: length)
+    if program.isRead[index] {
+      loadLane(dtype, from: UnsafeRawPointer(stored), stride: 1, into: value, count: length)
+    }
     return nil
   }
 

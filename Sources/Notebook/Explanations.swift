@@ -392,5 +392,12 @@ extension Explanation {
       """),
     Explanation("unset-name", "The name is assigned somewhere, but that place has not run yet.",
       wrong: "print(\"{later}\")\nlater = 1", right: "later = 1\nprint(\"{later}\")"),
+    Explanation(
+      "unsupported-dtype",
+      """
+      The dtype cannot be used so. f8e4m3, f8e5m2 and q8 only store numbers: a tensor comes into them by conversion, and
+      out of them before anything is computed with it, or looked up in it.
+      """,
+      wrong: "q8([1.0, 2.0]) + 1", right: "f32(q8([1.0, 2.0])) + 1"),
   ]
 }

@@ -66,6 +66,9 @@ package struct HelpTopic: Sendable {
       "f32 where they meet none. `/`, exp and the like make f32 of integers.",
       "",
       row(["bytes"] + dtypes.map { "\($0.byteCount)" }),
+      "",
+      "f16, bf16, f8e4m3, f8e5m2 and q8 store numbers in fewer bytes; `help cast` has their rules, `help adamw` what",
+      "`with state: q8` does. f8e4m3, f8e5m2 and q8 are converted back before anything is computed with them.",
     ]
     return lines.joined(separator: "\n")
   }

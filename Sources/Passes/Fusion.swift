@@ -13,7 +13,9 @@ import Tensors
 // A reduction that alone reads a result of a chain takes what leads to it along: it runs where the reduction
 // would read, and the squares under a norm are never written.
 //
-// Limits: a view between two members ends a chain; a chain has at most one product, and with one no reduction.
+// Limits: a view between two members ends a chain; a chain has at most one product, and with one no reduction. A chain
+// that rounds to q8 has no reduction, and a product only where that is cut between blocks: they are runs of elements in
+// storage.
 
 /// Joins elementwise nodes into chains, products with the chains that read them, and chains with reductions.
 package func fuse(_ graph: inout Graph) {
@@ -140,6 +142,15 @@ private struct Fusion {
     graph.nodes[index].op.mayRefuse(graph.nodes[index].operands.map(\.type))
   }
 
+  /// Whether a node rounds to blocks, for which it must see whole ones.
+  private func makesBlocks(_ index: Int) -> Bool { graph.nodes[index].results[0].dtype == .q8 }
+
+  /// Whether the blocks of what follows a product would be whole.
+  private func takesBlocks(_ index: Int) -> Bool {
+    let node = graph.nodes[index]
+    return (node.op as? MatMul)?.takesBlocks(node.operands.map(\.type)) ?? false
+  }
+
   // MARK: Products
 
   mutating func attachProducts() {
@@ -153,6 +164,7 @@ private struct Fusion {
       guard chain >= 0, productOf[chain] < 0,
         readers[result.id].allSatisfy({ chainOf[$0] == chain }),
         shape(chains[chain][0]) == result.shape, !chains[chain].contains(where: mayRefuse),
+        takesBlocks(index) || !chains[chain].contains(where: makesBlocks),
         // Read as it is, never through a view.
         chains[chain].allSatisfy({ member in
           graph.nodes[member].operands.allSatisfy { base[$0.id] != result.id || $0.id == result.id }
@@ -228,7 +240,8 @@ private struct Fusion {
     }
     let all = Set(first + second)
     if productOf[earlier] >= 0 || productOf[later] >= 0 {
-      if all.contains(where: mayRefuse) { return false }
+      let product = productOf[earlier] >= 0 ? productOf[earlier] : productOf[later]
+      if all.contains(where: mayRefuse) || !takesBlocks(product) && all.contains(where: makesBlocks) { return false }
     }
     return operandCount(all) <= Fusion.operandLimit && !all.contains { looksBack($0, into: all) }
   }
@@ -245,6 +258,7 @@ private struct Fusion {
       guard chainOf[source] >= 0, readers[result] == [index], !leaves[result] else { continue }
       let chain = chainOf[source]
       let members = exclusiveMembers(behind: source)
+      if members.contains(where: makesBlocks) { continue }
       if members.count < chains[chain].count {
         guard maySplit(members, from: chain) else { continue }
         let taken = Set(members)

@@ -27,6 +27,7 @@ package enum Pipeline {
     Pass(name: "rebuild") { Passes.rebuild(&$0, checkpointing) }
   }
   package static let materialize = Pass(name: "materialize", run: Passes.materialize)
+  package static let duplicate = Pass(name: "duplicate", run: Passes.duplicate)
   package static let fusion = Pass(name: "fusion", run: fuse)
   package static let schedule = Pass(name: "schedule", run: Passes.schedule)
 
@@ -36,7 +37,7 @@ package enum Pipeline {
   }
   /// What follows for a graph that is simplified already: the same one can be planned under several policies.
   package static func afterSimplification(_ checkpointing: Checkpointing) -> [Pass] {
-    [rebuild(checkpointing), materialize, fusion, schedule]
+    [rebuild(checkpointing), materialize, duplicate, fusion, schedule]
   }
   /// The same without joining nodes: the measure of what fusion must not change.
   package static let unfusedStep = simplification + [rebuild(.none), materialize, schedule]

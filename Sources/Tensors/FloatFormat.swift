@@ -30,14 +30,14 @@ package struct FloatFormat: Sendable {
 }
 
 extension DType {
-  /// How the dtype's bits are shared out; nil where it is no float.
+  /// How the dtype's bits are shared out; nil where it is no float, or one of 8 bits, which `Float8` describes.
   package var format: FloatFormat? {
     switch self {
     case .f64: FloatFormat(exponentBits: 11, mantissaBits: 52)
     case .f32: FloatFormat(exponentBits: 8, mantissaBits: 23)
     case .f16: FloatFormat(exponentBits: 5, mantissaBits: 10)
     case .bf16: FloatFormat(exponentBits: 8, mantissaBits: 7)
-    case .i32, .i64, .u8, .bool: nil
+    case .i32, .i64, .u8, .bool, .f8e4m3, .f8e5m2, .q8: nil
     }
   }
 }

@@ -103,7 +103,7 @@ package struct TensorType: Hashable, Sendable, CustomStringConvertible {
 
   package var rank: Int { shape.rank }
   package var elementCount: Int { shape.elementCount }
-  package var byteCount: Int { shape.elementCount * dtype.byteCount }
+  package var byteCount: Int { dtype.byteCount(of: shape.elementCount) }
 
   /// `f32[2, 3]`
   package var description: String { dtype.name + shape.description }

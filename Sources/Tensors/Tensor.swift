@@ -34,6 +34,10 @@ package struct Tensor: @unchecked Sendable {
     precondition(values.count == shape.elementCount)
     self.init(uninitialized: TensorType(dtype, shape))
     let base = storage.base
+    if dtype == .q8 {
+      QuantizedBlock.quantize(values.map { Float($0) }, into: base)
+      return
+    }
     for (index, value) in values.enumerated() { dtype.store(value, at: base, index: index) }
   }
 
@@ -42,6 +46,10 @@ package struct Tensor: @unchecked Sendable {
     precondition(values.count == shape.elementCount)
     self.init(uninitialized: TensorType(dtype, shape))
     let base = storage.base
+    if dtype == .q8 {
+      QuantizedBlock.quantize(values.map { Float($0) }, into: base)
+      return
+    }
     for (index, value) in values.enumerated() { dtype.store(integer: value, at: base, index: index) }
   }
 
@@ -137,6 +145,9 @@ extension DType {
     case .i64: Double(base.load(fromByteOffset: index * 8, as: Int64.self))
     case .u8: Double(base.load(fromByteOffset: index, as: UInt8.self))
     case .bool: base.load(fromByteOffset: index, as: UInt8.self) != 0 ? 1 : 0
+    case .f8e4m3: Double(Float8.e4m3.value(of: base.load(fromByteOffset: index, as: UInt8.self)))
+    case .f8e5m2: Double(Float8.e5m2.value(of: base.load(fromByteOffset: index, as: UInt8.self)))
+    case .q8: Double(QuantizedBlock.element(index, at: base))
     }
   }
 
@@ -147,11 +158,12 @@ extension DType {
     case .i32: Int(base.load(fromByteOffset: index * 4, as: Int32.self))
     case .u8: Int(base.load(fromByteOffset: index, as: UInt8.self))
     case .bool: base.load(fromByteOffset: index, as: UInt8.self) != 0 ? 1 : 0
-    case .f32, .f64, .f16, .bf16: Int(saturating: load(at: base, index: index))
+    case .f32, .f64, .f16, .bf16, .f8e4m3, .f8e5m2, .q8: Int(saturating: load(at: base, index: index))
     }
   }
 
   /// Writes one element, converted: floats round to nearest even, integers truncate and saturate.
+  /// - Requires: the dtype is not q8, whose elements come in blocks.
   package func store(_ value: Double, at base: UnsafeMutableRawPointer, index: Int) {
     switch self {
     case .f32: base.storeBytes(of: Float(value), toByteOffset: index * 4, as: Float.self)
@@ -160,6 +172,11 @@ extension DType {
     case .bf16: base.storeBytes(of: bfloat16Bits(value), toByteOffset: index * 2, as: UInt16.self)
     case .i32, .i64, .u8: store(integer: Int(saturating: value), at: base, index: index)
     case .bool: base.storeBytes(of: value != 0 ? 1 : 0, toByteOffset: index, as: UInt8.self)
+    case .f8e4m3:
+      base.storeBytes(of: Float8.e4m3.pattern(of: roundedToOdd(value)), toByteOffset: index, as: UInt8.self)
+    case .f8e5m2:
+      base.storeBytes(of: Float8.e5m2.pattern(of: roundedToOdd(value)), toByteOffset: index, as: UInt8.self)
+    case .q8: preconditionFailure("elements of q8 come in blocks")
     }
   }
 
@@ -169,7 +186,7 @@ extension DType {
     case .i32: base.storeBytes(of: Int32(clamping: value), toByteOffset: index * 4, as: Int32.self)
     case .u8: base.storeBytes(of: UInt8(clamping: value), toByteOffset: index, as: UInt8.self)
     case .bool: base.storeBytes(of: value != 0 ? 1 : 0, toByteOffset: index, as: UInt8.self)
-    case .f32, .f64, .f16, .bf16: store(Double(value), at: base, index: index)
+    case .f32, .f64, .f16, .bf16, .f8e4m3, .f8e5m2, .q8: store(Double(value), at: base, index: index)
     }
   }
 }
@@ -177,7 +194,15 @@ extension DType {
 /// Rounds to bfloat16, nearest even, straight from f64 so that nothing rounds twice.
 private func bfloat16Bits(_ value: Double) -> UInt16 {
   if value.isNaN { return 0x7FC0 }
-  // Round to odd in f32 first: then the second rounding sees what the first dropped.
+  let single = roundedToOdd(value)
+  let bits = single.bitPattern
+  if single.isInfinite { return UInt16(bits >> 16) }
+  return UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ ((bits >> 16) & 1)) >> 16)
+}
+
+/// The float next to `value` whose last bit is set if anything was dropped: a second rounding, to fewer bits, then
+/// sees what the first one dropped.
+private func roundedToOdd(_ value: Double) -> Float {
   var single = Float(value)
   if single.isFinite, Double(single) != value {
     if abs(Double(single)) > abs(value) {
@@ -185,9 +210,7 @@ private func bfloat16Bits(_ value: Double) -> UInt16 {
     }
     single = Float(bitPattern: single.bitPattern | 1)
   }
-  let bits = single.bitPattern
-  if single.isInfinite { return UInt16(bits >> 16) }
-  return UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ ((bits >> 16) & 1)) >> 16)
+  return single
 }
 
 extension Int {

@@ -64,7 +64,7 @@ package struct TensorPrinter {
   private mutating func chooseNotation() {
     var shown: [Int] = []
     if tensor.elementCount > 0 { collectShown(axis: 0, offset: tensor.layout.offset, into: &shown) }
-    guard tensor.dtype.isFloating else {
+    guard tensor.dtype.isFractional else {
       for offset in shown { width = max(width, elementText(at: offset).utf8.count) }
       return
     }
@@ -110,7 +110,7 @@ package struct TensorPrinter {
   private func value(at offset: Int) -> Double { tensor.dtype.load(at: tensor.storage.base, index: offset) }
 
   private func elementText(at offset: Int) -> String {
-    if tensor.dtype.isFloating { return text(of: value(at: offset)) }
+    if tensor.dtype.isFractional { return text(of: value(at: offset)) }
     let integer = tensor.dtype.loadInteger(at: tensor.storage.base, index: offset)
     if tensor.dtype == .bool { return integer != 0 ? "true" : "false" }
     return String(integer)

@@ -116,8 +116,8 @@ import Testing
       ("{\(entry("a", "[01]", 0, 4))}", 4, "header: a whole number from 0 expected (at byte 37)"),
       ("{\(entry("a", "[99999999999999999999]", 0, 4))}", 4, "header: a whole number from 0 expected (at byte 37)"),
       (
-        "{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1,
-        "header: dtype \"F8_E4M3\" of tensor \"a\" is not read (at byte 65)"
+        "{\"a\":{\"dtype\":\"F8_E8M0\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1,
+        "header: dtype \"F8_E8M0\" of tensor \"a\" is not read (at byte 65)"
       ),
       (
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4,

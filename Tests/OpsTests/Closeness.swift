@@ -14,7 +14,10 @@ struct Tolerance {
     case .f64: (relative, absolute) = (1e-13, 1e-14)
     case .f16: (relative, absolute) = (0x1p-10, 0x1p-24)
     case .bf16: (relative, absolute) = (0x1p-7, 0x1p-24)
-    case .i32, .i64, .u8, .bool: (relative, absolute) = (0, 0)
+    case .f8e4m3: (relative, absolute) = (0x1p-3, 0x1p-9)
+    case .f8e5m2: (relative, absolute) = (0x1p-2, 0x1p-16)
+    // Kernels find the codes of the definition.
+    case .i32, .i64, .u8, .bool, .q8: (relative, absolute) = (0, 0)
     }
   }
 }

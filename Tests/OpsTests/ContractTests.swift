@@ -58,12 +58,12 @@ import Testing
     let operands = test.operands
     let op = try test.makeOp(operands.map(\.type))
     for (index, operand) in operands.enumerated() where test.sample.operands[index].dtype == nil {
-      for axis in 0..<operand.shape.rank where operand.shape[axis] > 1 {
+      for axis in 0..<operand.shape.rank where operand.shape[axis] > 1 && operand.dtype != .q8 {
         var changed = operands
         changed[index] = flattened(operand, along: axis)
         let expected = try run(op, changed.map { $0.contiguous() }, poison: 0xFF)
         let actual = try run(op, changed, poison: 0xFF)
-        for (a, e) in zip(actual, expected) {
+        for (a, e) in zip(actual, expected) where bytes(of: a) != bytes(of: e) {
           if let problem = difference(a, from: ReferenceTensor(e)) {
             Issue.record("operand \(index) along axis \(axis): \(problem)")
           }

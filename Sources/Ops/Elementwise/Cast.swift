@@ -18,11 +18,22 @@ package struct Cast: ElementwiseOp {
 
     Shapes: any -> the same. Floats round to the nearest, ties to even; to whole numbers they drop their
     fraction, and what does not fit, or is nan, is an error. bool is true where an element is not 0.
-    The derivative passes between floats and stops elsewhere.
+    f8e4m3, f8e5m2 and q8 are for storage: computing with such a tensor means casting it back. Nothing saturates:
+    above 464 f8e4m3 is nan, from 61440 on f8e5m2 is inf. q8 has blocks of 256 elements in row-major order, each
+    with its greatest magnitude in f32 and a byte an element, which picks one of 256 fractions of that: many near 1,
+    few near 0; another 256, twice as fine, where no element of the block is negative. A block with a nan or an
+    infinity is nan.
+    The derivative passes between floats and stops elsewhere, at q8 too.
 
     >>> cast([1.5, -2.5], i64)
     i64[2]
     [ 1, -2]
+    >>> f32(cast([1.0, 0.3, -0.002], q8))
+    f32[3]
+    [ 1.0000,  0.3039, -0.0018]
+    >>> f32(cast([1.0, 0.3, 1000.0], f8e4m3))
+    f32[3]
+    [1.0000, 0.3125,    nan]
     """
   package static let signature = Signature(.operand("x"), .attribute("dtype", .dtype))
   package static let dtypes: DTypeSet = .stored
@@ -34,7 +45,9 @@ package struct Cast: ElementwiseOp {
   }
 
   package func axisMap(_ operands: [TensorType]) -> AxisMap {
-    .places(
+    // The blocks of a piece are not those of the whole.
+    if dtype == .q8 || operands[0].dtype == .q8 { return .mixing(self) }
+    return .places(
       rank: operands[0].rank, operands: 1, additivity: dtype.isFloating && operands[0].dtype.isFloating ? .together : .none,
       attributes: self)
   }
@@ -50,7 +63,7 @@ package struct Cast: ElementwiseOp {
   package func tile(for operands: [DType]) -> TileBody { castTile(from: operands[0], to: dtype) }
   package func mayRefuse(_ operands: [TensorType]) -> Bool {
     let source = operands[0].dtype
-    return dtype.isInteger && (source.isFloating || source.byteCount > dtype.byteCount)
+    return dtype.isInteger && (source.isFractional || source.byteCount > dtype.byteCount)
   }
 
   // dx = dy in the operand's dtype
@@ -63,7 +76,8 @@ package struct Cast: ElementwiseOp {
 
   package static let samples: [OpSample] =
     DType.allCases.map { dtype in
-      OpSample("to \(dtype)", [.uniform([3, 5], 0...3)], [("dtype", .dtype(dtype))])
+      OpSample(
+        "to \(dtype)", [.uniform([3, 5], 0...3)], [("dtype", .dtype(dtype))], isSmooth: dtype != .q8)
     } + [
       OpSample("single number", [.uniform([], 0...3)], [("dtype", .dtype(.f64))]),
       OpSample("no elements", [.normal([0])], [("dtype", .dtype(.i32))]),
@@ -71,6 +85,20 @@ package struct Cast: ElementwiseOp {
       OpSample(
         "special values", [.values([.infinity, -.infinity, .nan, -0.0, 1e-45], [5], dtype: .f32)],
         [("dtype", .dtype(.f64))], isSmooth: false),
+      OpSample("blocks and a tail", [.normal([5, 260])], [("dtype", .dtype(.q8))], isSmooth: false),
+      OpSample("blocks of one sign", [.uniform([1100], 0...2)], [("dtype", .dtype(.q8))], isSmooth: false),
+      OpSample("blocks of zeros", [.uniform([300], 0...0)], [("dtype", .dtype(.q8))], isSmooth: false),
+      OpSample("many blocks", [.normal([3, 70, 100])], [("dtype", .dtype(.q8))], isSmooth: false),
+      OpSample("no blocks", [.normal([0, 3])], [("dtype", .dtype(.q8))], isSmooth: false),
+      OpSample(
+        "infinity in a block", [.values([1, -2, .infinity, 3], [4], dtype: .f32)], [("dtype", .dtype(.q8))],
+        isSmooth: false),
+      OpSample(
+        "8-bit floats beyond their range", [.values([448, 464, 465, -1e9, .nan, 0.001, -0.0], [7], dtype: .f32)],
+        [("dtype", .dtype(.f8e4m3))], isSmooth: false),
+      OpSample(
+        "8-bit floats up to infinity", [.values([57344, 61439, 61440, -1e9, .nan, 1e-5, -0.0], [7], dtype: .f32)],
+        [("dtype", .dtype(.f8e5m2))], isSmooth: false),
     ]
   package static let rejections: [OpSample.Rejected] = [
     OpSample.Rejected(

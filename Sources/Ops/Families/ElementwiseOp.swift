@@ -39,7 +39,7 @@ extension ElementwiseOp {
     _ fault: ArithmeticFault, _ operands: [Tensor], _ dtype: DType, at index: [Int]
   ) -> KernelFault {
     let numbers = operands.map {
-      $0.dtype.isFloating ? "\($0.scalar)" : "\($0.integerScalar)"
+      $0.dtype.isFractional ? "\($0.scalar)" : "\($0.integerScalar)"
     }
     let call = "\(name)(\(numbers.joined(separator: ", ")))"
     let place = index.isEmpty ? "" : ", at index \(Shape(index))"
@@ -69,8 +69,12 @@ extension Shape {
 }
 
 extension TensorView {
-  /// A copy of one element.
+  /// A copy of one element; of q8 the number that it stands for.
   func element(at index: [Int]) -> Tensor {
+    if dtype == .q8 {
+      let place = zip(index, strides).reduce(0) { $0 + $1.0 * $1.1 }
+      return Tensor([Double(QuantizedBlock.element(place, at: base))], dtype: .f32, shape: .scalar)
+    }
     let result = Tensor(uninitialized: TensorType(dtype, .scalar))
     let offset = zip(index, strides).reduce(0) { $0 + $1.0 * $1.1 }
     result.storage.base.copyMemory(from: base + offset * dtype.byteCount, byteCount: dtype.byteCount)

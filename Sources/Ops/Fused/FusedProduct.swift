@@ -84,4 +84,11 @@ extension MatMul {
     operands[0].dtype.isFloating && operands[1].rank == 2 && operands[0].elementCount > 0
       && operands[1].elementCount > 0
   }
+
+  /// Whether that chain may round to q8: where the product is cut, blocks must not be.
+  package func takesBlocks(_ operands: [TensorType]) -> Bool {
+    operands[0].rank == 2
+      && productIsCutAtBlocks(
+        rows: operands[0].shape[0], columns: operands[1].shape[1], inner: operands[0].shape[1])
+  }
 }

@@ -32,8 +32,9 @@ GPTS = {
 }
 VOCABULARY = 65
 CNN_BATCH = 64
-UPDATE_SHAPE = (32, 1_000_000)
-WORKLOADS = [*MLPS, "cnn-mnist", *GPTS, "adamw-32m"]
+# The update of an optimizer alone.
+UPDATES = {"adamw-32m": (32, 1_000_000), "adam-q8-32m": (32, 1_000_000), "adafactor-32m": (8000, 4000)}
+WORKLOADS = [*MLPS, "cnn-mnist", *GPTS, *UPDATES]
 
 
 def arguments(description, *flags):

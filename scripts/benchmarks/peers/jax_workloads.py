@@ -192,7 +192,8 @@ def update_alone():
     def function(parameter, state, gradient):
         return *adamw(parameter, state, gradient), jnp.float32(0)
 
-    return Training(function, normal(common.UPDATE_SHAPE), (normal(common.UPDATE_SHAPE),))
+    shape = common.UPDATES["adamw-32m"]
+    return Training(function, normal(shape), (normal(shape),))
 
 
 def main():

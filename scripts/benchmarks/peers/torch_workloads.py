@@ -1,7 +1,8 @@
 """The workloads in PyTorch.
 
 Eager, or with --compile the network and its loss through torch.compile. AdamW is PyTorch's own fused one, its
-fastest, in both. `adamw-32m` times opt.step() alone, with .grad set to constants.
+fastest, in both. `adamw-32m` and the other updates time opt.step() alone, with .grad set to constants; 8-bit Adam is
+that of bitsandbytes.
 
 Bytes are counted in one more step, run after the timed ones under a dispatch mode, which sees each op of
 forward, backward and update: a storage that an op returns is live until its last reference goes. Parameters,
@@ -110,10 +111,17 @@ def training(name, compiled=False):
     return step, opt, [x, y]
 
 
-def update_alone():
-    parameter = nn.Parameter(torch.randn(common.UPDATE_SHAPE))
-    parameter.grad = torch.randn(common.UPDATE_SHAPE)
-    opt = adamw([parameter])
+def update_alone(name):
+    shape = common.UPDATES[name]
+    parameter = nn.Parameter(torch.randn(shape))
+    parameter.grad = torch.randn(shape)
+    if name == "adamw-32m":
+        opt = adamw([parameter])
+    elif name == "adafactor-32m":
+        opt = torch.optim.Adafactor([parameter])
+    else:
+        import bitsandbytes
+        opt = bitsandbytes.optim.Adam8bit([parameter], lr=common.RATE)
     return opt.step, opt, [parameter.grad]
 
 
@@ -168,8 +176,8 @@ def main():
     options = common.arguments(__doc__, "--compile")
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
-    if options.workload == "adamw-32m":
-        step, opt, inputs = update_alone()
+    if options.workload in common.UPDATES:
+        step, opt, inputs = update_alone(options.workload)
     else:
         step, opt, inputs = training(options.workload, options.compile)
     figures = common.timings(step, options)
