@@ -76,17 +76,8 @@ final class FitReport: ObjectValue {
         candidate.checkpointing.shortName,
       ])
     }
-    let widths = table[0].indices.map { column in table.map { $0[column].displayWidth }.max() ?? 0 }
-    for cells in table {
-      var line = "  " + padded(cells[0], 1)
-      for column in cells.indices.dropFirst().dropLast() {
-        line += (column == 1 ? " " : "   ")
-          + String(repeating: " ", count: widths[column] - cells[column].displayWidth) + cells[column]
-      }
-      line += "   " + cells[cells.count - 1]
-      while line.last == " " { line.removeLast() }
-      lines.append(line)
-    }
+    let cells = aligned(table.map { Array($0.dropFirst()) }, gap: 3, toTheLeft: [table[0].count - 2])
+    for (row, line) in zip(table, cells) { lines.append("  \(padded(row[0], 1)) \(line)") }
     if shown.count < frontier.choices.count {
       lines.append("  \(shown.count) of \(frontier.choices.count) plans shown")
     }

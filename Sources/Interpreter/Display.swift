@@ -415,6 +415,21 @@ func grouped(_ number: Int) -> String {
   return (number < 0 ? "-" : "") + String(digits)
 }
 
+/// Rows of cells with columns of one width, numbers to the right; without spaces at the ends.
+func aligned(_ rows: [[String]], gap: Int, toTheLeft left: Set<Int> = [0]) -> [String] {
+  let widths = (0..<(rows.first?.count ?? 0)).map { column in rows.map { $0[column].displayWidth }.max() ?? 0 }
+  return rows.map { cells in
+    var line = ""
+    for (column, cell) in cells.enumerated() {
+      if column > 0 { line += String(repeating: " ", count: gap) }
+      let space = String(repeating: " ", count: widths[column] - cell.displayWidth)
+      line += left.contains(column) ? cell + space : space + cell
+    }
+    while line.last == " " { line.removeLast() }
+    return line
+  }
+}
+
 /// Which gradients are not finite, the worst first: empty where all are.
 func overflowText(_ counts: [(path: String, count: Int)]) -> String {
   let bad = counts.filter { $0.count > 0 }.sorted { ($1.count, $0.path) < ($0.count, $1.path) }

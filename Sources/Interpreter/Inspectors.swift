@@ -311,14 +311,7 @@ final class FloatHistogram: ObjectValue {
           + (comparesWeights ? [share(part.swamped, of: part)] : [])
           + [window.map { $0.low <= $0.high ? "2^\($0.low) … 2^\($0.high)" : "none" } ?? "—"])
     }
-    let widths = rows[0].indices.map { column in rows.map { $0[column].displayWidth }.max() ?? 0 }
-    return rows.map { cells in
-      var line = " " + padded(cells[0], widths[0])
-      for column in cells.indices.dropFirst() {
-        line += "  " + String(repeating: " ", count: widths[column] - cells[column].displayWidth) + cells[column]
-      }
-      return line
-    }
+    return aligned(rows, gap: 2).map { " " + $0 }
   }
 
   // MARK: SVG

@@ -349,27 +349,3 @@ extension Interpreter {
     }
   }
 }
-
-/// A function or model called with training on or off whatever surrounds the call.
-final class ModeCall: Callable {
-  let target: Value
-  let mode: Mode
-  init(_ target: Value, _ mode: Mode) {
-    self.target = target
-    self.mode = mode
-    super.init()
-  }
-  override var name: String {
-    switch target {
-    case .callable(let callable): callable.name
-    case .model(let model): model.definition.name
-    default: ""
-    }
-  }
-  override func call(_ arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> Value {
-    let outer = interpreter.mode
-    interpreter.mode = mode
-    defer { interpreter.mode = outer }
-    return try interpreter.call(target, arguments)
-  }
-}

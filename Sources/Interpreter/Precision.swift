@@ -51,34 +51,6 @@ enum PrecisionRule {
   }
 }
 
-/// A function or model that runs in a precision of its own, whatever the step's: `(net.head with precision: f32)(x)`.
-final class PrecisionCall: Callable {
-  let target: Value
-  /// nil for f32.
-  let precision: DType?
-
-  init(_ target: Value, _ precision: DType?) {
-    self.target = target
-    self.precision = precision
-    super.init()
-  }
-
-  override var name: String {
-    switch target {
-    case .callable(let callable): callable.name
-    case .model(let model): model.definition.name
-    default: ""
-    }
-  }
-
-  override func call(_ arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> Value {
-    let outer = interpreter.precision
-    interpreter.precision = precision
-    defer { interpreter.precision = outer }
-    return try interpreter.call(target, arguments)
-  }
-}
-
 extension Interpreter {
   /// The 16-bit dtype in which a step under a policy computes now; nil in f32.
   var lowPrecision: DType? {
@@ -164,12 +136,7 @@ final class PrecisionTable: ObjectValue {
         }
       table.append([row.op, name, row.reads, row.gives.name, "\(count)", place, PrecisionRule.reason(row.precision)])
     }
-    let widths = table[0].indices.map { column in table.map { $0[column].displayWidth }.max() ?? 0 }
-    let lines = table.map { cells in
-      var line = ""
-      for column in cells.indices { line += padded(cells[column], column == cells.count - 1 ? 0 : widths[column] + 2) }
-      return line
-    }
+    let lines = aligned(table, gap: 2, toTheLeft: Set(table[0].indices))
     return ([heading, ""] + lines).joined(separator: "\n")
   }
 }

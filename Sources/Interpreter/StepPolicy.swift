@@ -104,29 +104,6 @@ final class EveryLayers: ObjectValue {
   override var summary: String { "every(\(layers))" }
 }
 
-/// What `checkpoint(f)` gives: f, nothing of whose inside is kept for the backward pass.
-final class CheckpointCall: Callable {
-  let target: Value
-  private let targetName: String
-
-  init(_ target: Value, name: String) {
-    self.target = target
-    targetName = name
-    super.init()
-  }
-
-  override var name: String { "checkpoint(\(targetName))" }
-
-  override func call(_ arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> Value {
-    guard let trace = interpreter.trace, trace.isRecording, trace.isStep else {
-      return try interpreter.call(target, arguments)
-    }
-    let outer = trace.enterCheckpoint()
-    defer { trace.leaveCheckpoint(outer) }
-    return try interpreter.call(target, arguments)
-  }
-}
-
 var policyBuiltins: [Builtin] {
   [
     Builtin(
@@ -156,8 +133,7 @@ var policyBuiltins: [Builtin] {
       """
     ) { call throws(Failure) in
       switch call[0] {
-      case .callable(let callable): return .callable(CheckpointCall(call[0], name: callable.name))
-      case .model(let model): return .callable(CheckpointCall(call[0], name: model.definition.name))
+      case .callable, .model: return .callable(CheckpointCall(call[0]))
       default:
         throw Failure(
           "bad-argument", "`checkpoint` takes a function or a model, got \(call[0].described)", at: call.sites[0])

@@ -59,7 +59,7 @@ package func cutBatch(
   for loss in lossIDs {
     if case .mixed? = analysis.parts[loss] { throw analysis.failure(of: loss) }
   }
-  for (_, other) in cut.dropFirst() { _ = try BatchAnalysis.requireSameNodes(graph, other) }
+  for (_, other) in cut.dropFirst() { try BatchAnalysis.requireSameNodes(graph, other) }
   var cutter = SectionCutter(graph, cut, analysis, rowCount: rowCount)
   return try cutter.sections()
 }
@@ -171,8 +171,8 @@ private struct BatchAnalysis {
       })
   }
 
-  @discardableResult
-  static func requireSameNodes(_ whole: Graph, _ piece: Graph) throws -> Bool {
+  /// Refuses traces that differ in more than sizes.
+  static func requireSameNodes(_ whole: Graph, _ piece: Graph) throws {
     for (a, b) in zip(whole.nodes, piece.nodes)
     where type(of: a.op).name != type(of: b.op).name || a.operands.map(\.id) != b.operands.map(\.id) {
       throw NotSeparable(reason: "this is done in another way for a piece than for the whole batch", site: a.origin.site)
@@ -182,7 +182,6 @@ private struct BatchAnalysis {
       let site = longer.nodes.dropFirst(min(whole.nodes.count, piece.nodes.count)).first?.origin.site
       throw NotSeparable(reason: "this is done in another way for a piece than for the whole batch", site: site)
     }
-    return true
   }
 
   /// Where the batch lies in a value, by the sizes that differ.
