@@ -1,7 +1,9 @@
 import Tensors
 
 // Between storage and lanes. Loads widen and are exact; stores round to nearest even, and say so where a
-// whole number does not fit.
+// whole number does not fit. Floats never saturate: what rounds beyond the largest number is infinite (f16 from 65520
+// on, bf16 from 2^128 - 2^119 on, f8e5m2 from 61440 on) or NaN (f8e4m3, which has no infinity, above 464). NaN stays
+// NaN with its sign; its payload is not kept.
 
 /// Reads `count` elements of `dtype`, `stride` elements apart, into a contiguous tile of their lane.
 /// - Requires: of q8, the stride is 1 and `base` is where a block begins.
@@ -114,14 +116,15 @@ private func storeNarrow<Stored: FixedWidthInteger>(
   return lost == 0 ? nil : .overflow
 }
 
-/// The bfloat16 nearest to `x`, ties to even. Integer instructions keep subnormals, as the processor's own
-/// conversion does not, so all machines agree.
+/// The bfloat16 nearest to `x`, ties to even; beyond the largest number lies infinity, and NaN is the quiet one of its
+/// sign, as in ml_dtypes. Integer instructions keep subnormals, as the processor's own conversion does not, so all
+/// machines agree.
 @inline(__always)
 func bfloat16Bits(_ x: Float) -> UInt16 {
   let bits = x.bitPattern
   let rounded = (bits &+ 0x7FFF &+ ((bits &>> 16) & 1)) &>> 16
   let isNaN = bits & 0x7FFF_FFFF > 0x7F80_0000
-  return UInt16(truncatingIfNeeded: isNaN ? 0x7FC0 : rounded)
+  return UInt16(truncatingIfNeeded: isNaN ? bits &>> 16 & 0x8000 | 0x7FC0 : rounded)
 }
 
 /// The 8-bit float nearest to `x`, as `Float8` defines it: normal numbers drop the lower bits of a float; below them

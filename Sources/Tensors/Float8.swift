@@ -1,7 +1,8 @@
 /// A float of 8 bits: a sign, an exponent and a mantissa.
 ///
 /// Rounding is to nearest, ties to even, subnormals kept, as in ml_dtypes. Nothing saturates: what rounds beyond the
-/// greatest number becomes an infinity where the format has one (e5m2: from 61440 on), else NaN (e4m3: above 464).
+/// greatest number becomes an infinity where the format has one (e5m2: from 61440 on), else NaN (e4m3: above 464; it has
+/// one NaN of each sign). NaN keeps its sign and becomes the format's own: 0x7F of e4m3, 0x7E of e5m2.
 package struct Float8: Sendable {
   package let mantissaBits: Int
   package let exponentBias: Int

@@ -191,9 +191,10 @@ extension DType {
   }
 }
 
-/// Rounds to bfloat16, nearest even, straight from f64 so that nothing rounds twice.
+/// Rounds to bfloat16, nearest even, straight from f64 so that nothing rounds twice (ml_dtypes goes by way of f32);
+/// NaN is the quiet one of its sign.
 private func bfloat16Bits(_ value: Double) -> UInt16 {
-  if value.isNaN { return 0x7FC0 }
+  if value.isNaN { return value.sign == .minus ? 0xFFC0 : 0x7FC0 }
   let single = roundedToOdd(value)
   let bits = single.bitPattern
   if single.isInfinite { return UInt16(bits >> 16) }
