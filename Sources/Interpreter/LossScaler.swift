@@ -25,8 +25,8 @@ package final class LossScaler {
   package private(set) var scale: Float
   /// Steps since the scale last changed.
   package private(set) var cleanSteps = 0
-  /// The scale before each step, and whether the step was skipped.
-  package private(set) var history: [(scale: Float, isSkipped: Bool)] = []
+  /// What has happened so far; it grows where the scale changes, not with each step.
+  package private(set) var history = ScaleHistory()
   /// The scale as plans read it.
   let storage: UnsafeMutablePointer<Float>
 
@@ -41,7 +41,7 @@ package final class LossScaler {
   /// Counts a step.
   /// - Returns: false where the scale would fall below its floor; it stays there.
   package func update(isFinite: Bool) -> Bool {
-    history.append((scale, !isFinite))
+    history.append(scale, isSkipped: !isFinite)
     var holds = true
     if isFinite {
       cleanSteps += 1
@@ -64,6 +64,30 @@ package final class LossScaler {
     self.scale = scale
     self.cleanSteps = cleanSteps
     storage.pointee = scale
+  }
+}
+
+/// The loss scales of the steps that have been made.
+package struct ScaleHistory: Equatable {
+  /// Steps in a row under one scale, the first counted from 1.
+  package struct Run: Equatable {
+    package let first: Int
+    package let scale: Float
+  }
+  package private(set) var stepCount = 0
+  package private(set) var runs: [Run] = []
+  /// The steps, counted from 1, that were not applied.
+  package private(set) var skipped: [Int] = []
+
+  mutating func append(_ scale: Float, isSkipped: Bool) {
+    stepCount += 1
+    if runs.last?.scale != scale { runs.append(Run(first: stepCount, scale: scale)) }
+    if isSkipped { skipped.append(stepCount) }
+  }
+
+  /// The steps of the run at an index.
+  package func steps(of run: Int) -> ClosedRange<Int> {
+    runs[run].first...(run + 1 < runs.count ? runs[run + 1].first - 1 : stepCount)
   }
 }
 

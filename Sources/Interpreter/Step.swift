@@ -31,16 +31,17 @@ package final class StepValue: Callable {
 
   static let memberNames = ["scale", "scales", "skipped"]
 
-  /// `scale`: the loss scale of the next step; `scales`: that of each step so far; `skipped`: the steps, counted from
-  /// 1, that were not applied.
+  /// `scale`: the loss scale of the next step; `scales`: the history of it; `skipped`: the steps, counted from 1, that
+  /// were not applied.
   func member(_ name: String) -> Value? {
     switch (name, policy.effectiveLossScaling) {
     case ("scale", .none): .double(1)
     case ("scale", .fixed(let scale)): .double(scale)
     case ("scale", .dynamic): .double(Double(scaler.scale))
-    case ("scales", .dynamic): .list(scaler.history.map { .double(Double($0.scale)) })
-    case ("skipped", .dynamic): .list(scaler.history.indices.filter { scaler.history[$0].isSkipped }.map { .int($0 + 1) })
-    case ("scales", _), ("skipped", _): .list([Value]())
+    case ("scales", .dynamic): .object(ScaleCurve(scaler.history, next: scaler.scale, name: self.name))
+    case ("skipped", .dynamic): .list(scaler.history.skipped.map { .int($0) })
+    case ("scales", _): .none
+    case ("skipped", _): .list([Value]())
     default: nil
     }
   }
