@@ -269,6 +269,7 @@ extension Interpreter {
         optimizer.rules.append(.init(pattern: pattern, values: [(decay, .double(0))]))
       }
     case "state": optimizer.stateDType = try stateDType(field.value, at: field.site)
+    case "rounding": optimizer.rounding = try rounding(field.value, of: optimizer, at: field.site)
     case "rules":
       guard case .list(let list) = field.value else { throw badRules(field.site) }
       for item in list.items {
@@ -277,33 +278,55 @@ extension Interpreter {
         else { throw badRules(field.site) }
         var values: [(index: Int, value: Value)] = []
         var stateDType: DType?
+        var rounding: Rounding?
         for (name, value) in zip(settings.names, settings.items) {
           if name == "state" {
             stateDType = try self.stateDType(value, at: field.site)
             continue
           }
+          if name == "rounding" {
+            rounding = try self.rounding(value, of: optimizer, at: field.site)
+            continue
+          }
           guard let name, let index = names.firstIndex(of: name) else {
             throw Failure(
               "unknown-argument", "`\(optimizer.definition.name)` has no hyperparameter `\(name ?? "")`",
-              at: field.site, notes: ["it has \((names + ["state"]).joined(separator: ", "))"])
+              at: field.site, notes: ["it has \((names + ["state", "rounding"]).joined(separator: ", "))"])
           }
           try optimizer.definition.check(value, for: index, at: field.site)
           values.append((index, value))
         }
         for pattern in try patterns(pair.items[0], at: field.site) {
-          optimizer.rules.append(.init(pattern: pattern, values: values, stateDType: stateDType))
+          optimizer.rules.append(.init(pattern: pattern, values: values, stateDType: stateDType, rounding: rounding))
         }
       }
     default:
       guard let index = names.firstIndex(of: label) else {
-        let later = ["rounding"]
         throw Failure(
-          "unknown-policy",
-          "`\(optimizer.definition.name)` has no hyperparameter or policy `\(label)`" + (later.contains(label) ? " yet" : ""),
-          at: field.site, notes: ["known: \((names + ["no_decay", "rules", "state"]).joined(separator: ", "))"])
+          "unknown-policy", "`\(optimizer.definition.name)` has no hyperparameter or policy `\(label)`", at: field.site,
+          notes: ["known: \((names + ["no_decay", "rules", "state", "rounding"]).joined(separator: ", "))"])
       }
       try optimizer.set(index, to: field.value, at: field.site)
     }
+  }
+
+  /// What the value of `rounding:` stands for.
+  private func rounding(
+    _ value: Value, of optimizer: OptimizerValue, at site: Site
+  ) throws(Failure) -> Rounding {
+    let rounding: Rounding? = if case .string(let word) = value { word.known.flatMap(Rounding.init) } else { nil }
+    guard let rounding else {
+      throw Failure(
+        "bad-argument", "`rounding` is `nearest`, `stochastic` or `kahan`, got \(value.described)", at: site,
+        notes: ["it says how an update of params in bf16 is rounded"])
+    }
+    if rounding == .kahan, optimizer.definition.states.contains(where: { $0.name == OptimizerSlot.compensationName }) {
+      throw Failure(
+        "bad-policy",
+        "`rounding: kahan` keeps a state called `\(OptimizerSlot.compensationName)`, and `\(optimizer.definition.name)` has one of that name",
+        at: site)
+    }
+    return rounding
   }
 
   /// What an optimizer's state may be stored in.

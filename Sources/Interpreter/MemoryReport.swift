@@ -40,11 +40,14 @@ final class MemoryReport: ObjectValue {
     ]
   }
 
-  override var memberNames: [String] { members.map(\.name) + ["measured", "resident"] }
+  override var memberNames: [String] { members.map(\.name) + ["measured", "measured_workspace", "resident"] }
 
   override func member(_ name: String) -> Value? {
     switch name {
     case "measured": return measurement.map { .int($0.usage.peak) } ?? Value.none
+    case "measured_workspace":
+      let threads = workspaceByteCount / max(ledger.scratchByteCount, 1)
+      return measurement.map { .int($0.scratchByteCount * threads) } ?? Value.none
     case "resident": return measurement.map { .int($0.residentGrowth) } ?? Value.none
     default: return members.first { $0.name == name }.map { .int($0.value) }
     }
@@ -199,7 +202,8 @@ var memoryBuiltins: [Builtin] {
 
       Members: peak, total (with scratch, and what a run needs in all), workspace, arena, lower_bound, and the
       categories at the peak: parameters, buffers, gradients, optimizer_state, master_weights, activations,
-      temporaries, inputs, captured, outputs. After a run also measured and resident.
+      temporaries, inputs, captured, outputs. After a run also measured, the peak found,
+      measured_workspace and resident.
 
       >>> step double(x) = 2 * x
       >>> memory(double, [1.0, 2.0]).outputs

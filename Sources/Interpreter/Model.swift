@@ -7,6 +7,8 @@ package final class ModelParameter: ObjectValue {
   package var tensor: Tensor
   package let isBuffer: Bool
   package var isFrozen = false
+  /// How often it was given a value by something else than training.
+  private(set) var assignmentCount = 0
   /// The expression that gave its first value.
   package let made: Site
   /// The model that it was made for, and under which name.
@@ -26,6 +28,12 @@ package final class ModelParameter: ObjectValue {
   }
 
   package override var kind: String { isBuffer ? "buffer" : "param" }
+
+  /// Gives it another value.
+  func assign(_ tensor: Tensor) {
+    self.tensor = tensor
+    assignmentCount += 1
+  }
 
   func settle(in model: ModelValue, as name: String) {
     if home != nil { return }
@@ -322,7 +330,7 @@ extension Interpreter {
     guard tensor.dtype.isFloating || parameter.isBuffer else {
       throw Failure("bad-param", "a param needs a float tensor, got \(tensor.type)", at: site)
     }
-    parameter.tensor = tensor.contiguous()
+    parameter.assign(tensor.contiguous())
   }
 
   /// The parameter that an expression such as `embed.weight` names.

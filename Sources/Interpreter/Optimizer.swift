@@ -88,11 +88,15 @@ package final class OptimizerValue {
     let values: [(index: Int, value: Value)]
     /// What the state of these parameters is stored in; nil where the rule does not say.
     var stateDType: DType?
+    /// How these parameters are rounded; nil where the rule does not say.
+    var rounding: Rounding?
   }
   var hyperparameters: [Value]
   var rules: [Rule] = []
   /// What state is stored in; nil: as it is computed.
   var stateDType: DType?
+  /// How new values of parameters in bf16 are rounded.
+  var rounding = Rounding.nearest
   private(set) var slots: [ObjectIdentifier: OptimizerSlot] = [:]
 
   init(_ definition: OptimizerDefinition, hyperparameters: [Value]) {
@@ -123,6 +127,7 @@ package final class OptimizerValue {
     slots = slots.filter { $0.value.parameter != nil }
     guard let slot = slots[ObjectIdentifier(parameter)], slot.parameter === parameter, slot.isCurrent
     else { return nil }
+    slot.forgetStaleCompensation()
     return slot
   }
 
@@ -146,6 +151,7 @@ package final class OptimizerValue {
     guard let parameter = slot.parameter else { return }
     slots[ObjectIdentifier(parameter)]?.drop()
     slots[ObjectIdentifier(parameter)] = slot
+    slot.isKept(by: parameter)
   }
 
   /// A copy with further rules or other hyperparameters; it has no state yet.
@@ -153,6 +159,7 @@ package final class OptimizerValue {
     let copy = OptimizerValue(definition, hyperparameters: hyperparameters)
     copy.rules = rules
     copy.stateDType = stateDType
+    copy.rounding = rounding
     return copy
   }
 
@@ -174,6 +181,19 @@ package final class OptimizerValue {
     return stored(dtype)
   }
 
+  /// How the new value of a parameter is rounded: what the last rule for its path says, else the optimizer's policy.
+  func rounding(of entry: ParameterPath) -> Rounding {
+    // What is wider than bf16 loses nothing that these could save.
+    guard entry.parameter.tensor.dtype == .bf16 else { return .nearest }
+    for rule in rules.reversed() where matches(entry.path, rule.pattern) {
+      if let rounding = rule.rounding { return rounding }
+    }
+    return rounding
+  }
+
+  /// Whether any parameters are to be rounded in another way than to the nearest.
+  var hasRounding: Bool { rounding != .nearest || rules.contains { ($0.rounding ?? .nearest) != .nearest } }
+
   /// The values that hold for a parameter at `path`.
   func effectiveHyperparameters(at path: String) -> [(value: Value, isOwn: Bool)] {
     var result = hyperparameters.map { (value: $0, isOwn: true) }
@@ -182,6 +202,16 @@ package final class OptimizerValue {
     }
     return result
   }
+}
+
+/// How the new value of a parameter in bf16 is rounded from the f32 in which it is computed.
+enum Rounding: String, CaseIterable {
+  case nearest
+  /// Up or down by chance, so that the mean is right.
+  case stochastic
+  /// To the nearest, and what was lost is kept in bf16 and added before the next update (Kahan 1965, "Further remarks on
+  /// reducing truncation errors"; for weights in bf16 Zamirai et al. 2020, "Revisiting BFloat16 Training").
+  case kahan
 }
 
 /// Whether a dotted path matches a pattern in which `*` stands for anything.
@@ -218,20 +248,43 @@ package final class OptimizerSlot {
   package private(set) weak var parameter: ModelParameter?
   let type: TensorType
   package var states: [Tensor]
-  /// Which of the definition's states each of `states` is.
+  /// Which of the definition's states each of `states` is; the compensation, which comes last, is none of them.
   let places: [Int]
   let stateNames: [String]
+  /// Under `rounding: kahan`, which of `states` holds what rounding took from the parameter.
+  let compensation: Int?
+  /// What it is called in files and in the ledger.
+  static let compensationName = "compensation"
+  /// How often the parameter had been assigned when the compensation was last right.
+  private var knownAssignments = 0
   package var count = 0
   /// Whether another one has taken its place, or it was half written.
   private(set) var isDropped = false
 
-  /// - Parameter states: by the order of `definition`, nil where the parameter has no such state.
-  init(_ parameter: ModelParameter, states: [Tensor?], of definition: OptimizerDefinition) {
+  /// - Parameters:
+  ///   - states: by the order of `definition`, nil where the parameter has no such state.
+  ///   - compensation: what rounding took from the parameter; nil where it is not kept.
+  init(_ parameter: ModelParameter, states: [Tensor?], compensation: Tensor?, of definition: OptimizerDefinition) {
     places = states.indices.filter { states[$0] != nil }
-    stateNames = places.map { definition.states[$0].name }
+    stateNames = places.map { definition.states[$0].name } + (compensation == nil ? [] : [OptimizerSlot.compensationName])
     self.parameter = parameter
     type = parameter.tensor.type
     self.states = states.compactMap { $0 }
+    self.compensation = compensation == nil ? nil : self.states.count
+    if let compensation { self.states.append(compensation) }
+    knownAssignments = parameter.assignmentCount
+  }
+
+  /// Notes that the parameter and the compensation fit.
+  func isKept(by parameter: ModelParameter) { knownAssignments = parameter.assignmentCount }
+
+  /// Makes the compensation 0 where the parameter has been given another value since: nothing was lost of that one.
+  func forgetStaleCompensation() {
+    guard let parameter, parameter.assignmentCount != knownAssignments else { return }
+    knownAssignments = parameter.assignmentCount
+    guard let compensation else { return }
+    states[compensation] = Tensor(
+      [Double](repeating: 0, count: type.elementCount), dtype: states[compensation].dtype, shape: type.shape)
   }
 
   /// Whether the parameter still has the shape and dtype that the state was made for.
@@ -525,6 +578,12 @@ extension Interpreter {
     guard let template = definition.update else {
       throw Failure("bad-optimizer", "`\(definition.name)` has no `update`", at: site)
     }
+    if optimizer.hasRounding, !gradients.contains(where: { $0.0.parameter.tensor.dtype == .bf16 }) {
+      let first = gradients[0].0
+      throw Failure(
+        "bad-policy", "`rounding` is for params in bf16, and there are none: \(first.path.isEmpty ? "this one" : "`\(first.path)`") is \(first.parameter.tensor.type)",
+        at: site, help: "`net = bf16(net)` makes them bf16; params in f32 need no rounding")
+    }
     // State is made now, and kept when the step has run to its end.
     var slots: [OptimizerSlot] = []
     for (entry, _) in gradients {
@@ -565,7 +624,14 @@ extension Interpreter {
     let current = trace.histories[ObjectIdentifier(parameter)]!.last ?? now
     let wide = parameter.tensor.dtype == .f64 ? DType.f64 : .f32
     func tensor(_ value: GraphValue) -> Value { trace.wrap(value, isNumber: false, made: site) }
-    frame[0] = tensor(try g.cast(current, to: wide))
+    var value = try g.cast(current, to: wide)
+    // The formula sees the parameter with what rounding took from it, so that it need not know of rounding.
+    let compensation = slot.compensation.map { index in
+      let (value, input) = trace.stateInput(slot, index, slot.states[index].type)
+      return (index: index, value: value, input: input)
+    }
+    if let compensation { value = try g.add(value, g.cast(compensation.value, to: wide)) }
+    frame[0] = tensor(value)
     frame[1] = tensor(try g.cast(gradient, to: wide))
     frame[2] = .tensor(step)
 
@@ -591,7 +657,7 @@ extension Interpreter {
     var inputs: [Int] = []
     var before: [GraphValue] = []
     var olds: [GraphValue] = []
-    for (index, state) in slot.states.enumerated() {
+    for (index, state) in slot.states.enumerated() where index != slot.compensation {
       let (value, input) = trace.stateInput(slot, index, state.type)
       inputs.append(input)
       before.append(value)
@@ -611,8 +677,6 @@ extension Interpreter {
         "\(definition.name): the update of `\(entry.path)` is \(new.type), the parameter \(parameter.tensor.type)",
         at: made, labels: new.made.map { $0 == made ? [] : [.init(site: $0, text: "made here: \(new.type)")] } ?? [])
     }
-    let next = try g.cast(trace.value(of: new, at: made), to: parameter.tensor.dtype)
-    trace.update(parameter, to: try trace.unlessSkipped(next, current))
     func held(_ place: Int) -> Value {
       let value = frame[definition.stateSlots[place]]
       if case .cell(let cell) = value { return cell.value }
@@ -626,7 +690,7 @@ extension Interpreter {
           notes: ["a parameter has the states whose lines give a tensor at its first step"])
       }
     }
-    for (index, state) in slot.states.enumerated() {
+    for (index, state) in slot.states.enumerated() where index != slot.compensation {
       let place = slot.places[index]
       let value = try tensorValue(held(place), at: made)
       guard value.shape == state.shape else {
@@ -644,6 +708,20 @@ extension Interpreter {
       let next = try g.cast(new, to: state.dtype)
       trace.writeState(
         slot, index, input: inputs[index], try trace.unlessSkipped(next, before[index]))
+    }
+
+    // Last, so that all that is elementwise comes before what draws random numbers, and runs as one pass.
+    let exact = try g.cast(trace.value(of: new, at: made), to: wide)
+    let next: GraphValue
+    switch optimizer.rounding(of: entry) {
+    case .nearest, .kahan: next = try g.cast(exact, to: parameter.tensor.dtype)
+    case .stochastic: next = try g.stochasticRound(exact, key: trace.randomKey())
+    }
+    trace.update(parameter, to: try trace.unlessSkipped(next, current))
+    if let compensation {
+      let lost = try g.cast(g.subtract(exact, g.cast(next, to: wide)), to: compensation.value.dtype)
+      trace.writeState(
+        slot, compensation.index, input: compensation.input, try trace.unlessSkipped(lost, compensation.value))
     }
   }
 
@@ -702,7 +780,12 @@ extension Interpreter {
       let stored = try cast(tensor, to: optimizer.stateDType(of: entry, tensor.type))
       tensors.append(stored.copiedForState())
     }
-    return OptimizerSlot(entry.parameter, states: tensors, of: definition)
+    var compensation: Tensor?
+    if optimizer.rounding(of: entry) == .kahan {
+      let type = entry.parameter.tensor.type
+      compensation = Tensor([Double](repeating: 0, count: type.elementCount), dtype: type.dtype, shape: type.shape)
+    }
+    return OptimizerSlot(entry.parameter, states: tensors, compensation: compensation, of: definition)
   }
 }
 

@@ -246,7 +246,7 @@ func loadState(_ call: BuiltinCall, _ name: String) throws(Failure) -> Value {
           .init(site: $0.site, text: "its \(entry.path) : \(entry.parameter.tensor.type)")
         })
     }
-    changes.append { entry.parameter.tensor = tensor.copiedForState() }
+    changes.append { entry.parameter.assign(tensor.copiedForState()) }
   }
   var optimizers = 0
   for thing in things {

@@ -254,6 +254,7 @@ final class TracedStep {
         bases[index] = parameter.tensor.firstElement
       case .state(let slot, let position):
         // That the parameter is still of the state's type, its own feed checks.
+        slot.forgetStaleCompensation()
         guard !slot.isDropped, slot.states[position].type == inputTypes[index] else { return false }
         if isWritten[index] { slot.states[position].makeUnique() }
         bases[index] = slot.states[position].firstElement

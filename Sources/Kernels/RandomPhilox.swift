@@ -30,9 +30,7 @@ package struct RandomStream: Sendable {
   /// Returns the four words that belong to an element.
   @inline(__always)
   package func words(at element: Int) -> (UInt32, UInt32, UInt32, UInt32) {
-    let element = UInt64(truncatingIfNeeded: element) &+ first
-    return philox(
-      counter: (low(element), high(element), low(ordinal), high(ordinal)), key: key)
+    block(UInt64(truncatingIfNeeded: element) &+ first)
   }
 
   /// Returns 64 random bits that belong to an element.
@@ -40,6 +38,46 @@ package struct RandomStream: Sendable {
   package func bits(at element: Int) -> UInt64 {
     let words = words(at: element)
     return UInt64(words.0) << 32 | UInt64(words.1)
+  }
+
+  /// Returns 16 random bits that belong to an element.
+  ///
+  /// A block of Philox serves 8 elements, 32 apart in a group of 256, so that a loop over a group is one over vectors.
+  @inline(__always)
+  package func sixteenBits(at element: Int) -> UInt32 {
+    let place = UInt64(truncatingIfNeeded: element) &+ first
+    let words = block((place >> 8) << 5 | place & 31)
+    let lane = place >> 5 & 7
+    let word = lane < 4 ? lane < 2 ? words.0 : words.1 : lane < 6 ? words.2 : words.3
+    return lane & 1 == 0 ? word & 0xFFFF : word >> 16
+  }
+
+  /// The group of 256 elements that an element lies in, and its place there: see `sixteenBits`.
+  @inline(__always)
+  func group(of element: Int) -> (group: UInt64, place: Int) {
+    let place = UInt64(truncatingIfNeeded: element) &+ first
+    return (place >> 8, Int(place & 255))
+  }
+
+  /// Writes the 16 bits of all 256 elements of a group.
+  @inline(__always)
+  func fillSixteenBits(_ bits: UnsafeMutablePointer<UInt16>, group: UInt64) {
+    for i in 0..<32 {
+      let words = block(group << 5 | UInt64(truncatingIfNeeded: i))
+      bits[i] = UInt16(truncatingIfNeeded: words.0)
+      bits[32 &+ i] = UInt16(truncatingIfNeeded: words.0 >> 16)
+      bits[64 &+ i] = UInt16(truncatingIfNeeded: words.1)
+      bits[96 &+ i] = UInt16(truncatingIfNeeded: words.1 >> 16)
+      bits[128 &+ i] = UInt16(truncatingIfNeeded: words.2)
+      bits[160 &+ i] = UInt16(truncatingIfNeeded: words.2 >> 16)
+      bits[192 &+ i] = UInt16(truncatingIfNeeded: words.3)
+      bits[224 &+ i] = UInt16(truncatingIfNeeded: words.3 >> 16)
+    }
+  }
+
+  @inline(__always)
+  private func block(_ place: UInt64) -> (UInt32, UInt32, UInt32, UInt32) {
+    philox(counter: (low(place), high(place), low(ordinal), high(ordinal)), key: key)
   }
 
   /// Returns a number in [0, 1) that belongs to an element, on a grid of 2^-53.

@@ -81,6 +81,7 @@ package enum OpCatalog {
     Normal.self,
     Permutation.self,
     RandomInteger.self,
+    StochasticRound.self,
     Uniform.self,
 
     // Reductions

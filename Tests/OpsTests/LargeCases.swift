@@ -18,6 +18,7 @@ extension OpCase {
     of(Normal.self, "many", [key], [("shape", .ints([20_100]))]),
     of(Normal.self, "f64", [key], [("shape", .ints([20_100])), ("dtype", .dtype(.f64))]),
     of(Uniform.self, "many", [key], [("shape", .ints([20_100]))]),
+    of(StochasticRound.self, "many", [key, .normal([300, 350])]),
     of(
       RandomInteger.self, "many", [key],
       [("low", .int(0)), ("high", .int(9)), ("shape", .ints([20_100]))]),
