@@ -329,6 +329,8 @@ final class Trace {
   /// Lets buffers stay as they are where the step is skipped.
   func guardBuffers() throws {
     if overflow == nil { return }
+    builder.origin.phase = .update
+    builder.origin.isBatchStatistic = false
     for index in bufferWrites.indices {
       let write = bufferWrites[index]
       bufferWrites[index].value = try unlessSkipped(write.value, histories[ObjectIdentifier(write.parameter)]![0])

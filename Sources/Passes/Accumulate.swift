@@ -274,7 +274,12 @@ private struct BatchAnalysis {
       if hasRows { return place }
       return node.origin.phase == .forward ? .own : .sum
     }
-    if late { return rows || own || hasRows ? .mixed : .late }
+    if late {
+      // What a piece has of its own reaches an update as the mean over the pieces: a buffer that moves where the step is
+      // not skipped.
+      if own, node.origin.phase != .update { return .mixed }
+      return rows || hasRows ? .mixed : .late
+    }
     if sums {
       if rows || own || hasRows { return .mixed }
       return !isAfterGradients && staysSum(op, node, operands) ? .sum : .late
