@@ -114,6 +114,8 @@ final class FloatHistogram: ObjectValue {
     var overflowing = 0
     /// Of updates: how many do not change their weight.
     var swamped = 0
+    /// Of updates, by the exponent of their size over that of their weight, where neither is 0.
+    var ratios: [Int: Int] = [:]
     var total = 0
 
     init(_ path: String) { self.path = path }
@@ -127,6 +129,7 @@ final class FloatHistogram: ObjectValue {
       lost += other.lost
       overflowing += other.overflowing
       swamped += other.swamped
+      ratios.merge(other.ratios, uniquingKeysWith: +)
       total += other.total
     }
   }
@@ -169,7 +172,11 @@ final class FloatHistogram: ObjectValue {
     if let weights {
       let old = Tensor(weights.doubles(), dtype: dtype, shape: weights.shape).doubles()
       let new = Tensor(zip(old, values).map { $0 + $1 }, dtype: dtype, shape: weights.shape).doubles()
-      for index in values.indices where values[index] != 0 && new[index] == old[index] { part.swamped += 1 }
+      for index in values.indices where values[index] != 0 && values[index].isFinite {
+        if new[index] == old[index] { part.swamped += 1 }
+        let ratio = abs(values[index] / old[index])
+        if ratio > 0, ratio.isFinite { part.ratios[Int(ratio.exponent), default: 0] += 1 }
+      }
     }
     return part
   }
@@ -190,6 +197,7 @@ final class FloatHistogram: ObjectValue {
     case "paths": .list(parts.map { part in
       .record([
         "path": .string(part.path), "lost": .double(Double(part.lost) / Double(max(part.total - part.zeros, 1))),
+        "swamped": .double(Double(part.swamped) / Double(max(part.total - part.zeros, 1))),
         "low": window(part).map { .int($0.low) } ?? Value.none, "high": window(part).map { .int($0.high) } ?? Value.none,
       ])
     })
@@ -225,17 +233,23 @@ final class FloatHistogram: ObjectValue {
 
   private static let mostColumns = 60
 
-  private var range: ClosedRange<Int> {
-    var low = (all.counts.keys.min() ?? 0) - 1
-    var high = (all.counts.keys.max() ?? 0) + 1
+  /// Below this exponent an update is lost beside its weight: half of the distance between neighbours, at most.
+  private var swampingEdge: Int { -float.mantissaBits - 1 }
+
+  /// The exponents that a picture shows.
+  private func range(_ counts: [Int: Int], edges: [Int]) -> ClosedRange<Int> {
+    var low = (counts.keys.min() ?? 0) - 1
+    var high = (counts.keys.max() ?? 0) + 1
     // The lines come in where they are near; what is farthest below is counted in the first column.
-    for edge in [Int(float.underflow.exponent), Int(float.largest.exponent)] {
+    for edge in edges {
       if edge <= low, low - edge < 20 { low = edge - 1 }
       if edge >= high, edge - high < 20 { high = edge + 1 }
     }
     if high - low >= FloatHistogram.mostColumns { low = high - FloatHistogram.mostColumns + 1 }
     return low...max(high, low + 8)
   }
+
+  private var edges: [Int] { [Int(float.underflow.exponent), Int(float.largest.exponent)] }
 
   private func share(_ count: Int, of part: Part) -> String {
     let nonZero = part.total - part.zeros
@@ -244,17 +258,42 @@ final class FloatHistogram: ObjectValue {
 
   override var summary: String {
     guard all.largest > 0 else { return "histogram of \(grouped(all.total)) numbers: all of them \(all.zeros == all.total ? "0" : "0 or not finite")" }
-    let range = range
+    let edge = edges[0]
+    var lines = picture(all.counts, "log2|x|", from: edge, to: edges[1], "\(dtype) keeps what lies between the lines")
+    lines.append("")
+    if all.zeros > 0 { lines.append(" \(grouped(all.zeros)) of \(grouped(all.total)) are 0") }
+    if all.nonFinite > 0 { lines.append(" \(grouped(all.nonFinite)) are infinite or no numbers") }
+    lines.append(
+      all.lost == 0
+        ? " none of the others falls below 2^\(edge)" : " \(share(all.lost, of: all)) of the others fall to 2^\(edge) or below, and are lost in \(dtype)")
+    if all.overflowing > 0 { lines.append(" \(share(all.overflowing, of: all)) are beyond \(Interpreter.shortNumber(float.largest, 6)), the largest \(dtype)") }
+    if comparesWeights { lines.append(" \(share(all.swamped, of: all)) of the updates are too small beside their weights: w + u is w") }
+    if let window = window(all) {
+      lines.append(
+        window.low <= window.high
+          ? " scales that keep everything: 2^\(window.low) … 2^\(window.high)"
+          : " no scale keeps everything: the smallest wants 2^\(window.low), the largest bears 2^\(window.high)")
+    }
+    if let halving { lines.append(" × \(grouped(1 << halving)) would already keep half of the lost") }
+    if comparesWeights, !all.ratios.isEmpty {
+      lines.append("")
+      lines += picture(all.ratios, "log2|u/w|", from: swampingEdge, to: nil, "left of the line w + u is w in \(dtype)")
+    }
+    if parts.count > 1 { lines += [""] + table }
+    return lines.joined(separator: "\n")
+  }
+
+  /// Columns for powers of two, a line before the first that is kept and one behind the last.
+  private func picture(_ counts: [Int: Int], _ name: String, from edge: Int, to end: Int?, _ legend: String) -> [String] {
+    let range = range(counts, edges: [edge] + (end.map { [$0] } ?? []))
     let heights = range.map { exponent -> Int in
-      var count = all.counts[exponent] ?? 0
-      if exponent == range.lowerBound { count = all.counts.reduce(0) { $0 + ($1.key <= exponent ? $1.value : 0) } }
-      if exponent == range.upperBound { count = all.counts.reduce(0) { $0 + ($1.key >= exponent ? $1.value : 0) } }
+      var count = counts[exponent] ?? 0
+      if exponent == range.lowerBound { count = counts.reduce(0) { $0 + ($1.key <= exponent ? $1.value : 0) } }
+      if exponent == range.upperBound { count = counts.reduce(0) { $0 + ($1.key >= exponent ? $1.value : 0) } }
       return count
     }
     let top = max(heights.max() ?? 1, 1)
     let bars = Array(" ▁▂▃▄▅▆▇█")
-    let edge = Int(float.underflow.exponent)
-    let end = Int(float.largest.exponent)
     var axis = [Character](repeating: " ", count: range.count + 2)
     var picture = ""
     var marker = [Character](repeating: " ", count: range.count + 2)
@@ -278,27 +317,11 @@ final class FloatHistogram: ObjectValue {
         column += 1
       }
     }
-    let name = " log2|x| "
-    let indent = String(repeating: " ", count: name.count)
-    var lines = [name + String(axis).trimmedAtEnd, indent + picture.trimmedAtEnd]
-    if marker.contains("└") || marker.contains("┘") { lines.append(indent + String(marker).trimmedAtEnd + " \(dtype) keeps what lies between the lines") }
-    lines.append("")
-    if all.zeros > 0 { lines.append(" \(grouped(all.zeros)) of \(grouped(all.total)) are 0") }
-    if all.nonFinite > 0 { lines.append(" \(grouped(all.nonFinite)) are infinite or no numbers") }
-    lines.append(
-      all.lost == 0
-        ? " none of the others falls below 2^\(edge)" : " \(share(all.lost, of: all)) of the others fall to 2^\(edge) or below, and are lost in \(dtype)")
-    if all.overflowing > 0 { lines.append(" \(share(all.overflowing, of: all)) are beyond \(Interpreter.shortNumber(float.largest, 6)), the largest \(dtype)") }
-    if comparesWeights { lines.append(" \(share(all.swamped, of: all)) of the updates are too small beside their weights: w + u is w") }
-    if let window = window(all) {
-      lines.append(
-        window.low <= window.high
-          ? " scales that keep everything: 2^\(window.low) … 2^\(window.high)"
-          : " no scale keeps everything: the smallest wants 2^\(window.low), the largest bears 2^\(window.high)")
-    }
-    if let halving { lines.append(" × \(grouped(1 << halving)) would already keep half of the lost") }
-    if parts.count > 1 { lines += [""] + table }
-    return lines.joined(separator: "\n")
+    let margin = " \(name) "
+    let indent = String(repeating: " ", count: margin.count)
+    var lines = [margin + String(axis).trimmedAtEnd, indent + picture.trimmedAtEnd]
+    if marker.contains("└") || marker.contains("┘") { lines.append(indent + String(marker).trimmedAtEnd + " " + legend) }
+    return lines
   }
 
   private var table: [String] {
@@ -317,33 +340,51 @@ final class FloatHistogram: ObjectValue {
   // MARK: SVG
 
   override var svg: String? {
-    let range = range
-    let (left, top, height, step) = (50.0, 40.0, 200.0, 11.0)
-    let most = Double(max(range.map { all.counts[$0] ?? 0 }.max() ?? 1, 1))
+    var panels = [
+      panel(
+        all.counts, top: 40, "log2 of \(grouped(all.total)) magnitudes, and what \(dtype) keeps",
+        [(edges[0], "lost"), (edges[1] + 1, "overflow")])
+    ]
+    if comparesWeights {
+      panels.append(
+        panel(
+          all.ratios, top: 310, "log2 of updates over their weights: \(share(all.swamped, of: all)) change nothing in \(dtype)",
+          [(swampingEdge, "w + u is w")]))
+    }
+    return """
+      <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(panels.map(\.width).max()!) \(270 * panels.count)" font-family="sans-serif" font-size="12">
+      <style>text{fill:#333}.bar{fill:hsl(210,55%,55%)}.rule{stroke:#c33}@media(prefers-color-scheme:dark){text{fill:#ccc}}</style>
+      \(panels.map(\.content).joined(separator: "\n"))
+      </svg>
+
+      """
+  }
+
+  /// Bars for powers of two, 200 high, with lines before some of them.
+  private func panel(
+    _ counts: [Int: Int], top: Double, _ title: String, _ rules: [(exponent: Int, label: String)]
+  ) -> (content: String, width: Int) {
+    let range = range(counts, edges: rules.map(\.exponent))
+    let (left, height, step) = (50.0, 200.0, 11.0)
+    let most = Double(max(range.map { counts[$0] ?? 0 }.max() ?? 1, 1))
     func x(_ exponent: Int) -> Double { left + Double(exponent - range.lowerBound) * step }
     func text(_ number: Double) -> String { format(number, spec: ".1f") ?? "0" }
     var parts: [String] = []
     for exponent in range {
-      guard let count = all.counts[exponent] else { continue }
-      let size = height * Double(count) / most
-      parts.append(
-        "<rect x=\"\(text(x(exponent)))\" y=\"\(text(top + height - size))\" width=\"\(text(step - 1))\" height=\"\(text(size))\" class=\"bar\"><title>2^\(exponent): \(grouped(count))</title></rect>")
+      if let count = counts[exponent] {
+        let size = height * Double(count) / most
+        parts.append(
+          "<rect x=\"\(text(x(exponent)))\" y=\"\(text(top + height - size))\" width=\"\(text(step - 1))\" height=\"\(text(size))\" class=\"bar\"><title>2^\(exponent): \(grouped(count))</title></rect>")
+      }
       if exponent % 8 == 0 { parts.append("<text x=\"\(text(x(exponent)))\" y=\"\(text(top + height + 16))\">\(exponent)</text>") }
     }
-    for (exponent, label) in [(Int(float.underflow.exponent), "lost"), (Int(float.largest.exponent) + 1, "overflow")]
-    where range.contains(exponent) {
+    for (exponent, label) in rules where range.contains(exponent) {
       parts.append(
         "<line x1=\"\(text(x(exponent)))\" x2=\"\(text(x(exponent)))\" y1=\"\(text(top - 10))\" y2=\"\(text(top + height))\" class=\"rule\"/>")
       parts.append("<text x=\"\(text(x(exponent)))\" y=\"\(text(top - 14))\">\(label)</text>")
     }
-    parts.append("<text x=\"\(text(left))\" y=\"16\">log2 of \(grouped(all.total)) magnitudes, and what \(dtype) keeps</text>")
-    return """
-      <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(Int(left + Double(range.count) * step + 40)) \(Int(top + height + 30))" font-family="sans-serif" font-size="12">
-      <style>text{fill:#333}.bar{fill:hsl(210,55%,55%)}.rule{stroke:#c33}@media(prefers-color-scheme:dark){text{fill:#ccc}}</style>
-      \(parts.joined(separator: "\n"))
-      </svg>
-
-      """
+    parts.append("<text x=\"\(text(left))\" y=\"\(text(top - 24))\">\(title)</text>")
+    return (parts.joined(separator: "\n"), Int(left + Double(range.count) * step + 40))
   }
 }
 
@@ -411,8 +452,9 @@ var inspectorBuiltins: [Builtin] {
       """
       How the sizes of a tensor's or a tree's numbers are spread over powers of two, and what a float dtype makes of them:
       what underflows, what overflows, the loss scales that keep everything, by path. With `weights`, a tree of the same form,
-      also which updates are too small to change their weight in that dtype. `save("h.svg", histogram(g))` draws it. Its
-      fields: lost, overflow, swamped (shares), zeros, non_finite, low, high (powers of two), paths.
+      the numbers are updates: also their sizes over those of their weights, and which are swamped, too small to change
+      their weight in that dtype. `save("h.svg", histogram(g))` draws it. Its fields: lost, overflow, swamped (shares),
+      zeros, non_finite, low, high (powers of two), paths (a list with path, lost, swamped, low, high).
 
       >>> histogram([1e-9, 1e-3, 0.5]).lost
       0.3333333333333333

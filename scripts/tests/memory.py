@@ -93,6 +93,54 @@ def draws_a_timeline(gradus):
     assert "parameters" in names and "gradients" in names, names
 
 
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def draws_updates_beside_their_weights(gradus):
+    """Bars of magnitudes, and of updates over their weights, with the line under which bf16 loses them."""
+    script = """
+net = MLP([8, 4])
+g = map(fn(w) = 1e-3 * w, parameters(net))
+h = histogram(g, bf16, weights: net)
+save("plain.svg", histogram(g, f16))
+save("updates.svg", h)
+"""
+    done, files = run(gradus, script)
+    assert done.returncode == 0, done.stderr
+    plain, updates = (xml.etree.ElementTree.fromstring(files[name]) for name in ("plain.svg", "updates.svg"))
+    texts = [text.text for text in updates.iter(SVG + "text")]
+    assert "w + u is w" in texts and any(text.startswith("log2 of updates over their weights") for text in texts), texts
+    counts = [sum(int(title.text.split(": ")[1]) for title in root.iter(SVG + "title")) for root in (plain, updates)]
+    # 32 weights and 4 biases; the second panel has each once more.
+    assert counts == [36, 72], counts
+
+
+def draws_the_loss_scale(gradus):
+    """A line over the steps, and a mark for each that was skipped."""
+    script = """
+model Point() { param w = zeros([2]) }
+net = Point()
+step plain(x) { minimize(sum(net.w * x), net, sgd()) }
+train = plain with loss_scale: dynamic
+for k in 1...2010 { train([1.0, if k in [3, 2004] { inf } else { 1.0 }]) }
+save("scale.svg", train.scales)
+"""
+    done, files = run(gradus, script)
+    assert done.returncode == 0, done.stderr
+    root = xml.etree.ElementTree.fromstring(files["scale.svg"])
+    skips = [title.text for title in root.iter(SVG + "title")]
+    assert skips == ["step 3 was skipped", "step 2,004 was skipped"], skips
+    # 2^16, 2^15 from step 4 on, 2^16 for the step after 2000 clean ones, 2^15 again: a level for each, from end to end.
+    (line,) = root.iter(SVG + "polyline")
+    points = line.get("points").split()
+    assert len(points) == 8, points
+    heights = [point.split(",")[1] for point in points]
+    assert heights[0] == heights[1] == heights[4] != heights[2] == heights[6], heights
+
+
 sys.exit(checks.run(
-    [refuses_what_does_not_fit, threads_do_not_change_a_bit, refuses_bad_settings, draws_a_timeline],
+    [
+        refuses_what_does_not_fit, threads_do_not_change_a_bit, refuses_bad_settings, draws_a_timeline,
+        draws_updates_beside_their_weights, draws_the_loss_scale,
+    ],
     os.path.abspath(sys.argv[1])))
