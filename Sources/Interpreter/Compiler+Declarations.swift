@@ -251,6 +251,7 @@ final class InputNode: Node {
     case .double: if let value = Double(text) { return .double(value) }
     case .bool:
       if text == "true" || text == "false" { return .bool(text == "true") }
+    case .dtype: if let dtype = DType(name: text) { return .dtype(dtype) }
     case .list: if let numbers = numbers(text) { return .list(ListValue(numbers, site: name.site)) }
     default: break
     }
