@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 
 import checks
 
@@ -45,4 +46,18 @@ def scripts_check(gradus):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-sys.exit(checks.run([compiles, scripts_check, reports_json], os.path.abspath(sys.argv[1])))
+def compares_precisions(gradus):
+    """Digits alone, where the others' data are not there: 16 bits reach the result of f32."""
+    with tempfile.TemporaryDirectory() as nothing:
+        done = subprocess.run(
+            [sys.executable, BENCH, "--gradus", gradus, "precision"], capture_output=True, text=True,
+            env={**os.environ, "GRADUS_DATA": nothing})
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines() if line.startswith(("digits", "mnist-cnn", "char-gpt"))]
+    assert [row[:2] for row in rows] == [["digits", "accuracy"], ["mnist-cnn", "skipped:"], ["char-gpt", "skipped:"]], rows
+    results = [float(number) for number in rows[0][2:5]]
+    assert results[0] > 0.95 and min(results) > results[0] - 0.005, rows
+    assert "too far" not in done.stdout, done.stdout
+
+
+sys.exit(checks.run([compiles, scripts_check, reports_json, compares_precisions], os.path.abspath(sys.argv[1])))
