@@ -15,6 +15,7 @@ package struct HelpTopic: Sendable {
   static let all: [HelpTopic] = [
     HelpTopic(name: "commands", text: commands),
     HelpTopic(name: "dtypes", text: dtypes),
+    HelpTopic(name: "mixed_precision", text: mixedPrecision),
     HelpTopic(name: "scripts", text: scripts),
     HelpTopic(name: "syntax", text: syntax),
   ]
@@ -72,6 +73,33 @@ package struct HelpTopic: Sendable {
     ]
     return lines.joined(separator: "\n")
   }
+
+  private static let mixedPrecision = """
+    A step computes in 16 bits where that pays; params stay in f32, the master weights.
+
+      train with precision: bf16               or f16, or f32: as without it
+      train with (precision: f16, loss_scale: 1024)
+                                               dynamic, what f16 takes by itself, a number, or none
+      train.scale, train.scales, train.skipped
+                                               of a dynamic scale: the next one, the curve so far, the steps not applied
+      r = minimize(loss, net, opt)             r.applied, r.reason: which params were not finite, and in how many values
+      explain(train, x, y)                     which op runs in what, and why
+
+    A dynamic scale begins with 65536, doubles after 2000 clean steps in a row, and halves where a gradient is infinite or
+    nan; that step is skipped and leaves nothing behind. Below 1 it is an error that names the params.
+
+    Params wholly in bf16 have no master. Their updates and the optimizer's state are computed in f32 all the same.
+
+      net = bf16(net)
+      opt with rounding: stochastic            an update is rounded up or down by chance: right in the mean
+      opt with rounding: kahan                 what rounding loses is kept, 2 bytes a param, and added before the next update
+
+    What 16 bits make of numbers, before a step is made:
+
+      bits(0.1, f16)                           sign, exponent, mantissa, and the neighbours
+      histogram(g, f16)                        what underflows, what overflows, the loss scales that keep everything
+      histogram(updates, bf16, weights: net)   also which updates are too small beside their weights
+    """
 
   private static let scripts = """
     A script is a notebook whose outputs are its tests.
