@@ -114,8 +114,9 @@ extension Explanation {
     Explanation(
       "bad-policy",
       """
-      Settings of a step that exclude each other: a `budget` chooses the checkpointing for each kind of arguments, so a
-      step with a budget names none.
+      Settings that exclude each other, or have nothing to act on. A `budget` chooses the checkpointing for each kind of
+      arguments, so a step with a budget names none. The `rounding` of an optimizer is for params in bf16: `net = bf16(net)`
+      makes them so; and `rounding: kahan` needs the name `compensation` for a state of its own.
       """,
       wrong: """
         net = MLP([8, 8, 2])
