@@ -200,6 +200,12 @@ package protocol AveragingOp: TensorOp {
   func separate(_ builder: GraphBuilder, _ operands: [GraphValue]) throws -> [GraphValue]
 }
 
+/// An op that adds up 16-bit floats in f32 before it rounds, and can do without rounding.
+package protocol WideSumsOp: TensorOp {
+  /// The same op with sums as they are, in f32.
+  var withoutRounding: any TensorOp { get }
+}
+
 /// An op that refuses indices out of range, and nothing else. Two ops that check the same indices in the same way
 /// refuse together, so that the second need not be waited for before something is committed.
 package protocol IndexCheckingOp: TensorOp {
