@@ -114,6 +114,41 @@ private func storeNarrow<Stored: FixedWidthInteger>(
   return lost == 0 ? nil : .overflow
 }
 
+extension DType {
+  /// Whether it is a float of 16 bits.
+  var isNarrow: Bool { self == .f16 || self == .bf16 }
+}
+
+/// Rounds `count` floats to a 16-bit dtype, and leaves them in f32.
+func roundInPlace(_ dtype: DType, _ x: UnsafeMutablePointer<Float>, count: Int) {
+  if dtype == .f16 {
+    for i in 0..<count { x[i] = Float(Float16(x[i])) }
+  } else {
+    for i in 0..<count { x[i] = Float(bitPattern: UInt32(bfloat16Bits(x[i])) &<< 16) }
+  }
+}
+
+/// The same, and stores them too.
+func roundAndStore(
+  _ dtype: DType, _ x: UnsafeMutablePointer<Float>, into base: UnsafeMutableRawPointer, count: Int
+) {
+  if dtype == .f16 {
+    let target = base.assumingMemoryBound(to: Float16.self)
+    for i in 0..<count {
+      let rounded = Float16(x[i])
+      target[i] = rounded
+      x[i] = Float(rounded)
+    }
+  } else {
+    let target = base.assumingMemoryBound(to: UInt16.self)
+    for i in 0..<count {
+      let rounded = bfloat16Bits(x[i])
+      target[i] = rounded
+      x[i] = Float(bitPattern: UInt32(rounded) &<< 16)
+    }
+  }
+}
+
 /// The bfloat16 nearest to `x`, ties to even. Integer instructions keep subnormals, as the processor's own
 /// conversion does not, so all machines agree.
 @inline(__always)

@@ -108,16 +108,3 @@ enum ProductElements {
   }
 }
 
-extension DType {
-  /// Whether elements take 16 bits.
-  var isNarrow: Bool { self == .f16 || self == .bf16 }
-}
-
-/// Rounds `count` sums to a 16-bit dtype, and leaves them in f32.
-func roundInPlace(_ dtype: DType, _ x: UnsafeMutablePointer<Float>, count: Int) {
-  if dtype == .f16 {
-    for i in 0..<count { x[i] = Float(Float16(x[i])) }
-  } else {
-    for i in 0..<count { x[i] = Float(bitPattern: UInt32(bfloat16Bits(x[i])) &<< 16) }
-  }
-}

@@ -61,6 +61,7 @@ package struct Cast: ElementwiseOp {
   }
 
   package func tile(for operands: [DType]) -> TileBody { castTile(from: operands[0], to: dtype) }
+  package func copiesLanes(of operands: [DType]) -> Bool { operands[0].lane == dtype.lane }
   package func mayRefuse(_ operands: [TensorType]) -> Bool {
     let source = operands[0].dtype
     return dtype.isInteger && (source.isFractional || source.byteCount > dtype.byteCount)
