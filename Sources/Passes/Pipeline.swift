@@ -26,6 +26,7 @@ package enum Pipeline {
   package static func rebuild(_ checkpointing: Checkpointing) -> Pass {
     Pass(name: "rebuild") { Passes.rebuild(&$0, checkpointing) }
   }
+  package static let narrow = Pass(name: "narrow", run: Passes.narrow)
   package static let materialize = Pass(name: "materialize", run: Passes.materialize)
   package static let duplicate = Pass(name: "duplicate", run: Passes.duplicate)
   package static let fusion = Pass(name: "fusion", run: fuse)
@@ -37,7 +38,7 @@ package enum Pipeline {
   }
   /// What follows for a graph that is simplified already: the same one can be planned under several policies.
   package static func afterSimplification(_ checkpointing: Checkpointing) -> [Pass] {
-    [rebuild(checkpointing), materialize, duplicate, fusion, schedule]
+    [rebuild(checkpointing), narrow, materialize, duplicate, fusion, schedule]
   }
   /// The same without joining nodes: the measure of what fusion must not change.
   package static let unfusedStep = simplification + [rebuild(.none), materialize, schedule]
