@@ -124,7 +124,7 @@ func roundInPlace(_ dtype: DType, _ x: UnsafeMutablePointer<Float>, count: Int) 
   if dtype == .f16 {
     for i in 0..<count { x[i] = Float(Float16(x[i])) }
   } else {
-    for i in 0..<count { x[i] = Float(bitPattern: UInt32(bfloat16Bits(x[i])) &<< 16) }
+    for i in 0..<count { x[i] = Float(bitPattern: bfloat16InFloat(x[i])) }
   }
 }
 
@@ -142,9 +142,9 @@ func roundAndStore(
   } else {
     let target = base.assumingMemoryBound(to: UInt16.self)
     for i in 0..<count {
-      let rounded = bfloat16Bits(x[i])
-      target[i] = rounded
-      x[i] = Float(bitPattern: UInt32(rounded) &<< 16)
+      let rounded = bfloat16InFloat(x[i])
+      target[i] = UInt16(truncatingIfNeeded: rounded &>> 16)
+      x[i] = Float(bitPattern: rounded)
     }
   }
 }
@@ -152,11 +152,14 @@ func roundAndStore(
 /// The bfloat16 nearest to `x`, ties to even. Integer instructions keep subnormals, as the processor's own
 /// conversion does not, so all machines agree.
 @inline(__always)
-func bfloat16Bits(_ x: Float) -> UInt16 {
+func bfloat16Bits(_ x: Float) -> UInt16 { UInt16(truncatingIfNeeded: bfloat16InFloat(x) &>> 16) }
+
+/// The same as the upper half of a float.
+@inline(__always)
+private func bfloat16InFloat(_ x: Float) -> UInt32 {
   let bits = x.bitPattern
-  let rounded = (bits &+ 0x7FFF &+ ((bits &>> 16) & 1)) &>> 16
-  let isNaN = bits & 0x7FFF_FFFF > 0x7F80_0000
-  return UInt16(truncatingIfNeeded: isNaN ? 0x7FC0 : rounded)
+  let rounded = (bits &+ 0x7FFF &+ ((bits &>> 16) & 1)) & 0xFFFF_0000
+  return x != x ? 0x7FC0_0000 : rounded
 }
 
 /// The 8-bit float nearest to `x`, as `Float8` defines it: normal numbers drop the lower bits of a float; below them

@@ -85,16 +85,26 @@ private func normalizeRows<Scalar: KernelFloat>(
     withScratch(of: Scalar.self, count: readCount &+ writer.scratchCount(rows: 1)) { scratch in
       let written = scratch + readCount
       for row in from..<to {
-        let (x, y) = (reader.read(row, rows: 1, in: scratch), writer.place(row, in: written))
-        let (mean, scale) = statistics(x, count: count, centering, epsilon)
-        if let bias {
-          for i in 0..<count { y[i] = (x[i] - mean) * scale * weight[i] + bias[i] }
-        } else {
-          for i in 0..<count { y[i] = (x[i] - mean) * scale * weight[i] }
-        }
+        normalizeRow(
+          reader.read(row, rows: 1, in: scratch), weight, bias, writer.place(row, in: written), count: count, centering,
+          epsilon)
         writer.finish(row, rows: 1, from: written)
       }
     }
+  }
+}
+
+/// A function of its own: in a closure, whose variables might lie where it writes, its loops take twice as long.
+@inline(never)
+private func normalizeRow<Scalar: KernelFloat>(
+  _ x: UnsafePointer<Scalar>, _ weight: UnsafePointer<Scalar>, _ bias: UnsafePointer<Scalar>?,
+  _ y: UnsafeMutablePointer<Scalar>, count: Int, _ centering: Centering, _ epsilon: Scalar
+) {
+  let (mean, scale) = statistics(x, count: count, centering, epsilon)
+  if let bias {
+    for i in 0..<count { y[i] = (x[i] - mean) * scale * weight[i] + bias[i] }
+  } else {
+    for i in 0..<count { y[i] = (x[i] - mean) * scale * weight[i] }
   }
 }
 
@@ -152,6 +162,19 @@ private func normalizeRowsGradient<Scalar: KernelFloat>(
   }
 }
 
+/// dx of a row, in a function of its own as `normalizeRow` is.
+@inline(never)
+private func inputGradient<Scalar: KernelFloat>(
+  _ x: UnsafePointer<Scalar>, _ weight: UnsafePointer<Scalar>, _ dy: UnsafePointer<Scalar>,
+  _ dx: UnsafeMutablePointer<Scalar>, count: Int, _ centering: Centering, mean: Scalar, scale: Scalar, share: Scalar
+) {
+  let sum = centering == .mean ? sumByLanes(count) { dy[$0] * weight[$0] } : 0
+  let dot = sumByLanes(count) { dy[$0] * weight[$0] * (x[$0] - mean) }
+  // xhat mean(g xhat) = (x - mean) r^2 mean(g (x - mean))
+  let (along, offset) = (dot * share * scale * scale, sum * share)
+  for i in 0..<count { dx[i] = scale * (dy[i] * weight[i] - offset - (x[i] - mean) * along) }
+}
+
 /// The gradients of some rows; those of weight and bias are these rows' share.
 private func normalizeRowsGradient<Scalar: KernelFloat>(
   _ xReader: RowReader<Scalar>, _ weight: UnsafeMutablePointer<Scalar>, _ dyReader: RowReader<Scalar>,
@@ -178,13 +201,7 @@ private func normalizeRowsGradient<Scalar: KernelFloat>(
         let (mean, scale) = statistics(x, count: count, centering, epsilon)
         means[row] = mean
         scales[row] = scale
-        let sum = centering == .mean ? sumByLanes(count) { dy[$0] * weight[$0] } : 0
-        let dot = sumByLanes(count) { dy[$0] * weight[$0] * (x[$0] - mean) }
-        // xhat mean(g xhat) = (x - mean) r^2 mean(g (x - mean))
-        let (along, offset) = (dot * share * scale * scale, sum * share)
-        for i in 0..<count {
-          dx[i] = scale * (dy[i] * weight[i] - offset - (x[i] - mean) * along)
-        }
+        inputGradient(x, weight, dy, dx, count: count, centering, mean: mean, scale: scale, share: share)
         dxWriter.finish(start &+ row, rows: 1, from: dxScratch)
       }
       for first in stride(from: 0, to: count, by: columnGroup) {
