@@ -188,8 +188,7 @@ private func normalizeRowsGradient<Scalar: KernelFloat>(
   withScratch(of: Scalar.self, count: groupCount &+ xCount &+ dyCount &+ dxWriter.scratchCount(rows: 1)) { means in
     let scales = means + rowGroup
     let weightSums = scales + rowGroup
-    let biasSums = weightSums + columnGroup
-    let xScratch = biasSums + columnGroup
+    let xScratch = weightSums + 2 &* columnGroup
     let (dyScratch, dxScratch) = (xScratch + xCount, xScratch + xCount + dyCount)
     for start in stride(from: all.lowerBound, to: all.upperBound, by: rowGroup) {
       let rows = min(rowGroup, all.upperBound &- start)
@@ -204,25 +203,37 @@ private func normalizeRowsGradient<Scalar: KernelFloat>(
         inputGradient(x, weight, dy, dx, count: count, centering, mean: mean, scale: scale, share: share)
         dxWriter.finish(start &+ row, rows: 1, from: dxScratch)
       }
-      for first in stride(from: 0, to: count, by: columnGroup) {
-        let width = min(columnGroup, count &- first)
-        for j in 0..<width {
-          weightSums[j] = 0
-          biasSums[j] = 0
-        }
-        for row in 0..<rows {
-          let (x, dy) = (x + (row &* count &+ first), dy + (row &* count &+ first))
-          let (mean, scale) = (means[row], scales[row])
-          for j in 0..<width {
-            weightSums[j] += dy[j] * ((x[j] - mean) * scale)
-            biasSums[j] += dy[j]
-          }
-        }
-        for j in 0..<width { dweight[first &+ j] += weightSums[j] }
-        if let dbias {
-          for j in 0..<width { dbias[first &+ j] += biasSums[j] }
-        }
+      addColumnSums(
+        x, dy, means: means, scales: scales, rows: rows, count: count, sums: weightSums, dweight: dweight, dbias: dbias)
+    }
+  }
+}
+
+/// Adds what some rows, whose means and scales are known, contribute to the gradients of weight and bias.
+@inline(never)
+private func addColumnSums<Scalar: KernelFloat>(
+  _ x: UnsafePointer<Scalar>, _ dy: UnsafePointer<Scalar>, means: UnsafePointer<Scalar>, scales: UnsafePointer<Scalar>,
+  rows: Int, count: Int, sums weightSums: UnsafeMutablePointer<Scalar>, dweight: UnsafeMutablePointer<Scalar>,
+  dbias: UnsafeMutablePointer<Scalar>?
+) {
+  let biasSums = weightSums + columnGroup
+  for first in stride(from: 0, to: count, by: columnGroup) {
+    let width = min(columnGroup, count &- first)
+    for j in 0..<width {
+      weightSums[j] = 0
+      biasSums[j] = 0
+    }
+    for row in 0..<rows {
+      let (x, dy) = (x + (row &* count &+ first), dy + (row &* count &+ first))
+      let (mean, scale) = (means[row], scales[row])
+      for j in 0..<width {
+        weightSums[j] += dy[j] * ((x[j] - mean) * scale)
+        biasSums[j] += dy[j]
       }
+    }
+    for j in 0..<width { dweight[first &+ j] += weightSums[j] }
+    if let dbias {
+      for j in 0..<width { dbias[first &+ j] += biasSums[j] }
     }
   }
 }
