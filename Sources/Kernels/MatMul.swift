@@ -134,6 +134,9 @@ private let blockGrain = (few: 1 &<< 23, many: 1 &<< 26)
 private let blockCount = (few: 4, many: 16)
 /// Blocks are not cut to sides below this: to be few, or many.
 private let blockSide = (few: 96, many: 192)
+/// Rows of blocks are not made shorter than this while blocks can be made lower: what runs on a product runs on rows, and
+/// an optimizer on rows of 256 took twice the time.
+private let wideBlock = 384
 /// The inner axis is cut so often at most, into no less than this, and for so many partial results.
 private let mostInnerBlocks = 8
 private let innerSide = 512
@@ -188,8 +191,17 @@ private struct MatrixProduct {
       while partCount < wanted {
         let (height, width) = (sizes.m / rowBlocks, sizes.n / columnBlocks)
         let side = partCount < blockCount.few ? blockSide.few : blockSide.many
-        if max(height, width) < 2 &* side { break }
-        if height >= width { rowBlocks &*= 2 } else { columnBlocks &*= 2 }
+        let rowSide = width >= wideBlock ? blockSide.few : side
+        let columnSide = height >= side ? side : wideBlock
+        if height >= 2 &* rowSide && (height >= width || width < 2 &* wideBlock) {
+          rowBlocks &*= 2
+        } else if width >= 2 &* columnSide {
+          columnBlocks &*= 2
+        } else if height >= 2 &* rowSide {
+          rowBlocks &*= 2
+        } else {
+          break
+        }
       }
     }
   }
