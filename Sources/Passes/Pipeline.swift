@@ -19,6 +19,7 @@ package struct Pass: Sendable {
 package enum Pipeline {
   package static let simplification: [Pass] = [
     Pass(name: "identities", run: removeIdentities),
+    Pass(name: "round trips", run: removeRoundTrips),
     Pass(name: "common subexpressions", run: mergeCommonSubexpressions),
     Pass(name: "pads", run: joinPads),
     Pass(name: "dead code", run: removeDeadCode),
