@@ -12,9 +12,9 @@ import Tensors
 
 /// Joins conversions between 16 bits and f32 with the ops before and behind them.
 package func narrow(_ graph: inout Graph) {
-  var isRead = [[Int]](repeating: [], count: graph.values.count)
+  var readers = [[Int]](repeating: [], count: graph.values.count)
   for (index, node) in graph.nodes.enumerated() {
-    for operand in node.operands { isRead[operand.id].append(index) }
+    for operand in node.operands { readers[operand.id].append(index) }
   }
   let leaves = Set((graph.leavingValues + graph.gradients.map(\.value)).map(\.id))
   var replacement: [Int: GraphValue] = [:]
@@ -35,15 +35,15 @@ package func narrow(_ graph: inout Graph) {
     // What is written in 16 bits alone would save nothing where operands must come along.
     if !tensors.isTogether || operands != node.operands {
       for place in tensors.results where results[place].dtype == .f32 && !leaves.contains(results[place].id) {
-        let readers = isRead[results[place].id]
-        guard let first = readers.first, let rounding = graph.rounding(first),
-          readers.allSatisfy({ graph.rounding($0)?.dtype == rounding.dtype })
+        let all = readers[results[place].id]
+        guard let first = all.first, let rounding = graph.rounding(first),
+          all.allSatisfy({ graph.rounding($0)?.dtype == rounding.dtype })
         else { continue }
-        for reader in readers {
+        for reader in all {
           dead.insert(reader)
-          replacement[graph.nodes[reader].results[0].id] = rounding
+          let rounded = graph.nodes[reader].results[0]
+          if rounded.id != rounding.id { replacement[rounded.id] = rounding }
         }
-        replacement[rounding.id] = nil
         results[place] = rounding
       }
     }
