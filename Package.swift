@@ -44,6 +44,9 @@ let package = Package(
     // Where the machine's stack ends.
     .target(name: "CStack"),
 
+    // Products of bfloat16 by oneDNN, which is loaded when the first of them is planned.
+    .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+
     // What the thread pool needs of C: lending closures, the processors at hand.
     .target(name: "CThreads"),
 
@@ -51,7 +54,7 @@ let package = Package(
     .target(name: "Support"),
     .target(name: "Syntax", dependencies: ["Support"]),
     .target(name: "Tensors", dependencies: ["Support"]),
-    .target(name: "Kernels", dependencies: ["Tensors", "CBLAS", "CThreads"], swiftSettings: kernelFlags),
+    .target(name: "Kernels", dependencies: ["Tensors", "CBLAS", "COneDNN", "CThreads"], swiftSettings: kernelFlags),
     .target(name: "Graphs", dependencies: ["Support", "Tensors"]),
     .target(name: "Ops", dependencies: ["Support", "Tensors", "Kernels", "Graphs"]),
     .target(name: "Passes", dependencies: ["Support", "Tensors", "Graphs", "Ops"]),

@@ -19,12 +19,13 @@ extension CostTable {
       withExtendedLifetime((operands, results)) {}
       return best
     }
-    func filled(_ shape: Shape) -> Tensor {
-      Tensor((0..<shape.elementCount).map { Double($0 % 7) * 0.1 }, dtype: .f32, shape: shape)
+    func filled(_ shape: Shape, _ dtype: DType = .f32) -> Tensor {
+      Tensor((0..<shape.elementCount).map { Double($0 % 7) * 0.1 }, dtype: dtype, shape: shape)
     }
     let (left, right, long, short) = (filled([1024, 512]), filled([512, 512]), filled([1 << 22]), filled([8]))
     let product = MatMul()
     let productTime = try seconds(product, [left, right], times: 4)
+    let narrowTime = try seconds(product, [filled([1024, 512], .bf16), filled([512, 512], .bf16)], times: 4)
     let moved = Double(3 * long.type.byteCount)
     let addTime = try seconds(Add(), [long, long], times: 1)
     // A value that stays in cache: what is left is the arithmetic.
@@ -33,7 +34,7 @@ extension CostTable {
     let overhead = try seconds(Add(), [short, short], times: 1000)
     let operations = product.arithmetic([left.type, right.type], try product.resultTypes(of: [left.type, right.type]))
     return CostTable(
-      productRate: operations / productTime, elementRate: Double(inCache.elementCount) / max(arithmeticTime - overhead, 1e-9),
+      productRate: operations / productTime, narrowProductRate: operations / narrowTime, elementRate: Double(inCache.elementCount) / max(arithmeticTime - overhead, 1e-9),
       bandwidth: moved / addTime, overhead: overhead)
   }
 }

@@ -1,12 +1,14 @@
 import Tensors
 
-/// How fast a machine is, in four numbers: enough to order plans of one step by their time, not to predict it.
+/// How fast a machine is, in five numbers: enough to order plans of one step by their time, not to predict it.
 ///
 /// The standard table is fixed, so that what a budget chooses is the same everywhere; it resembles two cores with
-/// AVX-512. `calibrate()` in the language measures another.
+/// AVX-512 that multiply bf16. `calibrate()` in the language measures another.
 package struct CostTable: Equatable, Sendable {
   /// Floating-point operations a second in products, convolutions and attention.
   package var productRate: Double
+  /// The same in products of bf16.
+  package var narrowProductRate: Double
   /// Operations a second in kernels that take elements one by one.
   package var elementRate: Double
   /// Bytes a second that kernels read and write.
@@ -14,20 +16,23 @@ package struct CostTable: Equatable, Sendable {
   /// Seconds to start a kernel.
   package var overhead: Double
 
-  package init(productRate: Double, elementRate: Double, bandwidth: Double, overhead: Double) {
+  package init(productRate: Double, narrowProductRate: Double, elementRate: Double, bandwidth: Double, overhead: Double) {
     self.productRate = productRate
+    self.narrowProductRate = narrowProductRate
     self.elementRate = elementRate
     self.bandwidth = bandwidth
     self.overhead = overhead
   }
 
   package static let standard = CostTable(
-    productRate: 200e9, elementRate: 12e9, bandwidth: 24e9, overhead: 1e-6)
+    productRate: 200e9, narrowProductRate: 400e9, elementRate: 12e9, bandwidth: 24e9, overhead: 1e-6)
 
   /// The seconds that a node is planned to take.
   package func seconds(_ node: Graph.Node) -> Double {
     if node.isView { return 0 }
     let arithmetic = node.arithmetic
+    // f16 widens in cache, and takes the time of f32.
+    let productRate = node.operands.first?.dtype == .bf16 ? narrowProductRate : productRate
     let streaming = Double(node.byteCount) / bandwidth
     return overhead
       + (type(of: node.op).traits.cost == .computeBound

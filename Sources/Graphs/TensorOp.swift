@@ -200,6 +200,35 @@ package protocol AveragingOp: TensorOp {
   func separate(_ builder: GraphBuilder, _ operands: [GraphValue]) throws -> [GraphValue]
 }
 
+/// An op that adds up 16-bit floats in f32 before it rounds, and can do without rounding.
+package protocol WideSumsOp: TensorOp {
+  /// The same op with sums as they are, in f32.
+  var withoutRounding: any TensorOp { get }
+}
+
+/// An op of f32 that can read and write some tensors in 16 bits: it computes in f32 and rounds once, with the bits of
+/// conversions before and behind it.
+package protocol NarrowingOp: TensorOp {
+  /// Whether the kernel walks strides of what it reads in 16 bits.
+  static var narrowReading: OpTraits.Operands { get }
+  func narrowTensors(_ operands: [TensorType]) -> NarrowTensors
+}
+
+/// What an op can read and write in 16 bits.
+package struct NarrowTensors: Sendable {
+  /// Places of operands and results, each of which may be in 16 bits or not.
+  package let operands: [Int]
+  package let results: [Int]
+  /// Whether operands are only read in 16 bits if all of those are.
+  package let isTogether: Bool
+
+  package init(operands: [Int], results: [Int], isTogether: Bool = false) {
+    self.operands = operands
+    self.results = results
+    self.isTogether = isTogether
+  }
+}
+
 /// An op that refuses indices out of range, and nothing else. Two ops that check the same indices in the same way
 /// refuse together, so that the second need not be waited for before something is committed.
 package protocol IndexCheckingOp: TensorOp {

@@ -217,6 +217,7 @@ private func calibrate(_ call: BuiltinCall) throws(Failure) -> Value {
     call.interpreter.output.write(
       """
       products   \(giga(table.productRate)) GFLOP/s
+      in bf16    \(giga(table.narrowProductRate)) GFLOP/s
       elements   \(giga(table.elementRate)) G/s
       memory     \(giga(table.bandwidth)) GB/s
       a kernel   \(timeText(table.overhead))

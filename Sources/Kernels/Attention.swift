@@ -47,12 +47,15 @@ package struct AttentionSizes: Sendable {
   }
 }
 
-/// y = attention(q, k, v); `mask` (bool, contiguous, broadcast to [.., t, s]) hides keys where it is false.
+/// y = attention(q, k, v); `mask` (bool, broadcast to [.., t, s]) hides keys where it is false. All else is contiguous and
+/// of one dtype, f32 or f64; or q, k and v are in 16 bits, strided, and y is in 16 bits or f32.
 package func attend(
   _ q: TensorView, _ k: TensorView, _ v: TensorView, mask: TensorView?, into y: TensorView,
   _ sizes: AttentionSizes
 ) {
-  if y.dtype == .f64 {
+  if q.dtype.isNarrow {
+    attendNarrow(q, k, v, mask: mask, into: y, sizes)
+  } else if y.dtype == .f64 {
     attend(
       q.pointer(Double.self), k.pointer(Double.self), v.pointer(Double.self), mask, y.pointer(Double.self), sizes)
   } else {
@@ -65,7 +68,9 @@ package func attendGradient(
   _ q: TensorView, _ k: TensorView, _ v: TensorView, _ dy: TensorView, mask: TensorView?,
   dq: TensorView, dk: TensorView, dv: TensorView, _ sizes: AttentionSizes
 ) {
-  if dq.dtype == .f64 {
+  if q.dtype.isNarrow {
+    attendGradientNarrow(q, k, v, dy, mask: mask, dq: dq, dk: dk, dv: dv, sizes)
+  } else if dq.dtype == .f64 {
     attendGradient(
       q.pointer(Double.self), k.pointer(Double.self), v.pointer(Double.self), dy.pointer(Double.self), mask,
       dq.pointer(Double.self), dk.pointer(Double.self), dv.pointer(Double.self), sizes)
@@ -76,13 +81,17 @@ package func attendGradient(
   }
 }
 
-/// The scratch that `attend` takes, and its gradient.
-package func attentionScratchByteCount(_ dtype: DType, _ sizes: AttentionSizes) -> Int {
-  scoresByteCount(dtype, sizes, matrices: 1)
+/// The scratch that `attend` takes.
+package func attentionScratchByteCount(_ q: TensorView, _ y: TensorView, _ sizes: AttentionSizes) -> Int {
+  q.dtype.isNarrow ? narrowAttentionScratchByteCount(y, sizes) : scoresByteCount(q.dtype, sizes, matrices: 1)
 }
 
-package func attentionGradientScratchByteCount(_ dtype: DType, _ sizes: AttentionSizes) -> Int {
-  scoresByteCount(dtype, sizes, matrices: 2)
+/// The scratch that its gradient takes.
+package func attentionGradientScratchByteCount(
+  _ q: TensorView, _ dq: TensorView, _ dk: TensorView, _ dv: TensorView, _ sizes: AttentionSizes
+) -> Int {
+  q.dtype.isNarrow
+    ? narrowAttentionGradientScratchByteCount(dq, dk, dv, sizes) : scoresByteCount(q.dtype, sizes, matrices: 2)
 }
 
 private func scoresByteCount(_ dtype: DType, _ sizes: AttentionSizes, matrices: Int) -> Int {
@@ -125,40 +134,23 @@ private func attendGradient<Scalar: KernelFloat & BLASScalar>(
   _ dq: UnsafeMutablePointer<Scalar>, _ dk: UnsafeMutablePointer<Scalar>,
   _ dv: UnsafeMutablePointer<Scalar>, _ sizes: AttentionSizes
 ) {
-  let (d, e, s) = (sizes.keyWidth, sizes.valueWidth, sizes.keyCount)
   let pass = BackwardPass(
     q: q, k: k, v: v, dy: dy, mask: mask, dq: dq, dk: dk, dv: dv, sizes: sizes)
-  let sharesBlocks = sizes.heads < fewHeads
   func heads(_ from: Int, _ to: Int) {
-    (dk + from &* s &* d).update(repeating: 0, count: (to &- from) &* s &* d)
-    (dv + from &* s &* e).update(repeating: 0, count: (to &- from) &* s &* e)
     withScratch(of: Scalar.self, count: sizes.scoreCount) { p in
       withScratch(of: Scalar.self, count: sizes.scoreCount) { ds in
-        for index in from &* sizes.blocks..<to &* sizes.blocks {
-          let block = sizes.block(index)
-          if sharesBlocks {
-            inParallel(block.count, cost: sizes.cost(rows: 1), unit: sharedRows) { first, last in
-              pass.scores(block, rows: first..<last, p, ds)
-            }
-            inParallel(block.keyCount, cost: sizes.keyCost(block), unit: sharedRows) { first, last in
-              pass.keys(block, keys: first..<last, p, ds)
-            }
-          } else {
-            pass.scores(block, rows: 0..<block.count, p, ds)
-            pass.keys(block, keys: 0..<block.keyCount, p, ds)
-          }
-        }
+        for head in from..<to { pass.run(head, p, ds) }
       }
     }
   }
-  if sharesBlocks {
+  if sizes.sharesBlocks {
     heads(0, sizes.heads)
   } else {
     inParallel(sizes.heads, cost: 2 &* sizes.cost(rows: sizes.queryCount), heads)
   }
 }
 
-private struct BackwardPass<Scalar: KernelFloat & BLASScalar> {
+struct BackwardPass<Scalar: KernelFloat & BLASScalar> {
   let q: UnsafeMutablePointer<Scalar>
   let k: UnsafeMutablePointer<Scalar>
   let v: UnsafeMutablePointer<Scalar>
@@ -169,8 +161,29 @@ private struct BackwardPass<Scalar: KernelFloat & BLASScalar> {
   let dv: UnsafeMutablePointer<Scalar>
   let sizes: AttentionSizes
 
+  /// All of a head, with room for the scores of a block, and for their cotangents.
+  func run(_ head: Int, _ p: UnsafeMutablePointer<Scalar>, _ ds: UnsafeMutablePointer<Scalar>) {
+    let (d, e, s) = (sizes.keyWidth, sizes.valueWidth, sizes.keyCount)
+    (dk + head &* s &* d).update(repeating: 0, count: s &* d)
+    (dv + head &* s &* e).update(repeating: 0, count: s &* e)
+    for index in head &* sizes.blocks..<(head &+ 1) &* sizes.blocks {
+      let block = sizes.block(index)
+      if sizes.sharesBlocks {
+        inParallel(block.count, cost: sizes.cost(rows: 1), unit: sharedRows) { first, last in
+          scores(block, rows: first..<last, p, ds)
+        }
+        inParallel(block.keyCount, cost: sizes.keyCost(block), unit: sharedRows) { first, last in
+          keys(block, keys: first..<last, p, ds)
+        }
+      } else {
+        scores(block, rows: 0..<block.count, p, ds)
+        keys(block, keys: 0..<block.keyCount, p, ds)
+      }
+    }
+  }
+
   /// P and dS of some queries of a block, and their dq.
-  func scores(
+  private func scores(
     _ block: QueryBlock, rows: Range<Int>, _ p: UnsafeMutablePointer<Scalar>,
     _ ds: UnsafeMutablePointer<Scalar>
   ) {
@@ -197,7 +210,7 @@ private struct BackwardPass<Scalar: KernelFloat & BLASScalar> {
   }
 
   /// What a block adds to dk and dv of some keys.
-  func keys(
+  private func keys(
     _ block: QueryBlock, keys: Range<Int>, _ p: UnsafeMutablePointer<Scalar>,
     _ ds: UnsafeMutablePointer<Scalar>
   ) {
@@ -224,7 +237,7 @@ private let fewHeads = 8
 private let sharedRows = 16
 
 /// Some queries of one head, and the keys that any of them sees.
-private struct QueryBlock {
+struct QueryBlock {
   let head: Int
   let first: Int
   let count: Int
@@ -233,13 +246,15 @@ private struct QueryBlock {
 
 extension AttentionSizes {
   /// Blocks of a head, and the queries of each but the last.
-  fileprivate var blocks: Int { (queryCount + queryBlock - 1) / queryBlock }
-  fileprivate var blockRows: Int { min(queryBlock, queryCount) }
+  var blocks: Int { (queryCount + queryBlock - 1) / queryBlock }
+  var blockRows: Int { min(queryBlock, queryCount) }
+  /// Whether threads share blocks, rather than heads, of the backward pass.
+  var sharesBlocks: Bool { heads < fewHeads }
   /// The scores of a block.
-  fileprivate var scoreCount: Int { blockRows * max(1, keyCount) }
+  var scoreCount: Int { blockRows * max(1, keyCount) }
 
   /// A block that sees no key comes with one all the same, of no weight: BLAS need not know of empty matrices.
-  fileprivate func block(_ index: Int) -> QueryBlock {
+  func block(_ index: Int) -> QueryBlock {
     let (head, block) = index.quotientAndRemainder(dividingBy: blocks)
     let first = block * queryBlock
     let count = min(queryBlock, queryCount - first)
@@ -248,7 +263,7 @@ extension AttentionSizes {
   }
 
   /// What some queries cost, in elements of a simple loop.
-  fileprivate func cost(rows: Int) -> Int { rows * keyCount * (4 + (keyWidth + valueWidth) / 32) }
+  func cost(rows: Int) -> Int { rows * keyCount * (4 + (keyWidth + valueWidth) / 32) }
 
   /// What one key of a block costs.
   fileprivate func keyCost(_ block: QueryBlock) -> Int { block.count * (1 + (keyWidth + valueWidth) / 32) }
@@ -256,7 +271,7 @@ extension AttentionSizes {
 
 /// P of a block: each row the softmax of its scaled scores over the keys it sees, zero elsewhere.
 @inline(__always)
-private func probabilities<Scalar: KernelFloat & BLASScalar>(
+func probabilities<Scalar: KernelFloat & BLASScalar>(
   _ q: UnsafeMutablePointer<Scalar>, _ k: UnsafeMutablePointer<Scalar>, _ mask: TensorView?,
   _ block: QueryBlock, _ sizes: AttentionSizes, into p: UnsafeMutablePointer<Scalar>
 ) {

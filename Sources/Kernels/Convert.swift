@@ -116,15 +116,53 @@ private func storeNarrow<Stored: FixedWidthInteger>(
   return lost == 0 ? nil : .overflow
 }
 
+extension DType {
+  /// Whether it is a float of 16 bits.
+  var isNarrow: Bool { self == .f16 || self == .bf16 }
+}
+
+/// Rounds `count` floats to a 16-bit dtype, and leaves them in f32.
+func roundInPlace(_ dtype: DType, _ x: UnsafeMutablePointer<Float>, count: Int) {
+  if dtype == .f16 {
+    for i in 0..<count { x[i] = Float(Float16(x[i])) }
+  } else {
+    for i in 0..<count { x[i] = Float(bitPattern: bfloat16InFloat(x[i])) }
+  }
+}
+
+/// The same, and stores them too.
+func roundAndStore(
+  _ dtype: DType, _ x: UnsafeMutablePointer<Float>, into base: UnsafeMutableRawPointer, count: Int
+) {
+  if dtype == .f16 {
+    let target = base.assumingMemoryBound(to: Float16.self)
+    for i in 0..<count {
+      let rounded = Float16(x[i])
+      target[i] = rounded
+      x[i] = Float(rounded)
+    }
+  } else {
+    let target = base.assumingMemoryBound(to: UInt16.self)
+    for i in 0..<count {
+      let rounded = bfloat16InFloat(x[i])
+      target[i] = UInt16(truncatingIfNeeded: rounded &>> 16)
+      x[i] = Float(bitPattern: rounded)
+    }
+  }
+}
+
 /// The bfloat16 nearest to `x`, ties to even; beyond the largest number lies infinity, and NaN is the quiet one of its
 /// sign, as in ml_dtypes. Integer instructions keep subnormals, as the processor's own conversion does not, so all
 /// machines agree.
 @inline(__always)
-func bfloat16Bits(_ x: Float) -> UInt16 {
+func bfloat16Bits(_ x: Float) -> UInt16 { UInt16(truncatingIfNeeded: bfloat16InFloat(x) &>> 16) }
+
+/// The same as the upper half of a float.
+@inline(__always)
+private func bfloat16InFloat(_ x: Float) -> UInt32 {
   let bits = x.bitPattern
-  let rounded = (bits &+ 0x7FFF &+ ((bits &>> 16) & 1)) &>> 16
-  let isNaN = bits & 0x7FFF_FFFF > 0x7F80_0000
-  return UInt16(truncatingIfNeeded: isNaN ? bits &>> 16 & 0x8000 | 0x7FC0 : rounded)
+  let rounded = (bits &+ 0x7FFF &+ ((bits &>> 16) & 1)) & 0xFFFF_0000
+  return x != x ? bits & 0x8000_0000 | 0x7FC0_0000 : rounded
 }
 
 /// The 8-bit float nearest to `x`, as `Float8` defines it: normal numbers drop the lower bits of a float; below them

@@ -52,9 +52,9 @@ package func crossEntropy(
   _ logits: TensorView, _ targets: TensorView, into loss: TensorView, _ sizes: CrossEntropySizes
 ) {
   if loss.dtype == .f64 {
-    crossEntropy(logits.pointer(Double.self), targets, loss.pointer(Double.self), sizes)
+    crossEntropy(RowReader(logits, count: sizes.classCount), targets, loss.pointer(Double.self), sizes)
   } else {
-    crossEntropy(logits.pointer(Float.self), targets, loss.pointer(Float.self), sizes)
+    crossEntropy(RowReader(logits, count: sizes.classCount), targets, loss.pointer(Float.self), sizes)
   }
 }
 
@@ -66,10 +66,12 @@ package func crossEntropyGradient(
 ) {
   if dlogits.dtype == .f64 {
     crossEntropyGradient(
-      logits.pointer(Double.self), targets, dy.pointer(Double.self), dlogits.pointer(Double.self), sizes)
+      RowReader(logits, count: sizes.classCount), targets, dy.pointer(Double.self),
+      RowWriter(dlogits, count: sizes.classCount), sizes)
   } else {
     crossEntropyGradient(
-      logits.pointer(Float.self), targets, dy.pointer(Float.self), dlogits.pointer(Float.self), sizes)
+      RowReader(logits, count: sizes.classCount), targets, dy.pointer(Float.self),
+      RowWriter(dlogits, count: sizes.classCount), sizes)
   }
 }
 
@@ -83,20 +85,39 @@ private struct LossSum {
   var countedRows = 0
 }
 
-/// The scratch that `crossEntropy` takes. Its gradient takes none.
-package func crossEntropyScratchByteCount(_ sizes: CrossEntropySizes) -> Int {
+/// The scratch that `crossEntropy` takes.
+package func crossEntropyScratchByteCount(_ logits: TensorView, _ sizes: CrossEntropySizes) -> Int {
   scratchByteCount(of: LossSum.self, count: lossCut(sizes).parts)
+    &+ scratchByteCount(
+      of: Float.self, count: RowReader<Float>(logits, count: sizes.classCount).scratchCount(rows: 1))
+}
+
+/// The scratch that its gradient takes.
+package func crossEntropyGradientScratchByteCount(
+  _ logits: TensorView, _ dlogits: TensorView, _ sizes: CrossEntropySizes
+) -> Int {
+  let (count, rows) = (sizes.classCount, sizes.blockRows)
+  return scratchByteCount(
+    of: Float.self,
+    count: RowReader<Float>(logits, count: count).scratchCount(rows: rows)
+      &+ RowWriter<Float>(dlogits, count: count).scratchCount(rows: rows))
+}
+
+extension CrossEntropySizes {
+  /// Rows of which gradients are found at a time.
+  fileprivate var blockRows: Int { max(1, tileCapacity / max(classCount, 1)) }
 }
 
 private func crossEntropy<Scalar: KernelFloat>(
-  _ logits: UnsafeMutablePointer<Scalar>, _ targets: TensorView,
-  _ loss: UnsafeMutablePointer<Scalar>, _ sizes: CrossEntropySizes
+  _ logits: RowReader<Scalar>, _ targets: TensorView, _ loss: UnsafeMutablePointer<Scalar>, _ sizes: CrossEntropySizes
 ) {
   let cut = lossCut(sizes)
   withScratch(of: LossSum.self, count: cut.parts) { sums in
     inParallel(parts: cut.parts) { part in
-      sums[part] = crossEntropy(
-        logits, targets, loss, sizes, rows: cut.start(part)..<cut.end(part))
+      withScratch(of: Scalar.self, count: logits.scratchCount(rows: 1)) { scratch in
+        sums[part] = crossEntropy(
+          logits, targets, loss, sizes, rows: cut.start(part)..<cut.end(part), in: scratch)
+      }
     }
     var all = LossSum()
     for part in 0..<cut.parts {
@@ -112,8 +133,8 @@ private func crossEntropy<Scalar: KernelFloat>(
 }
 
 private func crossEntropy<Scalar: KernelFloat>(
-  _ logits: UnsafeMutablePointer<Scalar>, _ targets: TensorView,
-  _ loss: UnsafeMutablePointer<Scalar>, _ sizes: CrossEntropySizes, rows: Range<Int>
+  _ logits: RowReader<Scalar>, _ targets: TensorView, _ loss: UnsafeMutablePointer<Scalar>, _ sizes: CrossEntropySizes,
+  rows: Range<Int>, in scratch: UnsafeMutablePointer<Scalar>
 ) -> LossSum {
   let count = sizes.classCount
   let smoothing = Scalar(sizes.smoothing)
@@ -122,7 +143,7 @@ private func crossEntropy<Scalar: KernelFloat>(
     let target = targets.target(row)
     var rowLoss: Scalar = 0
     if target != sizes.ignoredTarget {
-      let x = logits + row &* count
+      let x = logits.read(row, rows: 1, in: scratch)
       let top = maximumByLanes(count) { x[$0] }
       let total = sumByLanes(count) { Scalar.exponential(x[$0] - top) }
       rowLoss = Scalar.logarithm(total) - (1 - smoothing) * (x[target] - top)
@@ -138,8 +159,8 @@ private func crossEntropy<Scalar: KernelFloat>(
 }
 
 private func crossEntropyGradient<Scalar: KernelFloat>(
-  _ logits: UnsafeMutablePointer<Scalar>, _ targets: TensorView, _ dy: UnsafeMutablePointer<Scalar>,
-  _ dlogits: UnsafeMutablePointer<Scalar>, _ sizes: CrossEntropySizes
+  _ logits: RowReader<Scalar>, _ targets: TensorView, _ dy: UnsafeMutablePointer<Scalar>,
+  _ dlogits: RowWriter<Scalar>, _ sizes: CrossEntropySizes
 ) {
   let count = sizes.classCount
   let smoothing = Scalar(sizes.smoothing)
@@ -155,19 +176,28 @@ private func crossEntropyGradient<Scalar: KernelFloat>(
     common = dy[0] / Scalar(countedRows)
   }
   inParallel(sizes.rowCount, cost: 3 &* count) { from, to in
-    softmaxRows(logits + from &* count, dlogits + from &* count, rowCount: to &- from, count: count)
-    for row in from..<to {
-      let dx = dlogits + row &* count
-      let target = targets.target(row)
-      if target == sizes.ignoredTarget {
-        dx.update(repeating: 0, count: count)
-        continue
+    let readCount = logits.scratchCount(rows: sizes.blockRows)
+    withScratch(of: Scalar.self, count: readCount &+ dlogits.scratchCount(rows: sizes.blockRows)) { scratch in
+      let written = scratch + readCount
+      for start in stride(from: from, to: to, by: sizes.blockRows) {
+        let rows = min(sizes.blockRows, to &- start)
+        let (x, all) = (logits.read(start, rows: rows, in: scratch), dlogits.place(start, in: written))
+        softmaxRows(x, all, rowCount: rows, count: count)
+        for row in 0..<rows {
+          let dx = all + row &* count
+          let target = targets.target(start &+ row)
+          if target == sizes.ignoredTarget {
+            dx.update(repeating: 0, count: count)
+            continue
+          }
+          let scale = sizes.reduction == .none ? dy[start &+ row] : common
+          let rest = smoothing / Scalar(count)
+          let hit = dx[target] - (1 - smoothing)
+          for i in 0..<count { dx[i] = scale * (dx[i] - rest) }
+          dx[target] = scale * (hit - rest)
+        }
+        dlogits.finish(start, rows: rows, from: written)
       }
-      let scale = sizes.reduction == .none ? dy[row] : common
-      let rest = smoothing / Scalar(count)
-      let hit = dx[target] - (1 - smoothing)
-      for i in 0..<count { dx[i] = scale * (dx[i] - rest) }
-      dx[target] = scale * (hit - rest)
     }
   }
 }

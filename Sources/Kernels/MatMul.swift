@@ -4,7 +4,7 @@ import Tensors
 //
 // BLAS reads a matrix whose rows, or whose columns, are contiguous. Transposed and sliced views are such
 // and are passed as they are; a matrix with gaps both ways, or broadcast along an axis, is packed first, a
-// panel at a time. A batch whose rows lie at equal distances throughout is one tall matrix: with one right
+// panel at a time, and so is one that must be widened. A batch whose rows lie at equal distances throughout is one tall matrix: with one right
 // operand for all of it the whole product is a single one.
 
 // Note [Blocks of matrix products]
@@ -15,15 +15,24 @@ import Tensors
 // products are added up in halves. See Note [Threads and bits].
 
 /// Multiplies matrices of floats: `left [..., m, k] @ right [..., k, n]` with equal batch axes, or
-/// `right [k, n]`.
+/// `right [k, n]`. Of 16-bit floats the result is of the same dtype or f32.
 ///
 /// - Requires: m, k and n fit in 32 bits; `result` is contiguous.
-/// See Note [Layouts of matrix products].
+/// See Note [Layouts of matrix products], Note [Products in 16 bits].
 package func multiplyMatrices(_ left: TensorView, _ right: TensorView, into result: TensorView) {
-  if result.dtype == .f64 {
-    multiply(left, right, into: result.pointer(Double.self))
-  } else {
-    multiply(left, right, into: result.pointer(Float.self))
+  func multiply<Element: ProductElement>(_: Element.Type) {
+    if result.dtype.isNarrow {
+      multiplyNarrow(left, right, into: result, Element.self)
+    } else {
+      Kernels.multiply(left, right, into: result.pointer(Element.Sum.self), Element.self)
+    }
+  }
+  switch ProductElements(left.dtype) {
+  case .single: multiply(Float.self)
+  case .double: multiply(Double.self)
+  case .half: multiply(Float16.self)
+  case .bfloat16: multiply(NativeBFloat16.self)
+  case .wideningBFloat16: multiply(WideningBFloat16.self)
   }
 }
 
@@ -38,12 +47,19 @@ package func multiplyWholeMatrices(
   }
 }
 
-/// The scratch that products of `left` and `right` take.
-package func productScratchByteCount(_ left: TensorView, _ right: TensorView) -> Int {
-  switch left.dtype {
-  case .f64: MatrixProduct(left, right).scratchByteCount(of: Double.self)
-  case .f32: MatrixProduct(left, right).scratchByteCount(of: Float.self)
-  default: exactScratchByteCount(left, right)
+/// The scratch that a product of `left` and `right` takes, of which the result is kept in `dtype`.
+package func productScratchByteCount(_ left: TensorView, _ right: TensorView, result dtype: DType) -> Int {
+  func byteCount<Element: ProductElement>(_: Element.Type) -> Int {
+    let product = MatrixProduct(left, right, Element.self)
+    return dtype.isNarrow ? product.narrowScratchByteCount(of: Element.self) : product.scratchByteCount(of: Element.self)
+  }
+  if !left.dtype.isFloating { return exactScratchByteCount(left, right) }
+  return switch ProductElements(left.dtype) {
+  case .single: byteCount(Float.self)
+  case .double: byteCount(Double.self)
+  case .half: byteCount(Float16.self)
+  case .bfloat16: byteCount(NativeBFloat16.self)
+  case .wideningBFloat16: byteCount(WideningBFloat16.self)
   }
 }
 
@@ -118,6 +134,9 @@ private let blockGrain = (few: 1 &<< 23, many: 1 &<< 26)
 private let blockCount = (few: 4, many: 16)
 /// Blocks are not cut to sides below this: to be few, or many.
 private let blockSide = (few: 96, many: 192)
+/// Rows of blocks are not made shorter than this while blocks can be made lower: what runs on a product runs on rows, and
+/// an optimizer on rows of 256 took twice the time.
+private let wideBlock = 384
 /// The inner axis is cut so often at most, into no less than this, and for so many partial results.
 private let mostInnerBlocks = 8
 private let innerSide = 512
@@ -133,6 +152,9 @@ private struct MatrixProduct {
   let rightStrides: (row: Int, column: Int)
   let leftLayout: MatrixLayout?
   let rightLayout: MatrixLayout?
+  /// Whether operands are packed: to be read by the library, or as wider floats.
+  let packsLeft: Bool
+  let packsRight: Bool
 
   /// Products of the batch that a part does.
   let batch: Cut
@@ -141,7 +163,7 @@ private struct MatrixProduct {
   private(set) var columnBlocks = 1
   private(set) var innerBlocks = 1
 
-  init(_ left: TensorView, _ right: TensorView) {
+  init<Element: ProductElement>(_ left: TensorView, _ right: TensorView, _: Element.Type) {
     leftRank = left.shape.count
     rightRank = right.shape.count
     var sizes = ProductSizes(left, right)
@@ -159,6 +181,8 @@ private struct MatrixProduct {
       rows: sizes.m, columns: sizes.k, rowStride: leftStrides.row, columnStride: leftStrides.column)
     rightLayout = MatrixLayout(
       rows: sizes.k, columns: sizes.n, rowStride: rightStrides.row, columnStride: rightStrides.column)
+    packsLeft = leftLayout == nil || !Element.isFactor
+    packsRight = rightLayout == nil || !Element.isFactor
     let work = sizes.m &* sizes.n &* sizes.k
     batch = Cut(sizes.batch, cost: work / (productGrain / partGrain), most: 64)
     let wanted = max(
@@ -167,8 +191,17 @@ private struct MatrixProduct {
       while partCount < wanted {
         let (height, width) = (sizes.m / rowBlocks, sizes.n / columnBlocks)
         let side = partCount < blockCount.few ? blockSide.few : blockSide.many
-        if max(height, width) < 2 &* side { break }
-        if height >= width { rowBlocks &*= 2 } else { columnBlocks &*= 2 }
+        let rowSide = width >= wideBlock ? blockSide.few : side
+        let columnSide = height >= side ? side : wideBlock
+        if height >= 2 &* rowSide && (height >= width || width < 2 &* wideBlock) {
+          rowBlocks &*= 2
+        } else if width >= 2 &* columnSide {
+          columnBlocks &*= 2
+        } else if height >= 2 &* rowSide {
+          rowBlocks &*= 2
+        } else {
+          break
+        }
       }
     }
   }
@@ -207,54 +240,55 @@ private struct MatrixProduct {
   /// What one call of BLAS does of a block.
   var panelRows: Int {
     let most = max(32, MatrixProduct.panelCapacity / max(columnLength, 1))
-    return min(rowLength, leftLayout == nil ? min(MatrixProduct.panelSide, most) : most)
+    return min(rowLength, packsLeft ? min(MatrixProduct.panelSide, most) : most)
   }
-  var panelColumns: Int { rightLayout == nil ? min(columnLength, MatrixProduct.panelSide) : columnLength }
-  var panelDepth: Int {
-    leftLayout == nil || rightLayout == nil ? min(innerLength, MatrixProduct.panelSide) : innerLength
-  }
-  var leftPackCount: Int { leftLayout == nil ? panelRows &* panelDepth : 0 }
-  var rightPackCount: Int { rightLayout == nil ? panelDepth &* panelColumns : 0 }
+  var panelColumns: Int { packsRight ? min(columnLength, MatrixProduct.panelSide) : columnLength }
+  var panelDepth: Int { packsLeft || packsRight ? min(innerLength, MatrixProduct.panelSide) : innerLength }
+  var leftPackCount: Int { packsLeft ? panelRows &* panelDepth : 0 }
+  var rightPackCount: Int { packsRight ? panelDepth &* panelColumns : 0 }
   /// Partial products but for the first, which is made where the result goes.
   var partialCount: Int { (innerBlocks &- 1) &* sizes.resultCount }
 
-  func scratchByteCount<Value>(of _: Value.Type) -> Int {
+  func scratchByteCount<Element: ProductElement>(of _: Element.Type) -> Int {
     if sizes.resultCount == 0 || sizes.k == 0 { return 0 }
-    return Kernels.scratchByteCount(of: Value.self, count: partialCount)
+    return Kernels.scratchByteCount(of: Element.Sum.self, count: partialCount)
       &+ Kernels.scratchByteCount(of: WalkAxis.self, count: leftRank &+ rightRank)
-      &+ Kernels.scratchByteCount(of: Value.self, count: leftPackCount)
-      &+ Kernels.scratchByteCount(of: Value.self, count: rightPackCount)
+      &+ Kernels.scratchByteCount(of: Element.Factor.self, count: leftPackCount)
+      &+ Kernels.scratchByteCount(of: Element.Factor.self, count: rightPackCount)
   }
+
+  /// Where sums round to 16 bits.
+  func narrowScratchByteCount<Element: ProductElement>(of _: Element.Type) -> Int {
+    if sizes.resultCount == 0 || sizes.k == 0 { return 0 }
+    return Kernels.scratchByteCount(of: Element.Sum.self, count: innerBlocks > 1 ? sizes.resultCount : panelCount)
+      &+ scratchByteCount(of: Element.self)
+  }
+
+  /// Elements of the result that are made at a time.
+  var panelCount: Int { panelRows &* columnLength }
 }
 
 // MARK: - Floats
 
-private func multiply<Value: BLASScalar>(
-  _ left: TensorView, _ right: TensorView, into result: UnsafeMutablePointer<Value>
+private func multiply<Element: ProductElement>(
+  _ left: TensorView, _ right: TensorView, into result: UnsafeMutablePointer<Element.Sum>, _: Element.Type
 ) {
-  let product = MatrixProduct(left, right)
+  let product = MatrixProduct(left, right, Element.self)
   let sizes = product.sizes
   if sizes.resultCount == 0 { return }
   if sizes.k == 0 {
     result.update(repeating: 0, count: sizes.resultCount)
     return
   }
-  withScratch(of: Value.self, count: product.partialCount) { partials in
-    inParallel(parts: product.partCount) { part in
-      var rest = part
-      let inner = rest % product.innerBlocks
-      rest /= product.innerBlocks
-      let column = rest % product.columnBlocks &* product.columnLength
-      rest /= product.columnBlocks
-      let row = rest % product.rowBlocks &* product.rowLength
-      let batch = rest / product.rowBlocks
+  withScratch(of: Element.Sum.self, count: product.partialCount) { partials in
+    inParallel(parts: product.partCount) { index in
+      let part = product.part(index)
+      let inner = part.inner
       multiply(
         left, right, product,
         into: inner == 0 ? result : partials + (inner &- 1) &* sizes.resultCount, stride: sizes.n,
-        batch: product.batch.start(batch)..<product.batch.end(batch),
-        rows: row..<min(row &+ product.rowLength, sizes.m),
-        columns: column..<min(column &+ product.columnLength, sizes.n),
-        inner: inner &* product.innerLength..<min((inner &+ 1) &* product.innerLength, sizes.k))
+        batch: part.batch, rows: part.rows, columns: part.columns,
+        inner: inner &* product.innerLength..<min((inner &+ 1) &* product.innerLength, sizes.k), Element.self)
     }
     if product.innerBlocks > 1 {
       addHalves(partials, blocks: product.innerBlocks, count: sizes.resultCount, onto: result)
@@ -262,21 +296,111 @@ private func multiply<Value: BLASScalar>(
   }
 }
 
+extension MatrixProduct {
+  /// What is one thread's work: blocks of some products of the batch.
+  struct Part {
+    let batch: Range<Int>
+    let rows: Range<Int>
+    let columns: Range<Int>
+    /// Which piece of the inner axis.
+    let inner: Int
+  }
+
+  func part(_ index: Int) -> Part {
+    var rest = index
+    let inner = rest % innerBlocks
+    rest /= innerBlocks
+    let column = min(rest % columnBlocks &* columnLength, sizes.n)
+    rest /= columnBlocks
+    let row = min(rest % rowBlocks &* rowLength, sizes.m)
+    let batch = rest / rowBlocks
+    return Part(
+      batch: self.batch.start(batch)..<self.batch.end(batch), rows: row..<min(row &+ rowLength, sizes.m),
+      columns: column..<min(column &+ columnLength, sizes.n), inner: inner)
+  }
+}
+
+// MARK: - Results in 16 bits
+
+private func multiplyNarrow<Element: ProductElement>(
+  _ left: TensorView, _ right: TensorView, into result: TensorView, _: Element.Type
+) {
+  let product = MatrixProduct(left, right, Element.self)
+  let sizes = product.sizes
+  let dtype = result.dtype
+  if sizes.resultCount == 0 { return }
+  if sizes.k == 0 {
+    result.base.initializeMemory(as: UInt8.self, repeating: 0, count: sizes.resultCount &* dtype.byteCount)
+    return
+  }
+  func round(_ sums: UnsafePointer<Element.Sum>, at position: Int, count: Int) {
+    _ = storeLane(dtype, from: sums, into: result.base + position &* dtype.byteCount, count: count)
+  }
+  if product.innerBlocks > 1 {
+    return withScratch(of: Element.Sum.self, count: sizes.resultCount) { sums in
+      multiply(left, right, into: sums, Element.self)
+      inParallel(sizes.resultCount, cost: 1) { from, to in round(sums + from, at: from, count: to &- from) }
+    }
+  }
+  inParallel(parts: product.partCount) { index in
+    let part = product.part(index)
+    withScratch(of: Element.Sum.self, count: product.panelCount) { panel in
+      for batch in part.batch {
+        product.forEachPanel(left, right, batch: batch, rows: part.rows, columns: part.columns, in: panel, Element.self) { rows in
+          let width = part.columns.count
+          // Whole rows lie one after the other.
+          let isWhole = width == sizes.n
+          for row in isWhole ? 0..<1 : 0..<rows.count {
+            round(
+              panel + row &* width, at: (batch &* sizes.m &+ rows.lowerBound &+ row) &* sizes.n &+ part.columns.lowerBound,
+              count: isWhole ? rows.count &* width : width)
+          }
+        }
+      }
+    }
+  }
+}
+
+extension MatrixProduct {
+  /// Makes a block of one product of the batch, whose inner axis is not cut, panel after panel, and calls `body` with the
+  /// rows of each: their columns lie one after the other in `panel`.
+  @inline(__always)
+  func forEachPanel<Element: ProductElement>(
+    _ left: TensorView, _ right: TensorView, batch: Int, rows: Range<Int>, columns: Range<Int>,
+    in panel: UnsafeMutablePointer<Element.Sum>, _: Element.Type, _ body: (Range<Int>) -> Void
+  ) {
+    if columns.isEmpty { return }
+    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: panelRows) {
+      let rows = first..<min(first &+ panelRows, rows.upperBound)
+      multiply(
+        left, right, self,
+        into: panel - ((batch &* sizes.m &+ first) &* columns.count &+ columns.lowerBound), stride: columns.count,
+        batch: batch..<batch &+ 1, rows: rows, columns: columns, inner: 0..<sizes.k, Element.self)
+      body(rows)
+    }
+  }
+}
+
 // MARK: - Products with a chain
 
 /// Multiplies floats `left [..., m, k] @ right [k, n]` and runs a program on each block of the product while it is in
-/// cache: the bits are those of the product as a whole, then the program.
+/// cache: the bits are those of the product as a whole in `dtype`, then the program.
 ///
 /// - Parameter operands: those of the program from its second on; its first is the product.
 /// - Requires: the program cannot fail.
 package func multiplyMatrices(
-  _ left: TensorView, _ right: TensorView, then program: TileProgram, _ operands: [TensorView],
+  _ left: TensorView, _ right: TensorView, as dtype: DType, then program: TileProgram, _ operands: [TensorView],
   into results: [TensorView]
 ) {
-  if left.dtype == .f64 {
-    multiply(left, right, then: program, operands, into: results, Double.self)
-  } else {
-    multiply(left, right, then: program, operands, into: results, Float.self)
+  func multiply<Element: ProductElement>(_: Element.Type) {
+    Kernels.multiply(left, right, as: dtype, then: program, operands, into: results, Element.self)
+  }
+  switch ProductElements(left.dtype) {
+  case .single: multiply(Float.self)
+  case .double: multiply(Double.self)
+  case .half: multiply(Float16.self)
+  case .bfloat16: multiply(NativeBFloat16.self)
+  case .wideningBFloat16: multiply(WideningBFloat16.self)
   }
 }
 
@@ -285,13 +409,20 @@ package func productScratchByteCount(
   _ left: TensorView, _ right: TensorView, then program: TileProgram, _ operands: [TensorView],
   into results: [TensorView]
 ) -> Int {
-  let product = MatrixProduct(left, right)
-  let whole = productView(left, right)
-  let ofProgram = program.scratchByteCount([whole] + operands, results)
-  if left.dtype == .f64 {
-    return product.chainScratchByteCount(of: Double.self, program: ofProgram)
+  func byteCount<Element: ProductElement>(_: Element.Type) -> Int {
+    let product = MatrixProduct(left, right, Element.self)
+    let ofProgram = program.scratchByteCount([productView(left, right)] + operands, results)
+    let held = product.hasBlocks ? product.panelCount : product.sizes.resultCount
+    return scratchByteCount(of: Element.Sum.self, count: held)
+      &+ max(product.scratchByteCount(of: Element.self), ofProgram)
   }
-  return product.chainScratchByteCount(of: Float.self, program: ofProgram)
+  return switch ProductElements(left.dtype) {
+  case .single: byteCount(Float.self)
+  case .double: byteCount(Double.self)
+  case .half: byteCount(Float16.self)
+  case .bfloat16: byteCount(NativeBFloat16.self)
+  case .wideningBFloat16: byteCount(WideningBFloat16.self)
+  }
 }
 
 /// Whether a program on such a product runs on whole blocks of q8 alone, wherever the product is cut: on rows that lie
@@ -302,7 +433,7 @@ package func productIsCutAtBlocks(rows m: Int, columns n: Int, inner k: Int) -> 
       base: UnsafeMutableRawPointer(bitPattern: Storage.alignment)!, dtype: .f32, shape: [rows, columns],
       strides: [columns, 1])
   }
-  let product = MatrixProduct(view(m, k), view(k, n))
+  let product = MatrixProduct(view(m, k), view(k, n), Float.self)
   func isAligned(_ count: Int) -> Bool { count % blockSize == 0 }
   if product.innerBlocks > 1 { return true }
   if product.columnBlocks > 1 { return isAligned(n) && isAligned(product.columnLength) }
@@ -312,60 +443,53 @@ package func productIsCutAtBlocks(rows m: Int, columns n: Int, inner k: Int) -> 
     && panels.allSatisfy { $0 >= product.rowLength || isAligned($0 &* n) }
 }
 
-/// The product as it would lie in memory, at no place in particular.
+/// The sums of a product as they would lie in memory, at no place in particular.
 private func productView(_ left: TensorView, _ right: TensorView) -> TensorView {
   let shape = Array(left.shape.dropLast()) + [right.shape[1]]
   return TensorView(
-    base: left.base, dtype: left.dtype, shape: shape, strides: Shape(shape).contiguousStrides)
+    base: left.base, dtype: left.dtype == .f64 ? .f64 : .f32, shape: shape, strides: Shape(shape).contiguousStrides)
 }
 
 extension MatrixProduct {
   /// Whether blocks are complete when they are made, and lie in one matrix.
   var hasBlocks: Bool { innerBlocks == 1 && sizes.batch == 1 }
-
-  func chainScratchByteCount<Value>(of type: Value.Type, program: Int) -> Int {
-    let held = hasBlocks ? panelRows &* columnLength : sizes.resultCount
-    return Kernels.scratchByteCount(of: type, count: held) &+ max(scratchByteCount(of: type), program)
-  }
 }
 
-private func multiply<Value: BLASScalar>(
-  _ left: TensorView, _ right: TensorView, then program: TileProgram, _ operands: [TensorView],
-  into results: [TensorView], _ type: Value.Type
+private func multiply<Element: ProductElement>(
+  _ left: TensorView, _ right: TensorView, as dtype: DType, then program: TileProgram, _ operands: [TensorView],
+  into results: [TensorView], _: Element.Type
 ) {
-  let product = MatrixProduct(left, right)
+  let product = MatrixProduct(left, right, Element.self)
   let sizes = product.sizes
   var whole = productView(left, right)
+  func round(_ sums: UnsafeMutablePointer<Element.Sum>, count: Int) {
+    if dtype.isNarrow { roundInPlace(dtype, UnsafeMutableRawPointer(sums).assumingMemoryBound(to: Float.self), count: count) }
+  }
   guard product.hasBlocks else {
     // Small, or of rows at unequal distances: the whole product first.
-    return withScratch(of: type, count: sizes.resultCount) { held in
+    return withScratch(of: Element.Sum.self, count: sizes.resultCount) { held in
       whole.base = UnsafeMutableRawPointer(held)
-      multiply(left, right, into: held)
+      multiply(left, right, into: held, Element.self)
+      inParallel(sizes.resultCount, cost: 1) { from, to in round(held + from, count: to &- from) }
       try? program.run([whole] + operands, into: results)
     }
   }
   let all = [whole] + operands
-  inParallel(parts: product.partCount) { part in
-    let column = part % product.columnBlocks &* product.columnLength
-    let row = part / product.columnBlocks &* product.rowLength
-    let rows = row..<min(row &+ product.rowLength, sizes.m)
-    let columns = column..<min(column &+ product.columnLength, sizes.n)
-    if rows.isEmpty || columns.isEmpty { return }
-    withScratch(of: type, count: product.panelRows &* product.columnLength) { block in
-      for first in stride(from: rows.lowerBound, to: rows.upperBound, by: product.panelRows) {
-        let rows = first..<min(first &+ product.panelRows, rows.upperBound)
-        multiply(
-          left, right, product, into: block - (first &* columns.count &+ column), stride: columns.count,
-          batch: 0..<1, rows: rows, columns: columns, inner: 0..<sizes.k)
+  inParallel(parts: product.partCount) { index in
+    let part = product.part(index)
+    let columns = part.columns
+    withScratch(of: Element.Sum.self, count: product.panelCount) { panel in
+      product.forEachPanel(left, right, batch: 0, rows: part.rows, columns: columns, in: panel, Element.self) { rows in
+        round(panel, count: rows.count &* columns.count)
         // Whole rows lie one after the other.
         let isWhole = columns.count == sizes.n
         program.run(
           all, into: results,
           on: TileProgram.Block(
-            base: UnsafeRawPointer(block), stride: columns.count &* MemoryLayout<Value>.stride,
+            base: UnsafeRawPointer(panel), stride: columns.count &* MemoryLayout<Element.Sum>.stride,
             columnCount: isWhole ? 0 : sizes.n),
           rows: isWhole ? 0..<1 : rows,
-          columns: isWhole ? first &* sizes.n..<rows.upperBound &* sizes.n : columns)
+          columns: isWhole ? rows.lowerBound &* sizes.n..<rows.upperBound &* sizes.n : columns)
       }
     }
   }
@@ -394,10 +518,10 @@ func addHalves<Value: BinaryFloatingPoint>(
 }
 
 /// One block of some products of a batch.
-private func multiply<Value: BLASScalar>(
+private func multiply<Element: ProductElement>(
   _ left: TensorView, _ right: TensorView, _ product: MatrixProduct,
-  into result: UnsafeMutablePointer<Value>, stride resultStride: Int, batch: Range<Int>, rows: Range<Int>,
-  columns: Range<Int>, inner: Range<Int>
+  into result: UnsafeMutablePointer<Element.Sum>, stride resultStride: Int, batch: Range<Int>, rows: Range<Int>,
+  columns: Range<Int>, inner: Range<Int>, _: Element.Type
 ) {
   if rows.isEmpty || columns.isEmpty { return }
   withScratch(of: WalkAxis.self, count: product.leftRank &+ product.rightRank) { scratch in
@@ -409,13 +533,13 @@ private func multiply<Value: BLASScalar>(
       leftWalk.seek(batch.lowerBound)
       rightWalk.seek(batch.lowerBound)
     }
-    withScratch(of: Value.self, count: product.leftPackCount) { leftPack in
-      withScratch(of: Value.self, count: product.rightPackCount) { rightPack in
+    withScratch(of: Element.Factor.self, count: product.leftPackCount) { leftPack in
+      withScratch(of: Element.Factor.self, count: product.rightPackCount) { rightPack in
         var leftMatrix = PackedMatrix(
-          base: UnsafePointer(left.pointer(Value.self)), layout: product.leftLayout,
+          base: UnsafePointer(left.pointer(Element.self)), layout: product.leftLayout,
           strides: product.leftStrides, pack: leftPack)
         var rightMatrix = PackedMatrix(
-          base: UnsafePointer(right.pointer(Value.self)), layout: product.rightLayout,
+          base: UnsafePointer(right.pointer(Element.self)), layout: product.rightLayout,
           strides: product.rightStrides, pack: rightPack)
         for index in batch {
           let target = result + index &* product.sizes.m &* resultStride
@@ -429,9 +553,9 @@ private func multiply<Value: BLASScalar>(
                 let height = min(product.panelRows, rows.upperBound &- row)
                 let a = leftMatrix.block(
                   at: leftWalk.offset, rows: row..<row &+ height, columns: depths)
-                Value.multiply(
+                Element.multiply(
                   rows: height, columns: width, depth: depths.count,
-                  a.base, a.order, stride: a.stride, b.base, b.order, stride: b.stride, scale: 1,
+                  a.base, a.order, stride: a.stride, b.base, b.order, stride: b.stride,
                   accumulating: depth > inner.lowerBound, into: target + row &* resultStride + column,
                   stride: resultStride)
               }
@@ -454,19 +578,19 @@ extension StridedWalk {
   }
 }
 
-/// The matrices of a batch as BLAS can read them, packed where it must be.
-private struct PackedMatrix<Value> {
-  let base: UnsafePointer<Value>
+/// The matrices of a batch as the library can read them, packed where it must be.
+private struct PackedMatrix<Element: ProductElement> {
+  let base: UnsafePointer<Element>
   let layout: MatrixLayout?
   let strides: (row: Int, column: Int)
-  /// Room for one panel if there is no layout.
-  let pack: UnsafeMutablePointer<Value>
+  /// Room for one panel, if there is no layout, or elements are widened.
+  let pack: UnsafeMutablePointer<Element.Factor>
   /// What was packed last: a broadcast matrix is packed once.
   private var packed: (offset: Int, rows: Range<Int>, columns: Range<Int>)?
 
   init(
-    base: UnsafePointer<Value>, layout: MatrixLayout?, strides: (row: Int, column: Int),
-    pack: UnsafeMutablePointer<Value>
+    base: UnsafePointer<Element>, layout: MatrixLayout?, strides: (row: Int, column: Int),
+    pack: UnsafeMutablePointer<Element.Factor>
   ) {
     self.base = base
     self.layout = layout
@@ -477,23 +601,47 @@ private struct PackedMatrix<Value> {
   /// A block of the matrix that begins at `offset`.
   mutating func block(
     at offset: Int, rows: Range<Int>, columns: Range<Int>
-  ) -> (base: UnsafePointer<Value>, order: MatrixOrder, stride: Int) {
-    if let layout {
-      let start = offset &+ layout.offset(row: rows.lowerBound, column: columns.lowerBound)
-      return (base + start, layout.order, layout.leadingStride)
+  ) -> (base: UnsafePointer<Element.Factor>, order: MatrixOrder, stride: Int) {
+    if let layout, Element.isFactor {
+      let start = base + offset + layout.offset(row: rows.lowerBound, column: columns.lowerBound)
+      return (
+        UnsafeRawPointer(start).assumingMemoryBound(to: Element.Factor.self), layout.order, layout.leadingStride
+      )
     }
     if packed == nil || packed! != (offset, rows, columns) {
-      var target = pack
+      pack(offset, rows, columns)
+      packed = (offset, rows, columns)
+    }
+    // Columns that are contiguous stay so.
+    let isTransposed = layout?.order == .transposed
+    return (UnsafePointer(pack), isTransposed ? .transposed : .asIs, isTransposed ? rows.count : columns.count)
+  }
+
+  private func pack(_ offset: Int, _ rows: Range<Int>, _ columns: Range<Int>) {
+    var target = pack
+    let base = base + offset
+    switch layout?.order {
+    case .asIs?:
       for row in rows {
-        let source = base + offset + row &* strides.row
+        let source = base + row &* layout!.leadingStride + columns.lowerBound
+        for i in 0..<columns.count { target[i] = Element.widened(source[i]) }
+        target += columns.count
+      }
+    case .transposed?:
+      for column in columns {
+        let source = base + column &* layout!.leadingStride + rows.lowerBound
+        for i in 0..<rows.count { target[i] = Element.widened(source[i]) }
+        target += rows.count
+      }
+    case nil:
+      for row in rows {
+        let source = base + row &* strides.row
         for column in columns {
-          target.pointee = source[column &* strides.column]
+          target.pointee = Element.widened(source[column &* strides.column])
           target += 1
         }
       }
-      packed = (offset, rows, columns)
     }
-    return (UnsafePointer(pack), .asIs, columns.count)
   }
 }
 

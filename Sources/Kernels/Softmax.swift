@@ -1,7 +1,7 @@
 import Tensors
 
 // Softmax and its logarithm along one axis, and their gradients. Operands and results are contiguous and
-// of one dtype, f32 or f64. The backward passes want the result y, not the operand.
+// of one dtype, f32 or f64; along the last axis any of them may be in 16 bits, beside f32. The backward passes want the result y, not the operand.
 //
 // Lines along the last axis are rows: each is summed by lanes. Other lines lie across rows and are worked on
 // side by side, so that every loop runs along memory; their sums are made in f64. Rows, and blocks of such
@@ -12,7 +12,13 @@ private let elementCost = 2
 
 /// y = exp(x - max) / sum(exp(x - max)) along an axis. A line with nothing above -inf gives NaN.
 package func softmax(_ x: TensorView, into y: TensorView, _ sizes: LineSizes) {
-  if y.dtype == .f64 {
+  if sizes.inner == 1 {
+    if y.dtype == .f64 {
+      softmaxRows(x, y, sizes, Double.self)
+    } else {
+      softmaxRows(x, y, sizes, Float.self)
+    }
+  } else if y.dtype == .f64 {
     softmax(x.pointer(Double.self), y.pointer(Double.self), sizes)
   } else {
     softmax(x.pointer(Float.self), y.pointer(Float.self), sizes)
@@ -21,7 +27,13 @@ package func softmax(_ x: TensorView, into y: TensorView, _ sizes: LineSizes) {
 
 /// y = x - max - log(sum(exp(x - max))) along an axis.
 package func logSoftmax(_ x: TensorView, into y: TensorView, _ sizes: LineSizes) {
-  if y.dtype == .f64 {
+  if sizes.inner == 1 {
+    if y.dtype == .f64 {
+      logSoftmaxRows(x, y, sizes, Double.self)
+    } else {
+      logSoftmaxRows(x, y, sizes, Float.self)
+    }
+  } else if y.dtype == .f64 {
     logSoftmax(x.pointer(Double.self), y.pointer(Double.self), sizes)
   } else {
     logSoftmax(x.pointer(Float.self), y.pointer(Float.self), sizes)
@@ -32,7 +44,13 @@ package func logSoftmax(_ x: TensorView, into y: TensorView, _ sizes: LineSizes)
 package func softmaxGradient(
   _ y: TensorView, _ dy: TensorView, into dx: TensorView, _ sizes: LineSizes
 ) {
-  if dx.dtype == .f64 {
+  if sizes.inner == 1 {
+    if dx.dtype == .f64 {
+      softmaxGradientRows(y, dy, dx, sizes, Double.self)
+    } else {
+      softmaxGradientRows(y, dy, dx, sizes, Float.self)
+    }
+  } else if dx.dtype == .f64 {
     softmaxGradient(y.pointer(Double.self), dy.pointer(Double.self), dx.pointer(Double.self), sizes)
   } else {
     softmaxGradient(y.pointer(Float.self), dy.pointer(Float.self), dx.pointer(Float.self), sizes)
@@ -43,7 +61,13 @@ package func softmaxGradient(
 package func logSoftmaxGradient(
   _ y: TensorView, _ dy: TensorView, into dx: TensorView, _ sizes: LineSizes
 ) {
-  if dx.dtype == .f64 {
+  if sizes.inner == 1 {
+    if dx.dtype == .f64 {
+      logSoftmaxGradientRows(y, dy, dx, sizes, Double.self)
+    } else {
+      logSoftmaxGradientRows(y, dy, dx, sizes, Float.self)
+    }
+  } else if dx.dtype == .f64 {
     logSoftmaxGradient(y.pointer(Double.self), dy.pointer(Double.self), dx.pointer(Double.self), sizes)
   } else {
     logSoftmaxGradient(y.pointer(Float.self), dy.pointer(Float.self), dx.pointer(Float.self), sizes)
@@ -104,16 +128,83 @@ private func logSoftmaxRows<Scalar: KernelFloat>(
   }
 }
 
+/// The scratch of softmax and its kin over rows, of which some are in 16 bits.
+package func softmaxRowsScratchByteCount(_ views: [TensorView], _ sizes: LineSizes) -> Int {
+  scratchByteCount(of: Float.self, count: views.count { $0.dtype.isNarrow } &* sizes.blockRows &* sizes.count)
+}
+
+extension LineSizes {
+  /// Rows that are worked on at a time.
+  fileprivate var blockRows: Int { max(1, rowBlock / max(count, 1)) }
+
+  /// Calls `body` with blocks of rows of two operands and a result, or of one, given twice.
+  @inline(__always)
+  fileprivate func forEachRowBlock<Scalar>(
+    _ a: TensorView, _ b: TensorView?, _ result: TensorView, _: Scalar.Type,
+    _ body: (
+      _ a: UnsafePointer<Scalar>, _ b: UnsafePointer<Scalar>, _ result: UnsafeMutablePointer<Scalar>, _ rows: Int
+    ) -> Void
+  ) {
+    let (first, writer) = (RowReader<Scalar>(a, count: count), RowWriter<Scalar>(result, count: count))
+    let second = b.map { RowReader<Scalar>($0, count: count) }
+    let firstCount = first.scratchCount(rows: blockRows)
+    let secondCount = second?.scratchCount(rows: blockRows) ?? 0
+    inParallel(outer, cost: elementCost &* count) { from, to in
+      withScratch(of: Scalar.self, count: firstCount &+ secondCount &+ writer.scratchCount(rows: blockRows)) { scratch in
+        let written = scratch + firstCount + secondCount
+        for start in stride(from: from, to: to, by: blockRows) {
+          let rows = min(blockRows, to &- start)
+          let x = first.read(start, rows: rows, in: scratch)
+          let y = second?.read(start, rows: rows, in: scratch + firstCount) ?? x
+          body(x, y, writer.place(start, in: written), rows)
+          writer.finish(start, rows: rows, from: written)
+        }
+      }
+    }
+  }
+}
+
+private func softmaxRows<Scalar: KernelFloat>(_ x: TensorView, _ y: TensorView, _ sizes: LineSizes, _: Scalar.Type) {
+  sizes.forEachRowBlock(x, nil, y, Scalar.self) { x, _, y, rows in
+    softmaxRows(x, y, rowCount: rows, count: sizes.count)
+  }
+}
+
+private func logSoftmaxRows<Scalar: KernelFloat>(_ x: TensorView, _ y: TensorView, _ sizes: LineSizes, _: Scalar.Type) {
+  sizes.forEachRowBlock(x, nil, y, Scalar.self) { x, _, y, rows in
+    logSoftmaxRows(x, y, rowCount: rows, count: sizes.count)
+  }
+}
+
+private func softmaxGradientRows<Scalar: KernelFloat>(
+  _ y: TensorView, _ dy: TensorView, _ dx: TensorView, _ sizes: LineSizes, _: Scalar.Type
+) {
+  sizes.forEachRowBlock(y, dy, dx, Scalar.self) { y, dy, dx, rows in
+    for row in 0..<rows {
+      let offset = row &* sizes.count
+      let (y, dy, dx) = (y + offset, dy + offset, dx + offset)
+      let dot = sumByLanes(sizes.count) { y[$0] * dy[$0] }
+      for i in 0..<sizes.count { dx[i] = y[i] * (dy[i] - dot) }
+    }
+  }
+}
+
+private func logSoftmaxGradientRows<Scalar: KernelFloat>(
+  _ y: TensorView, _ dy: TensorView, _ dx: TensorView, _ sizes: LineSizes, _: Scalar.Type
+) {
+  sizes.forEachRowBlock(y, dy, dx, Scalar.self) { y, dy, dx, rows in
+    for row in 0..<rows {
+      let offset = row &* sizes.count
+      let (y, dy, dx) = (y + offset, dy + offset, dx + offset)
+      let total = sumByLanes(sizes.count) { dy[$0] }
+      for i in 0..<sizes.count { dx[i] = dy[i] - Scalar.exponential(y[i]) * total }
+    }
+  }
+}
+
 private func softmax<Scalar: KernelFloat>(
   _ x: UnsafeMutablePointer<Scalar>, _ y: UnsafeMutablePointer<Scalar>, _ sizes: LineSizes
 ) {
-  if sizes.inner == 1 {
-    inParallel(sizes.outer, cost: elementCost &* sizes.count) { from, to in
-      softmaxRows(
-        x + from &* sizes.count, y + from &* sizes.count, rowCount: to &- from, count: sizes.count)
-    }
-    return
-  }
   sizes.inParallelColumns(cost: elementCost) { from, to in
     sizes.forEachColumnBlock(from, to) {
       (start, width, top: UnsafeMutablePointer<Scalar>, total) in
@@ -136,13 +227,6 @@ private func softmax<Scalar: KernelFloat>(
 private func logSoftmax<Scalar: KernelFloat>(
   _ x: UnsafeMutablePointer<Scalar>, _ y: UnsafeMutablePointer<Scalar>, _ sizes: LineSizes
 ) {
-  if sizes.inner == 1 {
-    inParallel(sizes.outer, cost: elementCost &* sizes.count) { from, to in
-      logSoftmaxRows(
-        x + from &* sizes.count, y + from &* sizes.count, rowCount: to &- from, count: sizes.count)
-    }
-    return
-  }
   sizes.inParallelColumns(cost: elementCost) { from, to in
     sizes.forEachColumnBlock(from, to) {
       (start, width, top: UnsafeMutablePointer<Scalar>, total) in
@@ -165,17 +249,6 @@ private func softmaxGradient<Scalar: KernelFloat>(
   _ y: UnsafeMutablePointer<Scalar>, _ dy: UnsafeMutablePointer<Scalar>,
   _ dx: UnsafeMutablePointer<Scalar>, _ sizes: LineSizes
 ) {
-  if sizes.inner == 1 {
-    inParallel(sizes.outer, cost: elementCost &* sizes.count) { from, to in
-      for row in from..<to {
-        let offset = row &* sizes.count
-        let (y, dy, dx) = (y + offset, dy + offset, dx + offset)
-        let dot = sumByLanes(sizes.count) { y[$0] * dy[$0] }
-        for i in 0..<sizes.count { dx[i] = y[i] * (dy[i] - dot) }
-      }
-    }
-    return
-  }
   sizes.inParallelColumns(cost: elementCost) { from, to in
     sizes.forEachColumnBlock(from, to) {
       (start, width, _: UnsafeMutablePointer<Scalar>, total) in
@@ -197,17 +270,6 @@ private func logSoftmaxGradient<Scalar: KernelFloat>(
   _ y: UnsafeMutablePointer<Scalar>, _ dy: UnsafeMutablePointer<Scalar>,
   _ dx: UnsafeMutablePointer<Scalar>, _ sizes: LineSizes
 ) {
-  if sizes.inner == 1 {
-    inParallel(sizes.outer, cost: elementCost &* sizes.count) { from, to in
-      for row in from..<to {
-        let offset = row &* sizes.count
-        let (y, dy, dx) = (y + offset, dy + offset, dx + offset)
-        let total = sumByLanes(sizes.count) { dy[$0] }
-        for i in 0..<sizes.count { dx[i] = dy[i] - Scalar.exponential(y[i]) * total }
-      }
-    }
-    return
-  }
   sizes.inParallelColumns(cost: elementCost) { from, to in
     sizes.forEachColumnBlock(from, to) {
       (start, width, _: UnsafeMutablePointer<Scalar>, total) in

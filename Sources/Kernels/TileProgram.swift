@@ -13,17 +13,22 @@ package struct TileProgram: Sendable {
 
   package struct Instruction: Sendable {
     package let body: TileBody
-    package let sources: [Source]
-    package let dtype: DType
+    package fileprivate(set) var sources: [Source]
+    package fileprivate(set) var dtype: DType
+    /// Whether the body only copies, so that the instruction does nothing but round to its dtype.
+    package let isCopy: Bool
 
-    package init(body: @escaping TileBody, sources: [Source], dtype: DType) {
+    package init(body: @escaping TileBody, sources: [Source], dtype: DType, isCopy: Bool = false) {
       self.body = body
       self.sources = sources
       self.dtype = dtype
+      self.isCopy = isCopy
     }
   }
 
   let instructions: [Instruction]
+  /// The instructions that run: of the others the value is that of an earlier one, or of an operand.
+  let running: [Int]
   /// The instruction that makes each result.
   let results: [Int]
   let operandCount: Int
@@ -45,7 +50,9 @@ package struct TileProgram: Sendable {
 
   /// - Requires: instructions read operands and instructions before them; each result is an instruction.
   package init(operandCount: Int, instructions: [Instruction], results: [Int]) {
+    let (instructions, running, results) = TileProgram.withoutCopies(instructions, results)
     self.instructions = instructions
+    self.running = running
     self.results = results
     self.operandCount = operandCount
     var last = Array(instructions.indices)
@@ -72,7 +79,8 @@ package struct TileProgram: Sendable {
     var free: [Int] = []
     var count = 0
     var registers = [Int](repeating: 0, count: instructions.count)
-    for (index, instruction) in instructions.enumerated() {
+    for index in running {
+      let instruction = instructions[index]
       // Taken before those of the sources are given back: loops over one pointer would run scalar.
       if let register = free.popLast() {
         registers[index] = register
@@ -94,7 +102,48 @@ package struct TileProgram: Sendable {
     self.lastReads = lastReads
     self.isRead = isRead
     roundsToBlocks = instructions.contains { $0.dtype == .q8 }
-    widestLane = instructions.map { $0.dtype.lane.byteCount }.max() ?? 4
+    widestLane = running.map { instructions[$0].dtype.lane.byteCount }.max() ?? 4
+  }
+
+  /// Leaves out copies between 16-bit floats and f32. One that widens has the bits of its source. One that rounds leaves that
+  /// to its source, if nobody else reads this in f32.
+  private static func withoutCopies(
+    _ original: [Instruction], _ originalResults: [Int]
+  ) -> (instructions: [Instruction], running: [Int], results: [Int]) {
+    var instructions = original
+    var results = originalResults
+    var running: [Int] = []
+    var readerCount = [Int](repeating: 0, count: original.count)
+    for case .instruction(let earlier) in original.flatMap(\.sources) { readerCount[earlier] += 1 }
+    var standIn = original.indices.map { Source.instruction($0) }
+    for index in original.indices {
+      let sources = original[index].sources.map { source in
+        if case .instruction(let earlier) = source { standIn[earlier] } else { source }
+      }
+      instructions[index].sources = sources
+      let dtype = original[index].dtype
+      if original[index].isCopy, dtype == .f32 || dtype.isNarrow {
+        let isResult = results.contains(index)
+        switch sources[0] {
+        case _ where dtype == .f32 && !isResult:
+          standIn[index] = sources[0]
+        case .instruction(let earlier) where dtype.isNarrow && !results.contains(earlier):
+          let isRounded = instructions[earlier].dtype == dtype
+          if isRounded || instructions[earlier].dtype == .f32 && sources == original[index].sources && readerCount[earlier] == 1 {
+            instructions[earlier].dtype = dtype
+            standIn[index] = sources[0]
+            results = results.map { $0 == index ? earlier : $0 }
+          }
+        default: break
+        }
+      }
+      if standIn[index] != .instruction(index) {
+        instructions[index].sources = []
+      } else {
+        running.append(index)
+      }
+    }
+    return (instructions, running, results)
   }
 
   /// Where a program failed: the instruction, what it met, and the row-major position of the element.
@@ -121,7 +170,7 @@ package struct TileProgram: Sendable {
     guard let count = results.first?.elementCount, count > 0 else { return }
     let sizes = TileStream.Sizes(self, operands, count: count)
     let fault = FirstFault()
-    inParallel(count, cost: instructions.count, unit: sizes.unit) { from, to in
+    inParallel(count, cost: running.count, unit: sizes.unit) { from, to in
       run(operands, into: results, sizes, .whole, rows: 0..<1, columns: from..<to, fault)
     }
     if let (position, code) = fault.found { throw Fault(code: code, position: position) }

@@ -86,7 +86,7 @@ struct TileStream {
       (readers + index).initialize(to: TileReader(operands[index], capacity: sizes.capacity))
       readers[index].place(in: take(readers[index].scratchByteCount), of: operands[index])
     }
-    for index in program.instructions.indices {
+    for index in program.running {
       place(instruction: index, at: registers + program.registers[index] &* sizes.registerByteCount)
     }
   }
@@ -116,7 +116,7 @@ struct TileStream {
   /// - Returns: where and how the program failed: `TileProgram.Fault` reads the code.
   @inline(__always)
   func run(_ count: Int) -> (place: Int, code: Int)? {
-    for index in program.instructions.indices where step(index, count) != nil {
+    for index in program.running where step(index, count) != nil {
       let (place, fault) = locate(index, count)
       return (place, index &<< 2 | fault.rawValue)
     }
@@ -152,6 +152,11 @@ struct TileStream {
     let dtype = program.instructions[index].dtype
     if dtype.isLaneStorage { return nil }
     let stored = roundings[index]
+    if program.isRead[index] && dtype.isNarrow {
+      let value = value.assumingMemoryBound(to: Float.self)
+      if stored == rounding { roundInPlace(dtype, value, count: length) } else { roundAndStore(dtype, value, into: stored, count: length) }
+      return nil
+    }
     if let fault = storeLane(dtype, from: UnsafeRawPointer(value), into: stored, count: length) {
       return fault
     }

@@ -19,6 +19,7 @@ package struct Pass: Sendable {
 package enum Pipeline {
   package static let simplification: [Pass] = [
     Pass(name: "identities", run: removeIdentities),
+    Pass(name: "round trips", run: removeRoundTrips),
     Pass(name: "common subexpressions", run: mergeCommonSubexpressions),
     Pass(name: "pads", run: joinPads),
     Pass(name: "dead code", run: removeDeadCode),
@@ -26,6 +27,7 @@ package enum Pipeline {
   package static func rebuild(_ checkpointing: Checkpointing) -> Pass {
     Pass(name: "rebuild") { Passes.rebuild(&$0, checkpointing) }
   }
+  package static let narrow = Pass(name: "narrow", run: Passes.narrow)
   package static let materialize = Pass(name: "materialize", run: Passes.materialize)
   package static let duplicate = Pass(name: "duplicate", run: Passes.duplicate)
   package static let fusion = Pass(name: "fusion", run: fuse)
@@ -37,7 +39,7 @@ package enum Pipeline {
   }
   /// What follows for a graph that is simplified already: the same one can be planned under several policies.
   package static func afterSimplification(_ checkpointing: Checkpointing) -> [Pass] {
-    [rebuild(checkpointing), materialize, duplicate, fusion, schedule]
+    [rebuild(checkpointing), narrow, materialize, duplicate, fusion, schedule]
   }
   /// The same without joining nodes: the measure of what fusion must not change.
   package static let unfusedStep = simplification + [rebuild(.none), materialize, schedule]

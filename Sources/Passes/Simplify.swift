@@ -1,4 +1,5 @@
 import Graphs
+import Ops
 import Tensors
 
 extension Graph {
@@ -36,6 +37,23 @@ package func removeIdentities(_ graph: inout Graph) {
   }
   graph.replaceUses(replacement)
   graph.renumber()
+}
+
+/// Removes conversions of 16-bit floats to f32 or f64 and back, as gradients of mixed steps leave them: nothing is rounded on
+/// the way. What else reads the wide value then reads a conversion of its own, which fusion can join with it.
+///
+/// Before: `w = cast(x, f32)  y = cast(w, bf16)  z = y @ v  s = sum(w)`. After: `z = x @ v  w = cast(x, f32)  s = sum(w)`.
+package func removeRoundTrips(_ graph: inout Graph) {
+  var replacement: [Int: GraphValue] = [:]
+  for node in graph.nodes {
+    guard node.op is Cast, let dtype = node.results.first?.dtype, dtype == .f16 || dtype == .bf16,
+      node.operands[0].dtype == .f32 || node.operands[0].dtype == .f64,
+      let index = graph.producer(of: node.operands[0]), graph.nodes[index].op is Cast
+    else { continue }
+    let source = graph.nodes[index].operands[0]
+    if source.dtype == dtype { replacement[node.results[0].id] = replacement[source.id] ?? source }
+  }
+  graph.replaceUses(replacement)
 }
 
 /// Merges nodes that compute the same thing: equal ops on the same operands. Random ops carry their place

@@ -65,6 +65,12 @@ extension OpCase {
     of(MatMul.self, "batch", [.normal([70, 16, 64]), .normal([70, 64, 64])]),
     of(MatMul.self, "batch with one matrix", [.normal([70, 16, 64]), .normal([64, 64])]),
     of(MatMul.self, "long inner axis", [.normal([8, 70_000]), .normal([70_000, 8])]),
+    of(MatMul.self, "batch", [.normal([70, 16, 64]), .normal([70, 64, 64])], dtype: .bf16),
+    of(MatMul.self, "batch", [.normal([70, 16, 64]), .normal([70, 64, 64])], dtype: .f16),
+    of(MatMul.self, "batch with one matrix", [.normal([70, 16, 64]), .normal([64, 64])], dtype: .bf16),
+    of(MatMul.self, "batch with one matrix", [.normal([70, 16, 64]), .normal([64, 64])], dtype: .f16),
+    of(MatMul.self, "long inner axis", [.normal([8, 70_000]), .normal([70_000, 8])], dtype: .bf16),
+    of(MatMul.self, "long inner axis", [.normal([8, 70_000]), .normal([70_000, 8])], dtype: .f16),
     of(
       Attention.self, "heads", [.normal([4, 96, 16]), .normal([4, 96, 16]), .normal([4, 96, 16])],
       [("causal", .bool(true))]),

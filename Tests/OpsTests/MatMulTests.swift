@@ -35,7 +35,7 @@ import Testing
 
   @Test(arguments: Window.allCases, Window.allCases)
   func productsDoNotDependOnLayout(_ left: Window, _ right: Window) throws {
-    for dtype in [DType.f32, .f64, .i64] {
+    for dtype in [DType.f32, .f64, .i64, .f16, .bf16] {
       for (m, k, n) in [(5, 7, 3), (1, 4, 6), (6, 1, 5), (4, 6, 1), (1, 5, 1), (9, 12, 17)] {
         for (leftBatch, rightBatch) in [(nil, nil), (2, 2), (2, nil)] as [(Int?, Int?)] {
           if leftBatch != nil && dtype == .f64 { continue }

@@ -14,6 +14,8 @@ import xml.etree.ElementTree
 
 import checks
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
 TRAIN = """
 net = MLP([64, 256, 256, 10])
 opt = adamw(lr: 1e-3)
@@ -84,6 +86,47 @@ def refuses_bad_settings(gradus):
         assert done.returncode == 2 and name in done.stderr, done
 
 
+def halves_activations(gradus):
+    """In bf16 the activations of a GPT take half the bytes, attention, norms and GELU included."""
+    script = f"""
+use "{ROOT}/scripts/benchmarks/gpt.nn"
+net = gpt(65, 256, 384, 6, 6)
+opt = adamw(lr: 1e-3)
+step train(x, y) {{
+  loss = cross_entropy(net(x), y)
+  minimize(loss, net, opt)
+  loss
+}}
+(x, y) = (randint(0, 65, [8, 256]), randint(0, 65, [8, 256]))
+for m in [memory(train, x, y), memory(train with precision: bf16, x, y)] {{ print(m.activations) }}
+"""
+    done, _ = run(gradus, script)
+    whole, half = (int(line) for line in done.stdout.split())
+    assert half <= 0.55 * whole, (half, whole)
+
+
+def multiplies_bf16_everywhere(gradus):
+    """Losses in bf16 on a processor that multiplies it, and as on one that does not; bytes as planned on both."""
+    script = TRAIN.replace(", clip: 1.0", "") + """
+(x, y) = (normal([96, 64]), randint(0, 10, [96]))
+small = train with precision: bf16
+for i in 0..<20 { small(x, y) }
+print(float(small(x, y)))
+m = memory(small, x, y)
+print(m.measured - m.peak)
+"""
+    losses = []
+    for more in ({}, {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE", "DNNL_MAX_CPU_ISA": "AVX512_CORE"}):
+        for threads in ("1", "3"):
+            done, _ = run(gradus, script, GRADUS_CHECK_MEMORY="1", GRADUS_THREADS=threads, **more)
+            assert done.returncode == 0, done.stderr
+            loss, difference = done.stdout.split()
+            assert difference == "0", done.stdout
+            losses.append(float(loss))
+    assert losses[0] == losses[1] and losses[2] == losses[3], losses
+    assert abs(losses[0] - losses[2]) < 0.02 * losses[2] + 1e-3, losses
+
+
 def draws_a_timeline(gradus):
     script = TRAIN + 'save("memory.svg", timeline(train, normal([8, 64]), randint(0, 10, [8])))\n'
     done, files = run(gradus, script)
@@ -140,7 +183,6 @@ save("scale.svg", train.scales)
 
 sys.exit(checks.run(
     [
-        refuses_what_does_not_fit, threads_do_not_change_a_bit, refuses_bad_settings, draws_a_timeline,
-        draws_updates_beside_their_weights, draws_the_loss_scale,
-    ],
-    os.path.abspath(sys.argv[1])))
+        refuses_what_does_not_fit, threads_do_not_change_a_bit, refuses_bad_settings, halves_activations,
+        multiplies_bf16_everywhere, draws_a_timeline, draws_updates_beside_their_weights, draws_the_loss_scale,
+    ], os.path.abspath(sys.argv[1])))

@@ -3,7 +3,7 @@ import Kernels
 import Tensors
 
 /// `attention(q, k, v)`: means of the rows of `v`, weighted by how well rows of `k` match those of `q`.
-package struct Attention: TensorOp {
+package struct Attention: NarrowingOp {
   package let rule: AttentionRule
 
   package static let name = "attention"
@@ -79,10 +79,14 @@ package struct Attention: TensorOp {
   }
 
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
-    attentionScratchByteCount(operands[0].dtype, rule.sizes(of: operands))
+    attentionScratchByteCount(operands[0], results[0], rule.sizes(of: operands))
   }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+  package static var narrowReading: OpTraits.Operands { .strided }
+  package func narrowTensors(_ operands: [TensorType]) -> NarrowTensors {
+    NarrowTensors(operands: [0, 1, 2], results: [0], isTogether: true)
+  }
 
   package var gradient: Gradient {
     .pullback { [rule] g, at in

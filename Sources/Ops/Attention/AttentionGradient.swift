@@ -3,7 +3,7 @@ import Kernels
 import Tensors
 
 /// `attention_gradient(q, k, v, dy)`: the cotangents of q, k and v of an attention.
-package struct AttentionGradient: TensorOp {
+package struct AttentionGradient: NarrowingOp {
   package let rule: AttentionRule
 
   package static let name = "attention_gradient"
@@ -83,10 +83,14 @@ package struct AttentionGradient: TensorOp {
   }
 
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
-    attentionGradientScratchByteCount(operands[0].dtype, rule.sizes(of: operands))
+    attentionGradientScratchByteCount(operands[0], results[0], results[1], results[2], rule.sizes(of: operands))
   }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+  package static var narrowReading: OpTraits.Operands { .strided }
+  package func narrowTensors(_ operands: [TensorType]) -> NarrowTensors {
+    NarrowTensors(operands: [0, 1, 2, 3], results: [0, 1, 2], isTogether: true)
+  }
 
   // With a, b, c the cotangents of dq, dk, dv, the number to differentiate is
   //

@@ -61,16 +61,25 @@ package struct Cast: ElementwiseOp {
   }
 
   package func tile(for operands: [DType]) -> TileBody { castTile(from: operands[0], to: dtype) }
+  package func copiesLanes(of operands: [DType]) -> Bool { operands[0].lane == dtype.lane }
   package func mayRefuse(_ operands: [TensorType]) -> Bool {
     let source = operands[0].dtype
     return dtype.isInteger && (source.isFractional || source.byteCount > dtype.byteCount)
   }
 
-  // dx = dy in the operand's dtype
+  // dx = dy in the operand's dtype. Where dy is a sum in f32 that was rounded for dtype, as the gradient of a weight of
+  // which a product read a copy in 16 bits, dx is that sum.
   package var gradient: Gradient {
     .pullback { g, at in
       let from = at.operands[0].dtype
-      return [from.isFloating && dtype.isFloating ? try g.cast(at.cotangent, to: from) : nil]
+      guard from.isFloating && dtype.isFloating else { return [nil] }
+      if from == .f32, case .result(let index, 0) = g.graph.definition(of: at.cotangent) {
+        let node = g.graph.nodes[index]
+        if let op = node.op as? any WideSumsOp, node.results[0].dtype != from {
+          return [try g.append(op.withoutRounding, node.operands)[0]]
+        }
+      }
+      return [try g.cast(at.cotangent, to: from)]
     }
   }
 

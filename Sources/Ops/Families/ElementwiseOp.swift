@@ -9,9 +9,13 @@ import Tensors
 package protocol ElementwiseOp: TensorOp {
   /// Returns the work on a tile, from the operands' lanes to the result's.
   func tile(for operands: [DType]) -> TileBody
+  /// Whether the work on a tile copies the operand as it is, so that all that is left is to round it to the result's dtype.
+  func copiesLanes(of operands: [DType]) -> Bool
 }
 
 extension ElementwiseOp {
+  package func copiesLanes(of operands: [DType]) -> Bool { false }
+
   package func axisMap(_ operands: [TensorType]) -> AxisMap {
     .places(rank: operands[0].rank, operands: operands.count, attributes: self)
   }

@@ -43,7 +43,8 @@ package final class ElementwiseChain: Hashable, Sendable {
           }
         }
         return TileProgram.Instruction(
-          body: member.op.tile(for: dtypes), sources: member.sources, dtype: member.type.dtype)
+          body: member.op.tile(for: dtypes), sources: member.sources, dtype: member.type.dtype,
+          isCopy: member.op.copiesLanes(of: dtypes))
       }, results: results)
   }
 

@@ -53,7 +53,7 @@ package struct FusedProduct: FusedOp {
 
   package func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault) {
     multiplyMatrices(
-      operands[0], operands[1], then: chain.program, Array(operands[2...]), into: results)
+      operands[0], operands[1], as: chain.operandTypes[0].dtype, then: chain.program, Array(operands[2...]), into: results)
   }
 
   package func arithmetic(_ operands: [TensorType], _ results: [TensorType]) -> Double {

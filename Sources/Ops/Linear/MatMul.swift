@@ -3,8 +3,11 @@ import Kernels
 import Tensors
 
 /// `matmul(a, b)`, written `a @ b`: products of matrices.
-package struct MatMul: TensorOp {
-  package init() {}
+package struct MatMul: WideSumsOp {
+  /// Whether the product of 16-bit floats stays in f32, in which it is added up.
+  package let isWide: Bool
+
+  package init(isWide: Bool = false) { self.isWide = isWide }
 
   package static let name = "matmul"
   package static let documentation = """
@@ -12,7 +15,8 @@ package struct MatMul: TensorOp {
 
     Shapes: [.., m, k] @ [.., k, n] -> [.., m, n]; axes before the last two broadcast. An operand with one
     axis is a row on the left and a column on the right, and leaves no axis behind. Products of whole
-    numbers are i64 and exact; one beyond it is an error.
+    numbers are i64 and exact; one beyond it is an error. Products of 16-bit floats are added up in f32 and
+    round once.
 
     >>> [[1, 2], [3, 4]] @ [[5, 6], [7, 8]]
     f32[2, 2]
@@ -25,12 +29,12 @@ package struct MatMul: TensorOp {
     [8, 32, 10]
     """
   package static let signature = Signature(.operand("a"), .operand("b"))
-  package static let dtypes = DTypeSet.wideNumeric
+  package static let dtypes = DTypeSet.numeric
   package static let traits = OpTraits(
     precision: .low, cost: .computeBound, fusion: .alone, effect: .pure, promotion: .unify,
     operands: .strided, broadcasts: false, inPlace: false)
 
-  package init(_ attributes: Attributes, operands: [TensorType]) throws(OpRejection) {}
+  package init(_ attributes: Attributes, operands: [TensorType]) throws(OpRejection) { isWide = false }
 
   /// The op itself takes equal batch axes or a right operand without any; `GraphBuilder.matmul` brings
   /// all other operands to that.
@@ -44,10 +48,16 @@ package struct MatMul: TensorOp {
     guard right.rank == 2 || right.shape.sizes.dropLast(2) == batch else {
       throw OpRejection("matmul: batch axes differ, \(left.shape) and \(right.shape)")
     }
-    let dtype = left.dtype.isFloating ? left.dtype : DType.i64
     return [
-      TensorType(dtype, Shape(batch + [left.shape[left.rank - 2], right.shape[right.rank - 1]]))
+      TensorType(resultDType(of: left.dtype), Shape(batch + [left.shape[left.rank - 2], right.shape[right.rank - 1]]))
     ]
+  }
+
+  package var withoutRounding: any TensorOp { MatMul(isWide: true) }
+
+  func resultDType(of dtype: DType) -> DType {
+    if !dtype.isFloating { return .i64 }
+    return isWide && dtype != .f64 ? .f32 : dtype
   }
 
   /// Refuses operands of which no product can be made, in terms of what the program wrote.
@@ -126,7 +136,7 @@ package struct MatMul: TensorOp {
   }
 
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
-    productScratchByteCount(operands[0], operands[1])
+    productScratchByteCount(operands[0], operands[1], result: results[0].dtype)
   }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { !operands[0].dtype.isFloating }
@@ -135,7 +145,8 @@ package struct MatMul: TensorOp {
   // which is one product of the batch as a tall matrix.
   package var gradient: Gradient {
     .pullback { g, at in
-      let (a, b, dc) = (at.operands[0], at.operands[1], at.cotangent)
+      let (a, b) = (at.operands[0], at.operands[1])
+      let dc = try g.cast(at.cotangent, to: a.dtype)
       let da = try g.emit(MatMul(), dc, try g.swapLastAxes(b))
       if b.rank == a.rank { return [da, try g.emit(MatMul(), try g.swapLastAxes(a), dc)] }
       let rows = a.shape.sizes.dropLast().reduce(1, *)
@@ -177,7 +188,7 @@ package struct MatMul: TensorOp {
       message: "matmul expects operands of one dtype, got f32 and f64"),
     .init(
       "bool", [TensorType(.bool, [2, 2]), TensorType(.bool, [2, 2])],
-      message: "matmul expects f32, f64, i32, i64 or u8, got bool"),
+      message: "matmul expects f32, f64, f16, bf16, i32, i64 or u8, got bool"),
   ]
 }
 

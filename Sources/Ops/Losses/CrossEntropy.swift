@@ -4,7 +4,7 @@ import Kernels
 import Tensors
 
 /// `cross_entropy(logits, targets)`: minus the log probability of each row's class.
-package struct CrossEntropy: IndexCheckingOp, AveragingOp {
+package struct CrossEntropy: IndexCheckingOp, AveragingOp, NarrowingOp {
   package let rule: CrossEntropyRule
 
   package static let name = "cross_entropy"
@@ -67,10 +67,12 @@ package struct CrossEntropy: IndexCheckingOp, AveragingOp {
   }
 
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
-    crossEntropyScratchByteCount(rule.sizes(operands[0]))
+    crossEntropyScratchByteCount(operands[0], rule.sizes(operands[0]))
   }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { true }
+  package static var narrowReading: OpTraits.Operands { .contiguous }
+  package func narrowTensors(_ operands: [TensorType]) -> NarrowTensors { NarrowTensors(operands: [0], results: []) }
   package func indexCheck(_ operands: [TensorType]) -> (operand: Int, allowed: AllowedIndices)? {
     rule.indexCheck(operands)
   }

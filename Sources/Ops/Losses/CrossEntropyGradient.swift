@@ -3,7 +3,7 @@ import Kernels
 import Tensors
 
 /// `cross_entropy_gradient(logits, targets, dy)`: the cotangent of the logits of a cross_entropy.
-package struct CrossEntropyGradient: IndexCheckingOp, AveragingOp {
+package struct CrossEntropyGradient: IndexCheckingOp, AveragingOp, NarrowingOp {
   package let rule: CrossEntropyRule
 
   package static let name = "cross_entropy_gradient"
@@ -63,9 +63,13 @@ package struct CrossEntropyGradient: IndexCheckingOp, AveragingOp {
     perElement(6, operands, results)
   }
 
-  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    crossEntropyGradientScratchByteCount(operands[0], results[0], rule.sizes(operands[0]))
+  }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { true }
+  package static var narrowReading: OpTraits.Operands { .contiguous }
+  package func narrowTensors(_ operands: [TensorType]) -> NarrowTensors { NarrowTensors(operands: [0], results: [0]) }
   package func indexCheck(_ operands: [TensorType]) -> (operand: Int, allowed: AllowedIndices)? {
     rule.indexCheck(operands)
   }

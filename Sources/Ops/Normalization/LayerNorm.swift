@@ -3,7 +3,7 @@ import Kernels
 import Tensors
 
 /// `layer_norm(x, weight, bias, eps)`: rows of mean 0 and variance 1, scaled and shifted.
-package struct LayerNorm: TensorOp {
+package struct LayerNorm: NarrowingOp {
   package let rule: RowNormalization
 
   package static let name = "layer_norm"
@@ -52,9 +52,13 @@ package struct LayerNorm: TensorOp {
     perElement(7, operands, results)
   }
 
-  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    normalizeRowsScratchByteCount(operands[0], results[0])
+  }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+  package static var narrowReading: OpTraits.Operands { .contiguous }
+  package func narrowTensors(_ operands: [TensorType]) -> NarrowTensors { NarrowTensors(operands: [0], results: [0]) }
 
   package var gradient: Gradient {
     .pullback { [rule] g, at in

@@ -3,7 +3,7 @@ import Kernels
 import Tensors
 
 /// `layer_norm_gradient(x, weight, dy)`: the cotangents of x, weight and bias of a layer_norm.
-package struct LayerNormGradient: TensorOp {
+package struct LayerNormGradient: NarrowingOp {
   package let rule: RowNormalization
 
   package static let name = "layer_norm_gradient"
@@ -55,10 +55,12 @@ package struct LayerNormGradient: TensorOp {
   }
 
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
-    normalizeRowsGradientScratchByteCount(operands[0])
+    normalizeRowsGradientScratchByteCount(operands[0], operands[2], results[0])
   }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+  package static var narrowReading: OpTraits.Operands { .contiguous }
+  package func narrowTensors(_ operands: [TensorType]) -> NarrowTensors { NarrowTensors(operands: [0, 2], results: [0]) }
 
   package var gradient: Gradient {
     .pullback { [rule] g, at in

@@ -4,7 +4,7 @@ import Kernels
 import Tensors
 
 /// `log_softmax(x, axis)`: the logarithm of softmax, computed without taking that of small numbers.
-package struct LogSoftmax: TensorOp {
+package struct LogSoftmax: NarrowingOp {
   /// The normalised axis, counted from the front.
   package let axis: Int
 
@@ -54,10 +54,17 @@ package struct LogSoftmax: TensorOp {
   }
 
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
-    linesScratchByteCount(results[0].dtype, LineSizes(operands[0].shape, axis: axis))
+    let sizes = LineSizes(operands[0].shape, axis: axis)
+    return sizes.inner == 1
+      ? softmaxRowsScratchByteCount(operands + results, sizes) : linesScratchByteCount(results[0].dtype, sizes)
   }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+  package static var narrowReading: OpTraits.Operands { .contiguous }
+  package func narrowTensors(_ operands: [TensorType]) -> NarrowTensors {
+    // Other lines lie across rows.
+    axis == operands[0].rank - 1 ? NarrowTensors(operands: [0], results: [0]) : NarrowTensors(operands: [], results: [])
+  }
 
   package var gradient: Gradient {
     .pullback { [axis] g, at in

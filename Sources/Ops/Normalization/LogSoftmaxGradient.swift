@@ -4,7 +4,7 @@ import Kernels
 import Tensors
 
 /// `log_softmax_gradient(y, dy)`: the cotangent of the operand of a log_softmax whose result is `y`.
-package struct LogSoftmaxGradient: TensorOp {
+package struct LogSoftmaxGradient: NarrowingOp {
   /// The normalised axis, counted from the front.
   package let axis: Int
 
@@ -56,10 +56,17 @@ package struct LogSoftmaxGradient: TensorOp {
   }
 
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
-    linesScratchByteCount(results[0].dtype, LineSizes(operands[0].shape, axis: axis))
+    let sizes = LineSizes(operands[0].shape, axis: axis)
+    return sizes.inner == 1
+      ? softmaxRowsScratchByteCount(operands + results, sizes) : linesScratchByteCount(results[0].dtype, sizes)
   }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+  package static var narrowReading: OpTraits.Operands { .contiguous }
+  package func narrowTensors(_ operands: [TensorType]) -> NarrowTensors {
+    // Other lines lie across rows.
+    axis == operands[0].rank - 1 ? NarrowTensors(operands: [0, 1], results: [0]) : NarrowTensors(operands: [], results: [])
+  }
 
   // With a the cotangent of dx = dy - exp(y) sum(dy):
   //   that of dy is a - sum(a exp(y)), that of y is -a exp(y) sum(dy).

@@ -3,7 +3,7 @@ import Kernels
 import Tensors
 
 /// `rms_norm(x, weight, eps)`: rows of unit mean square, scaled.
-package struct RMSNorm: TensorOp {
+package struct RMSNorm: NarrowingOp {
   package let rule: RowNormalization
 
   package static let name = "rms_norm"
@@ -51,9 +51,13 @@ package struct RMSNorm: TensorOp {
     perElement(5, operands, results)
   }
 
-  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int { 0 }
+  package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
+    normalizeRowsScratchByteCount(operands[0], results[0])
+  }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+  package static var narrowReading: OpTraits.Operands { .contiguous }
+  package func narrowTensors(_ operands: [TensorType]) -> NarrowTensors { NarrowTensors(operands: [0], results: [0]) }
 
   package var gradient: Gradient {
     .pullback { [rule] g, at in

@@ -3,7 +3,7 @@ import Kernels
 import Tensors
 
 /// `rms_norm_gradient(x, weight, dy)`: the cotangents of x and weight of an rms_norm.
-package struct RMSNormGradient: TensorOp {
+package struct RMSNormGradient: NarrowingOp {
   package let rule: RowNormalization
 
   package static let name = "rms_norm_gradient"
@@ -54,10 +54,12 @@ package struct RMSNormGradient: TensorOp {
   }
 
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
-    normalizeRowsGradientScratchByteCount(operands[0])
+    normalizeRowsGradientScratchByteCount(operands[0], operands[2], results[0])
   }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+  package static var narrowReading: OpTraits.Operands { .contiguous }
+  package func narrowTensors(_ operands: [TensorType]) -> NarrowTensors { NarrowTensors(operands: [0, 2], results: [0]) }
 
   package var gradient: Gradient {
     .pullback { [rule] g, at in

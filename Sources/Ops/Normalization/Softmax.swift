@@ -4,7 +4,7 @@ import Kernels
 import Tensors
 
 /// `softmax(x, axis)`: exponentials of `x`, scaled to sum to one along an axis.
-package struct Softmax: TensorOp {
+package struct Softmax: NarrowingOp {
   /// The normalised axis, counted from the front.
   package let axis: Int
 
@@ -50,10 +50,17 @@ package struct Softmax: TensorOp {
   }
 
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
-    linesScratchByteCount(results[0].dtype, LineSizes(operands[0].shape, axis: axis))
+    let sizes = LineSizes(operands[0].shape, axis: axis)
+    return sizes.inner == 1
+      ? softmaxRowsScratchByteCount(operands + results, sizes) : linesScratchByteCount(results[0].dtype, sizes)
   }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+  package static var narrowReading: OpTraits.Operands { .contiguous }
+  package func narrowTensors(_ operands: [TensorType]) -> NarrowTensors {
+    // Other lines lie across rows.
+    axis == operands[0].rank - 1 ? NarrowTensors(operands: [0], results: [0]) : NarrowTensors(operands: [], results: [])
+  }
 
   package var gradient: Gradient {
     .pullback { [axis] g, at in

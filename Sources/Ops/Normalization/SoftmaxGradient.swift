@@ -3,7 +3,7 @@ import Kernels
 import Tensors
 
 /// `softmax_gradient(y, dy)`: the cotangent of the operand of a softmax whose result is `y`.
-package struct SoftmaxGradient: TensorOp {
+package struct SoftmaxGradient: NarrowingOp {
   /// The normalised axis, counted from the front.
   package let axis: Int
 
@@ -55,10 +55,17 @@ package struct SoftmaxGradient: TensorOp {
   }
 
   package func scratchByteCount(_ operands: [TensorView], _ results: [TensorView]) -> Int {
-    linesScratchByteCount(results[0].dtype, LineSizes(operands[0].shape, axis: axis))
+    let sizes = LineSizes(operands[0].shape, axis: axis)
+    return sizes.inner == 1
+      ? softmaxRowsScratchByteCount(operands + results, sizes) : linesScratchByteCount(results[0].dtype, sizes)
   }
 
   package func mayRefuse(_ operands: [TensorType]) -> Bool { false }
+  package static var narrowReading: OpTraits.Operands { .contiguous }
+  package func narrowTensors(_ operands: [TensorType]) -> NarrowTensors {
+    // Other lines lie across rows.
+    axis == operands[0].rank - 1 ? NarrowTensors(operands: [0, 1], results: [0]) : NarrowTensors(operands: [], results: [])
+  }
 
   // dx = y (dy - sum(dy y)) is linear in dy and its own adjoint there; with a the cotangent of dx
   // that of y is  a (dy - sum(dy y)) - dy sum(a y).

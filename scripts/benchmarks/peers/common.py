@@ -5,6 +5,8 @@ Each file beside this one measures one workload in a process of its own and prin
     python torch_workloads.py NAME [--threads N] [--steps N] [--warmup N] [--compile]
     python jax_workloads.py NAME [--threads N] [--steps N] [--warmup N]
 
+torch_workloads.py takes --precision bf16 or f16 too.
+
 Both train what the scripts one folder up train: the same layers, float32, AdamW (rate 1e-3, betas 0.9 and
 0.999, eps 1e-8, decay 0.01 of everything), one fixed batch of random numbers, the loss read each step. The
 GPTs are nanoGPT's architecture: token and learned position embeddings; pre-norm blocks with LayerNorm, one
@@ -43,6 +45,7 @@ def arguments(description, *flags):
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--warmup", type=int, default=2)
+    parser.add_argument("--precision", choices=["f32", "bf16", "f16"], default="f32")
     for flag in flags:
         parser.add_argument(flag, action="store_true")
     return parser.parse_args()

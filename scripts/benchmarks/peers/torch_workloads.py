@@ -1,6 +1,7 @@
 """The workloads in PyTorch.
 
-Eager, or with --compile the network and its loss through torch.compile. AdamW is PyTorch's own fused one, its
+Eager, or with --compile the network and its loss through torch.compile. With --precision the forward pass runs under
+autocast, in f16 with a GradScaler. AdamW is PyTorch's own fused one, its
 fastest, in both. `adamw-32m` and the other updates time opt.step() alone, with .grad set to constants; 8-bit Adam is
 that of bitsandbytes.
 
@@ -90,13 +91,18 @@ def adamw(parameters):
         weight_decay=common.DECAY, fused=True)
 
 
-def training(name, compiled=False):
+def training(name, compiled=False, precision="f32"):
     """A function that runs one step and gives the loss as a number, the optimizer, and the inputs."""
     net, x, y = network_and_batch(name)
     opt = adamw(net.parameters())
 
+    autocast = torch.autocast(
+        "cpu", dtype=torch.float16 if precision == "f16" else torch.bfloat16, enabled=precision != "f32")
+    scaler = torch.amp.GradScaler("cpu", enabled=precision == "f16")
+
     def loss_of(x, y):
-        return F.cross_entropy(net(x).flatten(0, -2), y.flatten())
+        with autocast:
+            return F.cross_entropy(net(x).flatten(0, -2), y.flatten())
 
     if compiled:
         loss_of = torch.compile(loss_of)
@@ -104,8 +110,9 @@ def training(name, compiled=False):
     def step():
         opt.zero_grad()
         loss = loss_of(x, y)
-        loss.backward()
-        opt.step()
+        scaler.scale(loss).backward()
+        scaler.step(opt)
+        scaler.update()
         return loss.item()
 
     return step, opt, [x, y]
@@ -179,7 +186,7 @@ def main():
     if options.workload in common.UPDATES:
         step, opt, inputs = update_alone(options.workload)
     else:
-        step, opt, inputs = training(options.workload, options.compile)
+        step, opt, inputs = training(options.workload, options.compile, options.precision)
     figures = common.timings(step, options)
     peak = None if options.compile else peak_bytes(step, opt, inputs)
     common.report(**figures, peak_bytes=peak, measured_peak_bytes=peak)
