@@ -16,21 +16,26 @@ package struct TileProgram: Sendable {
     package let sources: [Source]
     package let dtype: DType
 
-    package init(body: @escaping TileBody, sources: [Source], dtype: DType) {
+    package init(body: TileBody, sources: [Source], dtype: DType) {
       self.body = body
       self.sources = sources
       self.dtype = dtype
     }
   }
 
+  /// Sources of one instruction at most.
+  static let mostSources = 4
+
   let instructions: [Instruction]
   /// The instruction that makes each result.
   let results: [Int]
   let operandCount: Int
-  /// The sources of all instructions, as places in a table of operands and then instructions; where those
-  /// of each instruction begin.
-  let sources: [Int]
-  let firstSource: [Int]
+  /// The loops of each instruction: on tiles, with a number first, with a number second.
+  let loops: [TileLoop]
+  /// Which arguments of instructions, `mostSources` each, read each operand and then each instruction; and where
+  /// those of each begin.
+  let arguments: [Int]
+  let firstArgument: [Int]
   /// The register of each instruction, and how many registers there are.
   let registers: [Int]
   let registerCount: Int
@@ -51,19 +56,18 @@ package struct TileProgram: Sendable {
     var last = Array(instructions.indices)
     var lastReads = [Int](repeating: -1, count: operandCount)
     var isRead = [Bool](repeating: false, count: instructions.count)
-    var sources: [Int] = []
-    var firstSource: [Int] = []
+    var arguments = [[Int]](repeating: [], count: operandCount + instructions.count)
     for (index, instruction) in instructions.enumerated() {
-      firstSource.append(sources.count)
-      for source in instruction.sources {
+      for (place, source) in instruction.sources.enumerated() {
+        let argument = index * TileProgram.mostSources + place
         switch source {
         case .operand(let operand):
           lastReads[operand] = index
-          sources.append(operand)
+          arguments[operand].append(argument)
         case .instruction(let earlier):
           last[earlier] = index
           isRead[earlier] = true
-          sources.append(operandCount + earlier)
+          arguments[operandCount + earlier].append(argument)
         }
       }
     }
@@ -87,8 +91,9 @@ package struct TileProgram: Sendable {
         free.append(registers[earlier])
       }
     }
-    self.sources = sources
-    self.firstSource = firstSource
+    self.arguments = Array(arguments.joined())
+    firstArgument = arguments.reduce(into: [0]) { $0.append($0.last! + $1.count) }
+    loops = instructions.flatMap { [$0.body.loop, $0.body.loopOfNumberFirst, $0.body.loopOfNumberSecond] }
     self.registers = registers
     registerCount = count
     self.lastReads = lastReads

@@ -81,6 +81,9 @@ struct TileReader {
     }
   }
 
+  /// Whether all elements are one number.
+  var isNumber: Bool { mode == .spread }
+
   // MARK: Scratch
 
   /// Bytes that `place(in:of:)` wants: for a tile or the repeated rows, for the axes, for a panel.
