@@ -25,6 +25,8 @@ package struct TileProgram: Sendable {
 
   /// Sources of one instruction at most.
   static let mostSources = 4
+  /// Parts of a whole tensor at most: each part sets its tables up, and so many share the work evenly.
+  private static let mostParts = 512
 
   let instructions: [Instruction]
   /// The instruction that makes each result.
@@ -45,6 +47,8 @@ package struct TileProgram: Sendable {
   let isRead: [Bool]
   /// Whether an instruction rounds to blocks of q8, which begin where tiles do.
   package let roundsToBlocks: Bool
+  /// Whether there are so many instructions that memory would wait for them.
+  let isLong: Bool
   /// Bytes of the widest element that an instruction makes.
   let widestLane: Int
 
@@ -98,6 +102,7 @@ package struct TileProgram: Sendable {
     registerCount = count
     self.lastReads = lastReads
     self.isRead = isRead
+    isLong = instructions.count >= 8
     roundsToBlocks = instructions.contains { $0.dtype == .q8 }
     widestLane = instructions.map { $0.dtype.lane.byteCount }.max() ?? 4
   }
@@ -126,7 +131,7 @@ package struct TileProgram: Sendable {
     guard let count = results.first?.elementCount, count > 0 else { return }
     let sizes = TileStream.Sizes(self, operands, count: count)
     let fault = FirstFault()
-    inParallel(count, cost: instructions.count, unit: sizes.unit) { from, to in
+    inParallel(count, cost: instructions.count, unit: sizes.unit, most: TileProgram.mostParts) { from, to in
       run(operands, into: results, sizes, .whole, rows: 0..<1, columns: from..<to, fault)
     }
     if let (position, code) = fault.found { throw Fault(code: code, position: position) }

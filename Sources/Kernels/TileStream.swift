@@ -1,6 +1,4 @@
 import Tensors
-import Glibc
-let tileTry = getenv("GRADUS_TILE").map { Int(atoi($0)) } ?? 0
 
 /// A program ready to run on one tile after another: its readers, registers and tables lie in scratch.
 struct TileStream {
@@ -37,14 +35,23 @@ struct TileStream {
     private(set) var unit: Int
     private let readersByteCount: Int
 
+    private static let secondLevelCache = 1 &<< 20
+    /// Elements of a tile of a long program over what comes from memory: the processor looks ahead from one short loop
+    /// into the next, and waits for memory while it computes. AdamW took 45 ms so, with tiles of 256 elements 54, of 512
+    /// 64, of 64 57 (32 million parameters, one thread).
+    private static let streamedCapacity = 128
+
     /// - Parameters:
     ///   - count: the elements of each operand.
     ///   - least: the caller wants so many elements at a time, if there are as many.
-    init(_ program: TileProgram, _ operands: [TensorView], count: Int, least: Int = 256) {
+    init(_ program: TileProgram, _ operands: [TensorView], count: Int, least: Int = 128) {
+      let least = program.roundsToBlocks ? max(least, blockSize) : least
       let lines = program.registerCount &+ program.operandCount &+ program.results.count
       var capacity = tileCapacity
       while capacity > least && lines &* capacity &* program.widestLane > 40 &<< 10 { capacity /= 2 }
-      if tileTry > 0 { capacity = max(tileTry, least == 512 ? 512 : 0) }
+      if program.isLong && lines &* count &* program.widestLane > Sizes.secondLevelCache {
+        capacity = max(min(capacity, Sizes.streamedCapacity), least)
+      }
       self.capacity = min(capacity, count)
       registerByteCount = wholeLines(self.capacity &* program.widestLane)
       tableByteCount = Kernels.scratchByteCount(
