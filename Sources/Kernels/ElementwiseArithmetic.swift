@@ -138,7 +138,7 @@ private func floorRemainder<T: BinaryFloatingPoint>(_ a: T, _ b: T) -> T {
 /// A loop over whole numbers from a function that returns a value and a word whose sign bit tells of overflow.
 @inline(__always)
 private func checkedTile(_ function: @escaping @Sendable (Int64) -> (Int64, Int64)) -> TileBody {
-  { operands, result, count in
+  TileBody { operands, result, count in
     let x = operands[0].assumingMemoryBound(to: Int64.self)
     let y = result.assumingMemoryBound(to: Int64.self)
     var lost: Int64 = 0
@@ -155,7 +155,7 @@ private func checkedTile(_ function: @escaping @Sendable (Int64) -> (Int64, Int6
 private func checkedTile(
   _ function: @escaping @Sendable (Int64, Int64) -> (Int64, Int64)
 ) -> TileBody {
-  { operands, result, count in
+  TileBody { operands, result, count in
     let a = operands[0].assumingMemoryBound(to: Int64.self)
     let b = operands[1].assumingMemoryBound(to: Int64.self)
     let y = result.assumingMemoryBound(to: Int64.self)
@@ -174,7 +174,7 @@ private func checkedTile(
 func failingTile(
   _ function: @escaping @Sendable (Int64, Int64) -> Result<Int64, ArithmeticFault>
 ) -> TileBody {
-  { operands, result, count in
+  TileBody { operands, result, count in
     let a = operands[0].assumingMemoryBound(to: Int64.self)
     let b = operands[1].assumingMemoryBound(to: Int64.self)
     let y = result.assumingMemoryBound(to: Int64.self)
@@ -189,7 +189,7 @@ func failingTile(
 }
 
 /// Factors under 2^31 cannot overflow, and almost all are; only other tiles are multiplied with care.
-private let multiplyIntegers: TileBody = { operands, result, count in
+private let multiplyIntegers = TileBody { operands, result, count in
   let a = operands[0].assumingMemoryBound(to: Int64.self)
   let b = operands[1].assumingMemoryBound(to: Int64.self)
   let y = result.assumingMemoryBound(to: Int64.self)

@@ -29,10 +29,10 @@ package func castTile(from source: DType, to target: DType) -> TileBody {
 }
 
 @inline(__always)
-private func truncatingTile<T: BinaryFloatingPoint>(
+private func truncatingTile<T: BinaryFloatingPoint & SendableMetatype>(
   _ truncated: @escaping @Sendable (T) -> Int64
 ) -> TileBody {
-  { operands, result, count in
+  TileBody { operands, result, count in
     let x = operands[0].assumingMemoryBound(to: T.self)
     let y = result.assumingMemoryBound(to: Int64.self)
     var lost = 0

@@ -51,13 +51,13 @@ extension TileFunction {
     double: unaryTile { (x: Double) in Glibc.atan(x) })
 
   package static let sin = TileFunction(
-    single: { operands, result, count in
+    single: TileBody { operands, result, count in
       trigonometricTile(operands, result, count, VectorMath.sin, Glibc.sinf)
     },
     double: unaryTile { (x: Double) in Glibc.sin(x) })
 
   package static let cos = TileFunction(
-    single: { operands, result, count in
+    single: TileBody { operands, result, count in
       trigonometricTile(operands, result, count, VectorMath.cos, Glibc.cosf)
     },
     double: unaryTile { (x: Double) in Glibc.cos(x) })
@@ -90,28 +90,28 @@ private func trigonometricTile(
 }
 
 /// x^y. A tile with one exponent throughout, as in `x^2`, takes a shortcut with the same results.
-private let powerTile: TileBody = { operands, result, count in
+private let powerTile = TileBody(
+  { operands, result, count in
+    let exponent = operands[1].assumingMemoryBound(to: Float.self)
+    var differences: UInt32 = 0
+    for i in 0..<count { differences |= exponent[i].bitPattern ^ exponent[0].bitPattern }
+    if differences == 0 { return powerOfNumber(operands, result, count) }
+    let x = operands[0].assumingMemoryBound(to: Float.self)
+    let y = result.assumingMemoryBound(to: Float.self)
+    for i in 0..<count { y[i] = VectorMath.power(x[i], exponent[i]) }
+    return nil
+  }, numberSecond: powerOfNumber)
+
+private let powerOfNumber: TileLoop.Function = { operands, result, count in
   let x = operands[0].assumingMemoryBound(to: Float.self)
-  let exponent = operands[1].assumingMemoryBound(to: Float.self)
+  let exponent = operands[1].load(as: Float.self)
   let y = result.assumingMemoryBound(to: Float.self)
-  let first = exponent[0]
-  var differences: UInt32 = 0
-  for i in 0..<count { differences |= exponent[i].bitPattern ^ first.bitPattern }
-  if differences == 0 {
-    switch first {
-    case 2:
-      for i in 0..<count { y[i] = x[i] * x[i] }
-      return nil
-    case 3:
-      for i in 0..<count { y[i] = cube(x[i]) }
-      return nil
-    case 0.5:
-      for i in 0..<count { y[i] = rootPower(x[i]) }
-      return nil
-    default: break
-    }
+  switch exponent {
+  case 2: for i in 0..<count { y[i] = x[i] * x[i] }
+  case 3: for i in 0..<count { y[i] = cube(x[i]) }
+  case 0.5: for i in 0..<count { y[i] = rootPower(x[i]) }
+  default: for i in 0..<count { y[i] = VectorMath.power(x[i], exponent) }
   }
-  for i in 0..<count { y[i] = VectorMath.power(x[i], exponent[i]) }
   return nil
 }
 

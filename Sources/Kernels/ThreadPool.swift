@@ -255,11 +255,12 @@ let partGrain = 1 &<< 15
 ///
 /// - Parameter cost: what one item costs, in elements of a simple loop.
 /// - Parameter unit: bounds of ranges are multiples of it.
+/// - Parameter most: the most ranges there may be.
 @inline(__always)
 func inParallel(
-  _ count: Int, cost: Int, unit: Int = 1, _ body: (_ from: Int, _ to: Int) -> Void
+  _ count: Int, cost: Int, unit: Int = 1, most: Int = .max, _ body: (_ from: Int, _ to: Int) -> Void
 ) {
-  let cut = Cut(count, cost: cost, unit: unit)
+  let cut = Cut(count, cost: cost, unit: unit, most: most)
   inParallel(parts: cut.parts) { part in body(cut.start(part), cut.end(part)) }
 }
 

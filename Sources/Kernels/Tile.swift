@@ -60,10 +60,46 @@ package enum ArithmeticFault: Int, Error, Sendable {
 /// The elementwise work on one tile: reads `count` elements of each operand, writes as many.
 ///
 /// Operands and result are contiguous and in lanes; the result overlaps no operand.
-package typealias TileBody =
-  @Sendable (
+///
+/// A class, because closures that lie in tables are retained by every call, which takes longer than a short tile.
+package final class TileLoop: Sendable {
+  package typealias Function =
+    @Sendable (
+      _ operands: UnsafePointer<UnsafeRawPointer>, _ result: UnsafeMutableRawPointer, _ count: Int
+    ) -> ArithmeticFault?
+
+  private let function: Function
+
+  init(_ function: @escaping Function) { self.function = function }
+
+  @inline(__always)
+  func callAsFunction(
     _ operands: UnsafePointer<UnsafeRawPointer>, _ result: UnsafeMutableRawPointer, _ count: Int
-  ) -> ArithmeticFault?
+  ) -> ArithmeticFault? { function(operands, result, count) }
+}
+
+/// The loops of one elementwise function on one lane.
+package struct TileBody: Sendable {
+  let loop: TileLoop
+  /// The same where the first, or the second, operand is one number for all elements: a loop that reads it once has a
+  /// load less, and leaves more of the cache for the rest.
+  let loopOfNumberFirst: TileLoop
+  let loopOfNumberSecond: TileLoop
+
+  init(
+    _ loop: @escaping TileLoop.Function, numberFirst: TileLoop.Function? = nil,
+    numberSecond: TileLoop.Function? = nil
+  ) {
+    self.loop = TileLoop(loop)
+    loopOfNumberFirst = numberFirst.map(TileLoop.init) ?? self.loop
+    loopOfNumberSecond = numberSecond.map(TileLoop.init) ?? self.loop
+  }
+
+  @inline(__always)
+  func callAsFunction(
+    _ operands: UnsafePointer<UnsafeRawPointer>, _ result: UnsafeMutableRawPointer, _ count: Int
+  ) -> ArithmeticFault? { loop(operands, result, count) }
+}
 
 /// One elementwise function as tile loops, one for each lane that it is defined on.
 package struct TileFunction: Sendable {
@@ -105,7 +141,7 @@ package struct TileFunction: Sendable {
 
 @inline(__always)
 func unaryTile<X, Y>(_ function: @escaping @Sendable (X) -> Y) -> TileBody {
-  { operands, result, count in
+  TileBody { operands, result, count in
     let x = operands[0].assumingMemoryBound(to: X.self)
     let y = result.assumingMemoryBound(to: Y.self)
     for i in 0..<count { y[i] = function(x[i]) }
@@ -115,18 +151,33 @@ func unaryTile<X, Y>(_ function: @escaping @Sendable (X) -> Y) -> TileBody {
 
 @inline(__always)
 func binaryTile<A, B, Y>(_ function: @escaping @Sendable (A, B) -> Y) -> TileBody {
-  { operands, result, count in
-    let a = operands[0].assumingMemoryBound(to: A.self)
-    let b = operands[1].assumingMemoryBound(to: B.self)
-    let y = result.assumingMemoryBound(to: Y.self)
-    for i in 0..<count { y[i] = function(a[i], b[i]) }
-    return nil
-  }
+  TileBody(
+    { operands, result, count in
+      let a = operands[0].assumingMemoryBound(to: A.self)
+      let b = operands[1].assumingMemoryBound(to: B.self)
+      let y = result.assumingMemoryBound(to: Y.self)
+      for i in 0..<count { y[i] = function(a[i], b[i]) }
+      return nil
+    },
+    numberFirst: { operands, result, count in
+      let a = operands[0].load(as: A.self)
+      let b = operands[1].assumingMemoryBound(to: B.self)
+      let y = result.assumingMemoryBound(to: Y.self)
+      for i in 0..<count { y[i] = function(a, b[i]) }
+      return nil
+    },
+    numberSecond: { operands, result, count in
+      let a = operands[0].assumingMemoryBound(to: A.self)
+      let b = operands[1].load(as: B.self)
+      let y = result.assumingMemoryBound(to: Y.self)
+      for i in 0..<count { y[i] = function(a[i], b) }
+      return nil
+    })
 }
 
 @inline(__always)
 func ternaryTile<A, B, C, Y>(_ function: @escaping @Sendable (A, B, C) -> Y) -> TileBody {
-  { operands, result, count in
+  TileBody { operands, result, count in
     let a = operands[0].assumingMemoryBound(to: A.self)
     let b = operands[1].assumingMemoryBound(to: B.self)
     let c = operands[2].assumingMemoryBound(to: C.self)

@@ -18,7 +18,7 @@ package struct TileProgram: Sendable {
     /// Whether the body only copies, so that the instruction does nothing but round to its dtype.
     package let isCopy: Bool
 
-    package init(body: @escaping TileBody, sources: [Source], dtype: DType, isCopy: Bool = false) {
+    package init(body: TileBody, sources: [Source], dtype: DType, isCopy: Bool = false) {
       self.body = body
       self.sources = sources
       self.dtype = dtype
@@ -26,16 +26,23 @@ package struct TileProgram: Sendable {
     }
   }
 
+  /// Sources of one instruction at most.
+  static let mostSources = 4
+  /// Parts of a whole tensor at most: each part sets its tables up, and so many share the work evenly.
+  private static let mostParts = 512
+
   let instructions: [Instruction]
   /// The instructions that run: of the others the value is that of an earlier one, or of an operand.
   let running: [Int]
   /// The instruction that makes each result.
   let results: [Int]
   let operandCount: Int
-  /// The sources of all instructions, as places in a table of operands and then instructions; where those
-  /// of each instruction begin.
-  let sources: [Int]
-  let firstSource: [Int]
+  /// The loops of each instruction: on tiles, with a number first, with a number second.
+  let loops: [TileLoop]
+  /// Which arguments of instructions, `mostSources` each, read each operand and then each instruction; and where
+  /// those of each begin.
+  let arguments: [Int]
+  let firstArgument: [Int]
   /// The register of each instruction, and how many registers there are.
   let registers: [Int]
   let registerCount: Int
@@ -45,6 +52,8 @@ package struct TileProgram: Sendable {
   let isRead: [Bool]
   /// Whether an instruction rounds to blocks of q8, which begin where tiles do.
   package let roundsToBlocks: Bool
+  /// Whether there are so many instructions that memory would wait for them.
+  let isLong: Bool
   /// Bytes of the widest element that an instruction makes.
   let widestLane: Int
 
@@ -58,19 +67,18 @@ package struct TileProgram: Sendable {
     var last = Array(instructions.indices)
     var lastReads = [Int](repeating: -1, count: operandCount)
     var isRead = [Bool](repeating: false, count: instructions.count)
-    var sources: [Int] = []
-    var firstSource: [Int] = []
+    var arguments = [[Int]](repeating: [], count: operandCount + instructions.count)
     for (index, instruction) in instructions.enumerated() {
-      firstSource.append(sources.count)
-      for source in instruction.sources {
+      for (place, source) in instruction.sources.enumerated() {
+        let argument = index * TileProgram.mostSources + place
         switch source {
         case .operand(let operand):
           lastReads[operand] = index
-          sources.append(operand)
+          arguments[operand].append(argument)
         case .instruction(let earlier):
           last[earlier] = index
           isRead[earlier] = true
-          sources.append(operandCount + earlier)
+          arguments[operandCount + earlier].append(argument)
         }
       }
     }
@@ -95,12 +103,14 @@ package struct TileProgram: Sendable {
         free.append(registers[earlier])
       }
     }
-    self.sources = sources
-    self.firstSource = firstSource
+    self.arguments = Array(arguments.joined())
+    firstArgument = arguments.reduce(into: [0]) { $0.append($0.last! + $1.count) }
+    loops = instructions.flatMap { [$0.body.loop, $0.body.loopOfNumberFirst, $0.body.loopOfNumberSecond] }
     self.registers = registers
     registerCount = count
     self.lastReads = lastReads
     self.isRead = isRead
+    isLong = running.count >= 8
     roundsToBlocks = instructions.contains { $0.dtype == .q8 }
     widestLane = running.map { instructions[$0].dtype.lane.byteCount }.max() ?? 4
   }
@@ -170,7 +180,7 @@ package struct TileProgram: Sendable {
     guard let count = results.first?.elementCount, count > 0 else { return }
     let sizes = TileStream.Sizes(self, operands, count: count)
     let fault = FirstFault()
-    inParallel(count, cost: running.count, unit: sizes.unit) { from, to in
+    inParallel(count, cost: running.count, unit: sizes.unit, most: TileProgram.mostParts) { from, to in
       run(operands, into: results, sizes, .whole, rows: 0..<1, columns: from..<to, fault)
     }
     if let (position, code) = fault.found { throw Fault(code: code, position: position) }

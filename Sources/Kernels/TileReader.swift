@@ -2,8 +2,8 @@ import Tensors
 
 /// Reads an operand tile by tile, in row-major order, as contiguous elements of its lane.
 ///
-/// Contiguous operands whose storage is their lane are handed out in place; all others pass through scratch
-/// memory, each in the way that suits its strides.
+/// Operands whose storage is their lane are handed out in place where they are contiguous; all others pass through
+/// scratch memory, each in the way that suits its strides.
 struct TileReader {
   /// How tiles come about.
   private enum Mode {
@@ -81,6 +81,9 @@ struct TileReader {
     }
   }
 
+  /// Whether all elements are one number.
+  var isNumber: Bool { mode == .spread }
+
   // MARK: Scratch
 
   /// Bytes that `place(in:of:)` wants: for a tile or the repeated rows, for the axes, for a panel.
@@ -131,6 +134,11 @@ struct TileReader {
       isFilled = true
       return UnsafeRawPointer(tile + start % inner.size &* dtype.lane.byteCount)
     case .gather:
+      if inner.stride == 1 && dtype.isLaneStorage {
+        let offset = seek(start, axes: rank)
+        // All in one row: it lies there as it is.
+        if axes[rank &- 1].position &+ count <= inner.size { return base + offset &* dtype.byteCount }
+      }
       gather(from: start, count: count)
     case .panel:
       return readPanels(from: start, count: count)

@@ -24,20 +24,49 @@ extension Graph {
   }
 }
 
-/// Removes views that show their operand as it is: what is left of functions with derivatives of their own and of
-/// `stop_gradient` once all derivatives are taken.
+/// Removes nodes whose result is an operand as it is: views that show all of it, which functions with derivatives of their
+/// own and `stop_gradient` leave behind once all derivatives are taken; and operations with their identity element, with
+/// which derivatives begin.
+///
+/// Before: `a = x * 1  b = exp(a)`. After: `b = exp(x)`.
 package func removeIdentities(_ graph: inout Graph) {
   var replacement: [Int: GraphValue] = [:]
+  /// The numbers that fill values.
+  var numbers: [Int: Double] = [:]
+  for (id, value) in graph.values.enumerated() {
+    if case .constant(let tensor) = value.definition, tensor.shape.rank == 0, tensor.dtype != .i64 {
+      numbers[id] = tensor.scalar
+    }
+  }
   graph.nodes.removeAll { node in
-    guard let view = node.op as? any ViewOp, node.operands[0].type == node.results[0].type else { return false }
-    let layout = Layout(contiguous: node.operands[0].shape)
-    guard view.layout(of: layout) == layout else { return false }
-    replacement[node.results[0].id] = replacement[node.operands[0].id] ?? node.operands[0]
+    let result = node.results[0]
+    guard let kept = operandLeft(by: node, numbers), kept.type == result.type else {
+      if node.op is any ViewOp, let number = numbers[node.operands[0].id] { numbers[result.id] = number }
+      return false
+    }
+    replacement[result.id] = replacement[kept.id] ?? kept
+    numbers[result.id] = numbers[kept.id]
     return true
   }
   graph.replaceUses(replacement)
   graph.renumber()
 }
+
+/// The operand whose elements a node's result has.
+private func operandLeft(by node: Graph.Node, _ numbers: [Int: Double]) -> GraphValue? {
+  if let view = node.op as? any ViewOp {
+    let layout = Layout(contiguous: node.operands[0].shape)
+    return node.operands[0].type == node.results[0].type && view.layout(of: layout) == layout ? node.operands[0] : nil
+  }
+  guard let op = node.op as? any ElementwiseBinary else { return nil }
+  let (left, right) = type(of: op).identities
+  // Numbers compare as what they are: -0 is none of the identities.
+  if let right, let number = numbers[node.operands[1].id], isSame(number, right) { return node.operands[0] }
+  if let left, let number = numbers[node.operands[0].id], isSame(number, left) { return node.operands[1] }
+  return nil
+}
+
+private func isSame(_ a: Double, _ b: Double) -> Bool { a.bitPattern == b.bitPattern }
 
 /// Removes conversions of 16-bit floats to f32 or f64 and back, as gradients of mixed steps leave them: nothing is rounded on
 /// the way. What else reads the wide value then reads a conversion of its own, which fusion can join with it.

@@ -7,6 +7,8 @@
 /// Tensors are values: who writes must hold the only reference (`isKnownUniquelyReferenced`) or bytes of its own.
 package final class Storage: @unchecked Sendable {
   package static let alignment = 64
+  private static let hugePage = 2 << 20
+  private static let hugePages = 8 << 20
 
   package let base: UnsafeMutableRawPointer
   package let byteCount: Int
@@ -19,8 +21,10 @@ package final class Storage: @unchecked Sendable {
   /// - Requires: they are there; who allocates what a program asks for looks at `Machine.shortage(of:)` first.
   package init(byteCount: Int) {
     self.byteCount = byteCount
+    let isLarge = byteCount >= Storage.hugePages
     base = UnsafeMutableRawPointer.allocate(
-      byteCount: max(byteCount, Storage.alignment), alignment: Storage.alignment)
+      byteCount: max(byteCount, Storage.alignment), alignment: isLarge ? Storage.hugePage : Storage.alignment)
+    if isLarge { madvise(base, byteCount, MADV_HUGEPAGE) }
     owner = nil
   }
 

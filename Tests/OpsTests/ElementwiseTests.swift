@@ -8,6 +8,34 @@ import Testing
 /// What elementwise kernels promise beyond the contract: errors with places, results over their own operands,
 /// roundings, and accuracy over all magnitudes.
 @Suite struct ElementwiseTests {
+  // MARK: Identity elements
+
+  @Test(arguments: [DType.f32, .f64, .f16, .bf16, .i64])
+  func identityElementsLeaveEveryBit(_ dtype: DType) throws {
+    let ops: [any ElementwiseBinary] = [
+      Add(), Subtract(), Multiply(), Divide(), FloorDivide(), Modulo(), Power(), Minimum(), Maximum(),
+    ]
+    let floats = [0, -0.0, 1, -1, 0.1, 3e-39, -65504, 1e30, .infinity, -.infinity, .nan]
+    let numbers = dtype.isFloating ? floats : floats.map { $0.isFinite && $0.magnitude < 1e18 ? $0.rounded() : 7 }
+    let x = Tensor(numbers, dtype: dtype, shape: [numbers.count])
+    var found = 0
+    for op in ops where type(of: op).dtypes.contains(dtype) {
+      let (left, right) = type(of: op).identities
+      for (identity, isLeft) in [(left, true), (right, false)] {
+        guard let identity else { continue }
+        let filled = Tensor([Double](repeating: identity, count: numbers.count), dtype: dtype, shape: x.shape)
+        let result = try run(op, isLeft ? [filled, x] : [x, filled], poison: 0xAA)[0]
+        #expect(bytes(result) == bytes(x), "\(type(of: op).name), \(identity)")
+        found += 1
+      }
+    }
+    #expect(found == (dtype.isFloating ? 4 : 3))
+  }
+
+  private func bytes(_ tensor: Tensor) -> [UInt8] {
+    Array(UnsafeRawBufferPointer(start: tensor.storage.base, count: tensor.storage.byteCount))
+  }
+
   // MARK: Whole numbers never wrap
 
   @Test(arguments: [

@@ -25,6 +25,8 @@ package struct Add: ElementwiseBinary {
 
   package static func scalar(_ a: Double, _ b: Double) -> Double { a + b }
   package static var function: TileFunction { .add }
+  // Not 0: -0 + 0 is 0.
+  package static let identities: IdentityElements = (left: nil, right: nil)
 
   // da = dy, db = dy
   package var gradient: Gradient {

@@ -26,6 +26,7 @@ package struct Divide: ElementwiseBinary {
 
   package static func scalar(_ a: Double, _ b: Double) -> Double { a / b }
   package static var function: TileFunction { .divide }
+  package static let identities: IdentityElements = (left: nil, right: 1)
 
   // da = dy / b, db = -dy y / b
   package var gradient: Gradient {

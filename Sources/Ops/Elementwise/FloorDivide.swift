@@ -24,6 +24,7 @@ package struct FloorDivide: ElementwiseBinary {
     b == 0 ? a / b : ((a - Modulo.scalar(a, b)) / b).rounded()
   }
   package static var function: TileFunction { .floorDivide }
+  package static let identities: IdentityElements = (left: nil, right: nil)
 
   package var gradient: Gradient { .zero(because: "the result is constant between jumps") }
 

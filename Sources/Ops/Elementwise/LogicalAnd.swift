@@ -18,6 +18,7 @@ package struct LogicalAnd: Connective {
 
   package static func scalar(_ a: Double, _ b: Double) -> Double { a * b }
   package static var function: TileFunction { .logicalAnd }
+  package static let identities: IdentityElements = (left: 1, right: 1)
 }
 
 extension GraphBuilder {

@@ -18,6 +18,7 @@ package struct LogicalOr: Connective {
 
   package static func scalar(_ a: Double, _ b: Double) -> Double { max(a, b) }
   package static var function: TileFunction { .logicalOr }
+  package static let identities: IdentityElements = (left: 0, right: 0)
 }
 
 extension GraphBuilder {

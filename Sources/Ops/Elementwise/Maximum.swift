@@ -21,6 +21,7 @@ package struct Maximum: ElementwiseBinary {
 
   package static func scalar(_ a: Double, _ b: Double) -> Double { a > b || a.isNaN ? a : b }
   package static var function: TileFunction { .maximum }
+  package static let identities: IdentityElements = (left: nil, right: nil)
 
   // dy where an operand is the larger, half to each where they tie
   package var gradient: Gradient {

@@ -24,6 +24,7 @@ package struct Modulo: ElementwiseBinary {
     return remainder != 0 && (remainder < 0) != (b < 0) ? remainder + b : remainder
   }
   package static var function: TileFunction { .modulo }
+  package static let identities: IdentityElements = (left: nil, right: nil)
 
   // da = dy, db = -dy (a // b)
   package var gradient: Gradient {

@@ -25,6 +25,7 @@ package struct Multiply: ElementwiseBinary {
 
   package static func scalar(_ a: Double, _ b: Double) -> Double { a * b }
   package static var function: TileFunction { .multiply }
+  package static let identities: IdentityElements = (left: 1, right: 1)
 
   // da = dy b, db = dy a
   package var gradient: Gradient {

@@ -23,6 +23,8 @@ package struct Power: ElementwiseBinary {
 
   package static func scalar(_ a: Double, _ b: Double) -> Double { Glibc.pow(a, b) }
   package static var function: TileFunction { .power }
+  // Not 1: kernels round x^1.
+  package static let identities: IdentityElements = (left: nil, right: nil)
 
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let type = operands[0].type

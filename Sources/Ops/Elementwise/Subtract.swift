@@ -25,6 +25,7 @@ package struct Subtract: ElementwiseBinary {
 
   package static func scalar(_ a: Double, _ b: Double) -> Double { a - b }
   package static var function: TileFunction { .subtract }
+  package static let identities: IdentityElements = (left: nil, right: 0)
 
   // da = dy, db = -dy
   package var gradient: Gradient {

@@ -8,7 +8,12 @@ package protocol ElementwiseBinary: ElementwiseOp {
   /// The definition.
   static func scalar(_ a: Double, _ b: Double) -> Double
   static var function: TileFunction { get }
+  static var identities: IdentityElements { get }
 }
+
+/// The number that leaves every other one as it is, to the bit, as the first and as the second operand; nil where there
+/// is none.
+package typealias IdentityElements = (left: Double?, right: Double?)
 
 extension ElementwiseBinary {
   package init(_ attributes: Attributes, operands: [TensorType]) throws(OpRejection) { self.init() }
