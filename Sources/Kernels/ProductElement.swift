@@ -89,7 +89,32 @@ struct NativeBFloat16: ProductElement {
     let isDone = conednn_multiply(
       rows, columns, depth, bits(a), aOrder == .transposed, aStride, bits(b), bOrder == .transposed, bStride,
       accumulating, result, resultStride)
-    if !isDone { fatalError("oneDNN has no memory for a product of bf16") }
+    if isDone { return }
+    // oneDNN had no memory to pack in, and has written nothing.
+    multiplyInPlace(
+      rows: rows, columns: columns, depth: depth, bits(a), isTransposed: aOrder == .transposed, stride: aStride, bits(b),
+      isTransposed: bOrder == .transposed, stride: bStride, accumulating: accumulating, into: result,
+      stride: resultStride)
+  }
+}
+
+/// What oneDNN multiplies, by loops that take no memory: slow, and in sums of another order.
+package func multiplyInPlace(
+  rows: Int, columns: Int, depth: Int,
+  _ a: UnsafePointer<UInt16>, isTransposed aIsTransposed: Bool, stride aStride: Int,
+  _ b: UnsafePointer<UInt16>, isTransposed bIsTransposed: Bool, stride bStride: Int,
+  accumulating: Bool, into result: UnsafeMutablePointer<Float>, stride resultStride: Int
+) {
+  func number(_ bits: UInt16) -> Float { Float(bitPattern: UInt32(bits) &<< 16) }
+  let (aRow, aColumn) = aIsTransposed ? (1, aStride) : (aStride, 1)
+  let (bRow, bColumn) = bIsTransposed ? (1, bStride) : (bStride, 1)
+  for row in 0..<rows {
+    let y = result + row &* resultStride
+    if !accumulating { y.update(repeating: 0, count: columns) }
+    for inner in 0..<depth {
+      let x = number(a[row &* aRow &+ inner &* aColumn])
+      for column in 0..<columns { y[column] += x * number(b[inner &* bRow &+ column &* bColumn]) }
+    }
   }
 }
 

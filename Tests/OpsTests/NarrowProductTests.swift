@@ -69,4 +69,36 @@ import Testing
     let expected = try MatMul(isWide: true).reference([ReferenceTensor(a), ReferenceTensor(b)])[0]
     #expect(difference(product, from: expected) == nil)
   }
+
+  /// What stands in where oneDNN has no memory, on all four ways in which matrices lie, alone and on top of a sum.
+  @Test(arguments: [false, true], [false, true])
+  func productsWithoutMemoryAreRight(_ aIsTransposed: Bool, _ bIsTransposed: Bool) {
+    let (rows, columns, depth, stride) = (3, 5, 4, 7)
+    func element(_ row: Int, _ column: Int) -> Float { Float((row * 3 + column * 5) % 7 - 3) }
+    func matrix(_ rows: Int, _ columns: Int, isTransposed: Bool) -> [UInt16] {
+      var bits = [UInt16](repeating: 0x7FC0, count: 7 * max(rows, columns))
+      for row in 0..<rows {
+        for column in 0..<columns {
+          let place = isTransposed ? column * stride + row : row * stride + column
+          bits[place] = UInt16(element(row, column).bitPattern >> 16)
+        }
+      }
+      return bits
+    }
+    let a = matrix(rows, depth, isTransposed: aIsTransposed)
+    let b = matrix(depth, columns, isTransposed: bIsTransposed)
+    var result = [Float](repeating: .nan, count: rows * stride)
+    for accumulating in [false, true] {
+      multiplyInPlace(
+        rows: rows, columns: columns, depth: depth, a, isTransposed: aIsTransposed, stride: stride, b,
+        isTransposed: bIsTransposed, stride: stride, accumulating: accumulating, into: &result, stride: stride)
+      for row in 0..<rows {
+        for column in 0..<stride {
+          let sum = (0..<depth).reduce(0) { $0 + element(row, $1) * element($1, column) }
+          let found = result[row * stride + column]
+          #expect(column < columns ? found == (accumulating ? 2 * sum : sum) : found.isNaN)
+        }
+      }
+    }
+  }
 }
