@@ -133,7 +133,7 @@ struct BuiltinCall {
   func callable(_ index: Int, _ what: String) throws(Failure) -> Callable {
     switch self[index] {
     case .callable(let callable): return callable
-    case .model: return ModeCall(self[index], interpreter.mode)
+    case .model: return SettingCall(self[index], \.mode, interpreter.mode)
     default:
       throw Failure(
         "bad-argument", "\(what) of `\(name)` must be a function, got \(self[index].described)", at: sites[index])

@@ -220,16 +220,16 @@ extension Interpreter {
       switch field.label {
       case "training": mode = try trainingMode(field)
       case "precision":
-        result = .callable(PrecisionCall(result, try StepPolicy.precision(field.value, at: field.site)))
+        result = .callable(SettingCall(result, \.precision, try StepPolicy.precision(field.value, at: field.site)))
       default: throw unknownPolicy(field)
       }
     }
     if let mode {
       // Of two modes the last counts.
-      if case .callable(let callable) = result, let inner = callable as? ModeCall { return ModeCall(inner.target, mode) }
-      return ModeCall(result, mode)
+      if case .callable(let callable) = result, let inner = callable as? SettingCall<Mode> { result = inner.target }
+      return SettingCall(result, \.mode, mode)
     }
-    guard case .callable(let callable) = result else { return ModeCall(owner, .evaluation) }
+    guard case .callable(let callable) = result else { return SettingCall(owner, \.mode, .evaluation) }
     return callable
   }
 

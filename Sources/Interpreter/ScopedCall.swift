@@ -19,37 +19,21 @@ class ScopedCall: Callable {
   }
 }
 
-/// With training on or off: `net with training: off`.
-final class ModeCall: ScopedCall {
-  private let mode: Mode
+/// With a setting of its own, whatever surrounds the call: with training on or off, as `net with training: off`, or in a
+/// precision, as `(net.head with precision: f32)(x)`.
+final class SettingCall<Setting>: ScopedCall {
+  private let setting: ReferenceWritableKeyPath<Interpreter, Setting>
+  private let value: Setting
 
-  init(_ target: Value, _ mode: Mode) {
-    self.mode = mode
+  init(_ target: Value, _ setting: ReferenceWritableKeyPath<Interpreter, Setting>, _ value: Setting) {
+    (self.setting, self.value) = (setting, value)
     super.init(target)
   }
 
   override func call(_ arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> Value {
-    let outer = interpreter.mode
-    interpreter.mode = mode
-    defer { interpreter.mode = outer }
-    return try interpreter.call(target, arguments)
-  }
-}
-
-/// In a precision of its own, whatever the step's: `(net.head with precision: f32)(x)`.
-final class PrecisionCall: ScopedCall {
-  /// nil for f32.
-  private let precision: DType?
-
-  init(_ target: Value, _ precision: DType?) {
-    self.precision = precision
-    super.init(target)
-  }
-
-  override func call(_ arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> Value {
-    let outer = interpreter.precision
-    interpreter.precision = precision
-    defer { interpreter.precision = outer }
+    let outer = interpreter[keyPath: setting]
+    interpreter[keyPath: setting] = value
+    defer { interpreter[keyPath: setting] = outer }
     return try interpreter.call(target, arguments)
   }
 }

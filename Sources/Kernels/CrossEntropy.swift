@@ -52,9 +52,9 @@ package func crossEntropy(
   _ logits: TensorView, _ targets: TensorView, into loss: TensorView, _ sizes: CrossEntropySizes
 ) {
   if loss.dtype == .f64 {
-    crossEntropy(RowReader(logits, count: sizes.classCount), targets, loss.pointer(Double.self), sizes)
+    crossEntropy(NarrowRows(logits, count: sizes.classCount), targets, loss.pointer(Double.self), sizes)
   } else {
-    crossEntropy(RowReader(logits, count: sizes.classCount), targets, loss.pointer(Float.self), sizes)
+    crossEntropy(NarrowRows(logits, count: sizes.classCount), targets, loss.pointer(Float.self), sizes)
   }
 }
 
@@ -66,12 +66,12 @@ package func crossEntropyGradient(
 ) {
   if dlogits.dtype == .f64 {
     crossEntropyGradient(
-      RowReader(logits, count: sizes.classCount), targets, dy.pointer(Double.self),
-      RowWriter(dlogits, count: sizes.classCount), sizes)
+      NarrowRows(logits, count: sizes.classCount), targets, dy.pointer(Double.self),
+      NarrowRows(dlogits, count: sizes.classCount), sizes)
   } else {
     crossEntropyGradient(
-      RowReader(logits, count: sizes.classCount), targets, dy.pointer(Float.self),
-      RowWriter(dlogits, count: sizes.classCount), sizes)
+      NarrowRows(logits, count: sizes.classCount), targets, dy.pointer(Float.self),
+      NarrowRows(dlogits, count: sizes.classCount), sizes)
   }
 }
 
@@ -89,7 +89,7 @@ private struct LossSum {
 package func crossEntropyScratchByteCount(_ logits: TensorView, _ sizes: CrossEntropySizes) -> Int {
   scratchByteCount(of: LossSum.self, count: lossCut(sizes).parts)
     &+ scratchByteCount(
-      of: Float.self, count: RowReader<Float>(logits, count: sizes.classCount).scratchCount(rows: 1))
+      of: Float.self, count: NarrowRows<Float>(logits, count: sizes.classCount).scratchCount(rows: 1))
 }
 
 /// The scratch that its gradient takes.
@@ -99,8 +99,8 @@ package func crossEntropyGradientScratchByteCount(
   let (count, rows) = (sizes.classCount, sizes.blockRows)
   return scratchByteCount(
     of: Float.self,
-    count: RowReader<Float>(logits, count: count).scratchCount(rows: rows)
-      &+ RowWriter<Float>(dlogits, count: count).scratchCount(rows: rows))
+    count: NarrowRows<Float>(logits, count: count).scratchCount(rows: rows)
+      &+ NarrowRows<Float>(dlogits, count: count).scratchCount(rows: rows))
 }
 
 extension CrossEntropySizes {
@@ -109,7 +109,7 @@ extension CrossEntropySizes {
 }
 
 private func crossEntropy<Scalar: KernelFloat>(
-  _ logits: RowReader<Scalar>, _ targets: TensorView, _ loss: UnsafeMutablePointer<Scalar>, _ sizes: CrossEntropySizes
+  _ logits: NarrowRows<Scalar>, _ targets: TensorView, _ loss: UnsafeMutablePointer<Scalar>, _ sizes: CrossEntropySizes
 ) {
   let cut = lossCut(sizes)
   withScratch(of: LossSum.self, count: cut.parts) { sums in
@@ -133,7 +133,7 @@ private func crossEntropy<Scalar: KernelFloat>(
 }
 
 private func crossEntropy<Scalar: KernelFloat>(
-  _ logits: RowReader<Scalar>, _ targets: TensorView, _ loss: UnsafeMutablePointer<Scalar>, _ sizes: CrossEntropySizes,
+  _ logits: NarrowRows<Scalar>, _ targets: TensorView, _ loss: UnsafeMutablePointer<Scalar>, _ sizes: CrossEntropySizes,
   rows: Range<Int>, in scratch: UnsafeMutablePointer<Scalar>
 ) -> LossSum {
   let count = sizes.classCount
@@ -159,8 +159,8 @@ private func crossEntropy<Scalar: KernelFloat>(
 }
 
 private func crossEntropyGradient<Scalar: KernelFloat>(
-  _ logits: RowReader<Scalar>, _ targets: TensorView, _ dy: UnsafeMutablePointer<Scalar>,
-  _ dlogits: RowWriter<Scalar>, _ sizes: CrossEntropySizes
+  _ logits: NarrowRows<Scalar>, _ targets: TensorView, _ dy: UnsafeMutablePointer<Scalar>,
+  _ dlogits: NarrowRows<Scalar>, _ sizes: CrossEntropySizes
 ) {
   let count = sizes.classCount
   let smoothing = Scalar(sizes.smoothing)

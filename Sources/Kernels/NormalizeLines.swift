@@ -41,12 +41,12 @@ package func normalizeRowsGradient(
 ) {
   if dx.dtype == .f64 {
     normalizeRowsGradient(
-      x, weight.pointer(Double.self), dy, dx, dweight: dweight.pointer(Double.self), dbias: dbias?.pointer(Double.self), rowCount: rowCount(x),
-      count: weight.shape[0], centering, epsilon)
+      x, weight.pointer(Double.self), dy, dx, dweight: dweight.pointer(Double.self), dbias: dbias?.pointer(Double.self),
+      rowCount: rowCount(x), count: weight.shape[0], centering, epsilon)
   } else {
     normalizeRowsGradient(
-      x, weight.pointer(Float.self), dy, dx, dweight: dweight.pointer(Float.self), dbias: dbias?.pointer(Float.self), rowCount: rowCount(x), count: weight.shape[0],
-      centering, Float(epsilon))
+      x, weight.pointer(Float.self), dy, dx, dweight: dweight.pointer(Float.self), dbias: dbias?.pointer(Float.self),
+      rowCount: rowCount(x), count: weight.shape[0], centering, Float(epsilon))
   }
 }
 
@@ -72,14 +72,14 @@ package func normalizeRowsScratchByteCount(_ x: TensorView, _ y: TensorView) -> 
   if y.dtype == .f64 { return 0 }
   return scratchByteCount(
     of: Float.self,
-    count: RowReader<Float>(x, count: count).scratchCount(rows: 1) &+ RowWriter<Float>(y, count: count).scratchCount(rows: 1))
+    count: NarrowRows<Float>(x, count: count).scratchCount(rows: 1) &+ NarrowRows<Float>(y, count: count).scratchCount(rows: 1))
 }
 
 private func normalizeRows<Scalar: KernelFloat>(
   _ x: TensorView, _ weight: UnsafeMutablePointer<Scalar>, _ bias: UnsafeMutablePointer<Scalar>?, _ y: TensorView,
   rowCount: Int, count: Int, _ centering: Centering, _ epsilon: Scalar
 ) {
-  let (reader, writer) = (RowReader<Scalar>(x, count: count), RowWriter<Scalar>(y, count: count))
+  let (reader, writer) = (NarrowRows<Scalar>(x, count: count), NarrowRows<Scalar>(y, count: count))
   let readCount = reader.scratchCount(rows: 1)
   inParallel(rowCount, cost: 2 &* count) { from, to in
     withScratch(of: Scalar.self, count: readCount &+ writer.scratchCount(rows: 1)) { scratch in
@@ -131,9 +131,9 @@ private func gradientScratchByteCount<Scalar>(
   return 2 &* scratchByteCount(of: Scalar.self, count: (cut.parts &- 1) &* count)
     &+ scratchByteCount(
       of: Scalar.self,
-      count: groupCount &+ RowReader<Scalar>(x, count: count).scratchCount(rows: rowGroup)
-        &+ RowReader<Scalar>(dy, count: count).scratchCount(rows: rowGroup)
-        &+ RowWriter<Scalar>(dx, count: count).scratchCount(rows: 1))
+      count: groupCount &+ NarrowRows<Scalar>(x, count: count).scratchCount(rows: rowGroup)
+        &+ NarrowRows<Scalar>(dy, count: count).scratchCount(rows: rowGroup)
+        &+ NarrowRows<Scalar>(dx, count: count).scratchCount(rows: 1))
 }
 
 /// Means and scales of the rows of a group, sums of weight and bias of a group of columns.
@@ -151,7 +151,7 @@ private func normalizeRowsGradient<Scalar: KernelFloat>(
       inParallel(parts: cut.parts) { part in
         let partial = (part &- 1) &* count
         normalizeRowsGradient(
-          RowReader(x, count: count), weight, RowReader(dy, count: count), RowWriter(dx, count: count),
+          NarrowRows(x, count: count), weight, NarrowRows(dy, count: count), NarrowRows(dx, count: count),
           dweight: part == 0 ? dweight : weights + partial,
           dbias: dbias.map { part == 0 ? $0 : biases + partial },
           rows: cut.start(part)..<cut.end(part), count: count, centering, epsilon)
@@ -177,8 +177,8 @@ private func inputGradient<Scalar: KernelFloat>(
 
 /// The gradients of some rows; those of weight and bias are these rows' share.
 private func normalizeRowsGradient<Scalar: KernelFloat>(
-  _ xReader: RowReader<Scalar>, _ weight: UnsafeMutablePointer<Scalar>, _ dyReader: RowReader<Scalar>,
-  _ dxWriter: RowWriter<Scalar>, dweight: UnsafeMutablePointer<Scalar>, dbias: UnsafeMutablePointer<Scalar>?,
+  _ xReader: NarrowRows<Scalar>, _ weight: UnsafeMutablePointer<Scalar>, _ dyReader: NarrowRows<Scalar>,
+  _ dxWriter: NarrowRows<Scalar>, dweight: UnsafeMutablePointer<Scalar>, dbias: UnsafeMutablePointer<Scalar>?,
   rows all: Range<Int>, count: Int, _ centering: Centering, _ epsilon: Scalar
 ) {
   dweight.update(repeating: 0, count: count)

@@ -145,8 +145,8 @@ extension LineSizes {
       _ a: UnsafePointer<Scalar>, _ b: UnsafePointer<Scalar>, _ result: UnsafeMutablePointer<Scalar>, _ rows: Int
     ) -> Void
   ) {
-    let (first, writer) = (RowReader<Scalar>(a, count: count), RowWriter<Scalar>(result, count: count))
-    let second = b.map { RowReader<Scalar>($0, count: count) }
+    let (first, writer) = (NarrowRows<Scalar>(a, count: count), NarrowRows<Scalar>(result, count: count))
+    let second = b.map { NarrowRows<Scalar>($0, count: count) }
     let firstCount = first.scratchCount(rows: blockRows)
     let secondCount = second?.scratchCount(rows: blockRows) ?? 0
     inParallel(outer, cost: elementCost &* count) { from, to in

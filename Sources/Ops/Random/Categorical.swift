@@ -40,7 +40,9 @@ package struct Categorical: TensorOp {
     return [TensorType(.i64, Shape(logits.shape.sizes.dropLast()))]
   }
 
-  package func axisMap(_ operands: [TensorType]) -> AxisMap {     AxisMap(results: (0..<operands[1].rank - 1).map { [nil, $0] }, attributes: self) }
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    AxisMap(results: (0..<operands[1].rank - 1).map { [nil, $0] }, attributes: self)
+  }
 
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     let stream = RandomStream(operands[0], ordinal: ordinal)

@@ -53,7 +53,10 @@ package struct Concat: TensorOp {
     return [TensorType(first.dtype, shape)]
   }
 
-  package func axisMap(_ operands: [TensorType]) -> AxisMap {     .places(rank: operands[0].rank, operands: operands.count, mixed: [axis], additivity: .together, attributes: self) }
+  package func axisMap(_ operands: [TensorType]) -> AxisMap {
+    .places(
+      rank: operands[0].rank, operands: operands.count, mixed: [axis], additivity: .together, attributes: self)
+  }
 
   package func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor] {
     var shape = operands[0].shape
