@@ -8,13 +8,15 @@ import Tensors
 
 /// The ways to run a step, by what they take: from the fewest bytes to the least time.
 ///
-/// Each candidate is planned for real, so its bytes are those that a run takes, workspace and packing included; its
+/// Each candidate, a checkpointing of the step or of its pieces, is planned for real, so its bytes are those that a run takes, workspace and packing included; its
 /// time is that of a table of costs. A budget picks the fastest candidate that fits, from a set in which fewer bytes
 /// always mean more time: so a smaller budget never gives a larger peak, nor a larger one a longer time.
 package struct Frontier {
-  /// A policy and what the step takes under it.
+  /// A way to run the step and what it takes.
   package struct Candidate {
     package let checkpointing: Checkpointing
+    /// The pieces that the batch is taken in.
+    package let pieceCount: Int
     package let totalBytes: Int
     package let peakBytes: Int
     package let activationBytes: Int
@@ -25,10 +27,11 @@ package struct Frontier {
 
     /// - Parameter seconds: what computes more is not planned to be faster than what computes less.
     init(
-      _ checkpointing: Checkpointing, _ plan: any StepPlan, _ costs: CostTable, threads: Int,
+      _ draft: StepDraft, _ checkpointing: Checkpointing, _ plan: any StepPlan, _ costs: CostTable, threads: Int,
       atLeast seconds: Double = 0
     ) {
       self.checkpointing = checkpointing
+      pieceCount = draft.pieceCount
       totalBytes = plan.totalByteCount(threads: threads)
       peakBytes = plan.ledger.peak
       activationBytes = plan.ledger.peakBytes(.activations)
@@ -61,64 +64,46 @@ package struct Frontier {
   /// Rising in bytes, falling in time; the last is `plain`.
   package let choices: [Candidate]
   package let lowerBound: LowerBound
-  /// The stages that the forward pass falls into.
+  /// The stages that the forward pass falls into; 0 for a step without a backward pass.
   package let stageCount: Int
   package let costs: CostTable
   /// The threads whose workspace is counted.
   package let threadCount = ThreadPool.threadCount
 
   /// Plans for all that is worth a look.
-  /// - Parameter graph: as it was traced, before any pass.
-  package init(_ graph: Graph, inputs roles: [InputRole], _ costs: CostTable) throws {
+  /// - Parameters:
+  ///   - draft: the step as it is.
+  ///   - others: the step in pieces of its batch, if those are a choice.
+  package init(_ draft: StepDraft, orInPieces others: [StepDraft] = [], _ costs: CostTable) throws {
     self.costs = costs
     let threadCount = self.threadCount
-    var simplified = graph
-    try Pipeline.run(Pipeline.simplification, on: &simplified)
-    func planned(_ checkpointing: Checkpointing) throws -> Plan {
-      var graph = simplified
-      try Pipeline.run(Pipeline.afterSimplification(checkpointing), on: &graph)
-      return try Plan(graph, inputs: roles)
-    }
-    let plainPlan = try planned(.none)
-    let plain = Candidate(.none, plainPlan, costs, threads: threadCount)
+    let plainPlan = try draft.plan(.none)
+    let plain = Candidate(draft, .none, plainPlan, costs, threads: threadCount)
     self.plain = plain
-    lowerBound = Frontier.lowerBound(simplified, plain: plainPlan)
-    guard simplified.nodes.contains(where: { $0.origin.phase == .backward }) else {
-      (choices, stageCount) = ([plain], 0)
-      return
-    }
-    let chain = StageChain(simplified, costs)
-    stageCount = chain.count
+    lowerBound = Frontier.lowerBound(draft, plainPlan, mayBeCut: !others.isEmpty)
+    var stageCount = 0
     var candidates: [Candidate] = []
-    func add(_ checkpointing: Checkpointing) throws {
-      candidates.append(
-        Candidate(checkpointing, try planned(checkpointing), costs, threads: threadCount, atLeast: plain.seconds))
+    for variant in [draft] + others where variant.hasBackwardPass {
+      let isCut = variant.pieceCount != draft.pieceCount
+      // Pieces are not planned to be faster than the whole, nor what computes more than what computes less.
+      var least = plain.seconds
+      func add(_ checkpointing: Checkpointing) throws {
+        candidates.append(
+          Candidate(
+            variant, checkpointing, try variant.plan(checkpointing), costs, threads: threadCount, atLeast: least))
+      }
+      if isCut {
+        try add(.none)
+        least = candidates.last!.seconds
+      }
+      for checkpointing in Frontier.policies { try add(checkpointing) }
+      guard let chain = StageChain(variant.graphs, costs) else { continue }
+      if !isCut { stageCount = chain.count }
+      let count = max(6, Frontier.planCount(variant.graphs[0]) / (others.count + 1))
+      for point in Frontier.sample(chain.frontier, count: count) { try add(.planned(chain.recomputation(point))) }
     }
-    for checkpointing in Frontier.policies { try add(checkpointing) }
-    for point in Frontier.sample(chain.frontier, count: Frontier.planCount(simplified)) {
-      try add(.planned(chain.recomputation(point)))
-    }
+    self.stageCount = stageCount
     choices = Frontier.best(candidates, below: plain)
-  }
-
-  /// Plans for the policies that have names: of a step that runs in pieces of its batch, say.
-  ///
-  /// - Parameter plan: the step under a checkpointing.
-  package init(
-    plain: any StepPlan, _ costs: CostTable, plan: (Checkpointing) throws -> any StepPlan
-  ) throws {
-    self.costs = costs
-    let threadCount = self.threadCount
-    stageCount = 0
-    let candidate = Candidate(.none, plain, costs, threads: threadCount)
-    self.plain = candidate
-    choices = Frontier.best(
-      try Frontier.policies.map {
-        Candidate($0, try plan($0), costs, threads: threadCount, atLeast: candidate.seconds)
-      }, below: candidate)
-    lowerBound = LowerBound(
-      residentBytes: plain.ledger.residentByteCount, outputBytes: plain.ledger.outputByteCount, nodeBytes: 0, node: "",
-      origin: nil)
   }
 
   private static let policies: [Checkpointing] = [.selective, .squareRoot, .every(2), .every(3), .full]
@@ -129,9 +114,9 @@ package struct Frontier {
   /// Small steps can be planned often, of large ones a few plans must do: a second or two in all.
   private static func planCount(_ graph: Graph) -> Int { max(6, min(56, 60_000 / max(1, graph.nodes.count))) }
 
-  /// The points to plan for: the smallest, the fastest, and between them one after the other that which brings the most
-  /// bytes the most time, given those that are chosen already.
-  private static func sample(_ points: [(bytes: Int, seconds: Double)], count: Int) -> [Int] {
+  /// The places of some points of a frontier: the smallest, the fastest, and between them one after the other that which
+  /// brings the most bytes the most time, given those that are chosen already.
+  package static func sample(_ points: [(bytes: Int, seconds: Double)], count: Int) -> [Int] {
     if points.count <= count { return Array(points.indices) }
     let logs = points.map { log($0.seconds) }
     var chosen = [0, points.count - 1]
@@ -171,8 +156,18 @@ package struct Frontier {
 
   // MARK: The lower bound
 
-  /// Bytes that the node which needs most at once cannot do without: operands that are surely written, and results.
-  private static func lowerBound(_ graph: Graph, plain: Plan) -> LowerBound {
+  /// - Parameter mayBeCut: whether pieces of the batch are a choice: then no node has to find its operands whole.
+  private static func lowerBound(_ draft: StepDraft, _ plan: any StepPlan, mayBeCut: Bool) -> LowerBound {
+    let ledger = plan.ledger
+    let node = draft.pieceCount == 1 && !mayBeCut ? largestNode(draft.graphs[0]) : (bytes: 0, name: "", origin: nil)
+    return LowerBound(
+      residentBytes: ledger.residentByteCount, outputBytes: ledger.outputByteCount, nodeBytes: node.bytes,
+      node: node.name, origin: node.origin)
+  }
+
+  /// The node that needs most at once, and the bytes that it cannot do without: operands that are surely written, and
+  /// results.
+  private static func largestNode(_ graph: Graph) -> (bytes: Int, name: String, origin: Origin?) {
     let base = graph.viewBases()
     var isResult = [Bool](repeating: false, count: graph.values.count)
     var isElsewhere = [Bool](repeating: false, count: graph.values.count)
@@ -180,7 +175,7 @@ package struct Frontier {
       for result in node.results { isResult[result.id] = true }
     }
     for value in graph.leavingValues { isElsewhere[base[value.id]] = true }
-    var largest = (bytes: 0, node: "", origin: nil as Origin?)
+    var largest = (bytes: 0, name: "", origin: nil as Origin?)
     // Elementwise nodes and reductions may see their operands in cache alone; others find them in memory.
     for node in graph.nodes where !node.isView && type(of: node.op).traits.fusion == .alone {
       var seen: [Int: Int] = [:]
@@ -199,8 +194,6 @@ package struct Frontier {
       }
       if bytes > largest.bytes { largest = (bytes, type(of: node.op).name, node.origin) }
     }
-    return LowerBound(
-      residentBytes: plain.ledger.residentByteCount, outputBytes: plain.ledger.outputByteCount,
-      nodeBytes: largest.bytes, node: largest.node, origin: largest.origin)
+    return largest
   }
 }

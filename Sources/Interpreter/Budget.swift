@@ -12,15 +12,21 @@ final class FitReport: ObjectValue {
   /// The bytes that the step may take in all; nil where none were named.
   let budget: Int?
 
+  /// Whether pieces of the batch are among the ways.
+  let choosesPieces: Bool
   /// What the step takes in pieces of its batch, by their number.
   private let inPieces: [(count: Int, totalBytes: Int)]
+  /// Why it cannot be taken in pieces.
+  private let refusal: Failure?
 
   init(
-    _ step: TracedStep, _ frontier: Frontier, inPieces: [(count: Int, totalBytes: Int)], budget: Int?
+    _ step: TracedStep, _ frontier: Frontier, _ inPieces: StepInPieces, choosesPieces: Bool, budget: Int?
   ) {
     heading = step.heading
     self.frontier = frontier
-    self.inPieces = inPieces
+    self.choosesPieces = choosesPieces
+    self.inPieces = inPieces.drafts.map { ($0.draft.pieceCount, $0.totalBytes) }
+    refusal = inPieces.drafts.isEmpty ? inPieces.refusal : nil
     self.budget = budget
   }
 
@@ -29,8 +35,8 @@ final class FitReport: ObjectValue {
   override var kind: String { "fit" }
   override var memberNames: [String] {
     [
-      "fits", "budget", "total", "peak", "activations", "slowdown", "recomputed", "smallest", "lower_bound", "frontier",
-      "in_pieces",
+      "fits", "budget", "total", "peak", "activations", "slowdown", "recomputed", "accumulate", "smallest", "lower_bound",
+      "frontier", "in_pieces",
     ]
   }
 
@@ -52,12 +58,13 @@ final class FitReport: ObjectValue {
     }
   }
 
-  private static let fields = ["total", "peak", "activations", "slowdown", "recomputed"]
+  private static let fields = ["total", "peak", "activations", "slowdown", "recomputed", "accumulate"]
 
   private func numbers(_ candidate: Frontier.Candidate) -> [Value] {
     [
       .int(candidate.totalBytes), .int(candidate.peakBytes), .int(candidate.activationBytes),
       .double(frontier.slowdown(candidate)), .double(candidate.recomputedShare(beside: frontier.plain)),
+      .int(candidate.pieceCount),
     ]
   }
 
@@ -73,7 +80,7 @@ final class FitReport: ObjectValue {
         byteText(candidate.activationBytes),
         index == frontier.choices.count - 1 ? "as it is" : "+\(percent(frontier.slowdown(candidate)))",
         recomputedText(candidate.products, share: candidate.recomputedShare(beside: frontier.plain)),
-        candidate.checkpointing.shortName,
+        way(candidate),
       ])
     }
     let cells = aligned(table.map { Array($0.dropFirst()) }, gap: 3, toTheLeft: [table[0].count - 2])
@@ -83,11 +90,20 @@ final class FitReport: ObjectValue {
     }
     let bound = frontier.lowerBound
     lines.append("  no plan takes less than \(byteText(bound.bytes)): \(bound.holders.joined(separator: "; "))")
-    if !inPieces.isEmpty {
+    if choosesPieces {
+      if let refusal { lines.append("  not in pieces of the batch: \(refusal.diagnostic.message)") }
+    } else if !inPieces.isEmpty {
       let ways = inPieces.map { "\(byteText($0.totalBytes)) with accumulate: \($0.count)" }
       lines.append("  in pieces of the batch, sums taken in another order: " + ways.joined(separator: ", "))
     }
     return lines.joined(separator: "\n")
+  }
+
+  /// `4 pieces, every(2)`
+  private func way(_ candidate: Frontier.Candidate) -> String {
+    let name = candidate.checkpointing.shortName
+    if candidate.pieceCount == 1 { return name }
+    return "\(candidate.pieceCount) pieces" + (candidate.checkpointing == .none ? "" : ", \(name)")
   }
 
   /// One of three: it fits as it is, it fits with a plan, it cannot fit.
@@ -102,12 +118,10 @@ final class FitReport: ObjectValue {
       "fits with this plan at +\(percent(frontier.slowdown(choice))) time: \(byteText(choice.totalBytes)) instead of \(most)"
   }
 
-  /// A dozen rows, the first, the last and the chosen one among them.
+  /// A dozen rows that tell most, the first, the last and the chosen one among them.
   private var shown: [(index: Int, candidate: Frontier.Candidate)] {
     let rows = Array(frontier.choices.enumerated())
-    let limit = 12
-    if rows.count <= limit { return rows.map { ($0.offset, $0.element) } }
-    var indices = Set((0..<limit).map { $0 * (rows.count - 1) / (limit - 1) })
+    var indices = Set(Frontier.sample(rows.map { ($0.element.totalBytes, $0.element.seconds) }, count: 12))
     if budget != nil, let chosen = rows.last(where: { $0.element.totalBytes == choice?.totalBytes }) {
       indices.insert(chosen.offset)
     }
@@ -122,19 +136,29 @@ extension Frontier {
   }
 
   /// The error of a step that no plan brings below a budget.
+  ///
+  /// - Parameters:
+  ///   - pieces: the step in pieces of its batch; nil where it runs in pieces already.
+  ///   - isChoice: whether they are among the ways already.
   func doesNotFit(
-    _ name: String, in budget: Int, inPieces: [(count: Int, totalBytes: Int)], at site: Site
+    _ name: String, in budget: Int, _ pieces: StepInPieces?, isChoice: Bool, at site: Site
   ) -> Failure {
-    let pieces = inPieces.first { $0.totalBytes <= budget }.map {
-      "`accumulate: \($0.count)` takes \(byteText($0.totalBytes)): the same mathematics, sums taken in another order"
+    var notes = lowerBound.holders
+    var help =
+      "with `budget: \(choices[0].totalBytes)` it runs, planned to take \(percent(slowdown(choices[0]))) longer than without; fewer rows at a time take less"
+    if isChoice {
+      if let pieces, pieces.drafts.isEmpty, let refusal = pieces.refusal {
+        notes.append("it cannot run in pieces of its batch: \(refusal.diagnostic.message)")
+      }
+    } else if let fitting = pieces?.drafts.first(where: { $0.totalBytes <= budget }) {
+      help =
+        "with `accumulate: auto` beside the budget it runs, in \(fitting.draft.pieceCount) pieces of the batch or fewer: the same mathematics, sums taken in another order"
     }
+    notes.append("nothing has been computed")
     return Failure(
       "over-budget",
       "the step `\(name)` does not fit in \(byteText(budget)): the smallest found is \(byteText(choices[0].totalBytes)), the lower bound \(byteText(lowerBound.bytes))",
-      at: site, notes: lowerBound.holders + ["nothing has been computed"],
-      help: pieces
-        ?? "with `budget: \(choices[0].totalBytes)` it runs, planned to take \(percent(slowdown(choices[0]))) longer than without; fewer rows at a time take less"
-    )
+      at: site, notes: notes, help: help)
   }
 }
 
@@ -184,8 +208,12 @@ var budgetBuiltins: [Builtin] {
       With `budget: 24MiB` it answers whether the step fits as it is, fits with a plan, or cannot fit. The fastest
       that fits is marked; `train with fit(train, x, y, budget: 24MiB)` uses it, as does `train with budget: 24MiB`.
 
-      Members: fits, total, peak, activations, slowdown, recomputed (shares) of the chosen one; budget, smallest,
-      lower_bound, and frontier, a list of all.
+      Of `train with accumulate: auto` the ways include those that take the batch in 2, 4, 8 and more pieces, where the loss
+      is a sum over its rows. The gradients are those of the whole batch, but their sums are taken in another order, so
+      that the last bits differ.
+
+      Members: fits, total, peak, activations, slowdown, recomputed (shares), accumulate (pieces) of the chosen one;
+      budget, smallest, lower_bound, and frontier, a list of all.
 
       >>> step double(x) = 2 * x
       >>> fit(double, [1.0, 2.0], budget: 1MiB).fits

@@ -193,13 +193,14 @@ extension Interpreter {
           case "training": copy.mode = try trainingMode(field)
           case "precision": copy.policy.precision = try StepPolicy.precision(field.value, at: field.site)
           case "loss_scale": copy.policy.lossScaling = try StepPolicy.lossScaling(field.value, at: field.site)
-          case "accumulate": copy.policy.pieceCount = try StepPolicy.pieceCount(field.value, at: field.site)
+          case "accumulate": try copy.policy.accumulate(field.value, at: field.site)
           case "batch": copy.policy.batch = try StepPolicy.batch(field.value, of: copy, at: field.site)
           case "checkpoint": copy.policy.checkpointing = try StepPolicy.checkpointing(field.value, at: field.site)
           case "budget": copy.policy.budget = try StepPolicy.budget(field.value, at: field.site)
           case nil:
             guard case .object(let object) = field.value, let fit = object as? FitReport else { throw unnamedField(field) }
             copy.policy.budget = fit.budget
+            if fit.choosesPieces { (copy.policy.pieceCount, copy.policy.choosesPieces) = (1, true) }
           default: throw unknownPolicy(field)
           }
         }

@@ -40,7 +40,7 @@ package final class StepValue: Callable {
     case ("scale", .dynamic): .double(Double(scaler.scale))
     case ("scales", .dynamic): .object(ScaleCurve(scaler.history, next: scaler.scale, name: self.name))
     case ("skipped", .dynamic): .list(scaler.history.skipped.map { .int($0) })
-    case ("scales", _): .none
+    case ("scales", _): Value.none
     case ("skipped", _): .list([Value]())
     default: nil
     }
@@ -49,7 +49,7 @@ package final class StepValue: Callable {
   /// The same function, to be run in another way.
   func copy() -> StepValue { StepValue(function) }
 
-  /// The step without a budget or checkpointing.
+  /// The step without a budget or checkpointing; what a budget may choose from stays.
   var plain: StepValue {
     let step = copy()
     step.mode = mode
@@ -110,18 +110,35 @@ package final class StepValue: Callable {
     for values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, _ policy: StepPolicy,
     _ isInspection: Bool
   ) throws(Failure) -> TracedStep {
-    guard let budget = policy.budget else { return try trace(values, arguments, interpreter, policy) }
+    guard policy.budget != nil || policy.choosesPieces else { return try trace(values, arguments, interpreter, policy) }
     // All budgets choose from what is found once, beside the plan without any.
-    var policy = policy
-    policy.budget = nil
+    var chosen = policy
+    (chosen.budget, chosen.choosesPieces) = (nil, false)
+    let budget: Int
+    if let bytes = policy.budget {
+      budget = bytes
+    } else {
+      let whole = try plan(for: values, arguments, interpreter, chosen, isInspection: isInspection)
+      budget = whole.memoryLimit(interpreter.arena)
+      if whole.plan.totalByteCount <= budget { return whole }
+    }
     let (plain, frontier) = try frontier(for: values, arguments, interpreter, policy, isInspection: isInspection)
     guard let choice = frontier.choice(within: budget) else {
       throw frontier.doesNotFit(
-        name, in: budget, inPieces: inPieces(for: values, arguments, interpreter, policy), at: arguments.site)
+        name, in: budget, policy.pieceCount == 1 ? inPieces(for: values, arguments, interpreter, policy, limit: 8) : nil,
+        isChoice: policy.choosesPieces, at: arguments.site)
     }
-    if choice.checkpointing == .none { return plain }
-    policy.checkpointing = choice.checkpointing
-    return try trace(values, arguments, interpreter, policy)
+    if choice.checkpointing == .none, choice.pieceCount == chosen.pieceCount { return plain }
+    if choice.pieceCount != chosen.pieceCount {
+      interpreter.output.report(
+        Diagnostic(
+          .note, "in-pieces",
+          "`\(name)` takes its batch in \(choice.pieceCount) pieces, to stay within \(byteText(budget))", at: arguments.site,
+          notes: ["the gradients are those of the whole batch; their sums are taken in another order"]))
+    }
+    chosen.checkpointing = choice.checkpointing
+    chosen.pieceCount = choice.pieceCount
+    return try trace(values, arguments, interpreter, chosen)
   }
 
   /// A step without checkpointing, and the ways to run it.
@@ -129,32 +146,43 @@ package final class StepValue: Callable {
     for values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, _ policy: StepPolicy,
     isInspection: Bool = true
   ) throws(Failure) -> (plain: TracedStep, frontier: Frontier) {
-    let plain = try plan(for: values, arguments, interpreter, policy, isInspection: isInspection)
-    let frontier = try plain.frontier(interpreter.costs, at: arguments.site) { checkpointing throws(Failure) in
-      var policy = policy
-      policy.checkpointing = checkpointing
-      return try trace(values, arguments, interpreter, policy).plan
-    }
-    return (plain, frontier)
+    var whole = policy
+    (whole.budget, whole.choosesPieces) = (nil, false)
+    let plain = try plan(for: values, arguments, interpreter, whole, isInspection: isInspection)
+    guard policy.choosesPieces else { return (plain, try plain.frontier(interpreter.costs, at: arguments.site)) }
+    return (
+      plain,
+      try plain.frontier(interpreter.costs, at: arguments.site) {
+        self.inPieces(for: values, arguments, interpreter, whole, limit: Int.max).drafts.map(\.draft)
+      }
+    )
   }
 
-  /// What the step takes in pieces of its batch, where that is the same mathematics. Sums are then taken in another
-  /// order, so that a budget does not choose it by itself.
+  /// The step in 2, 4, 8 pieces of its batch, and so on as long as bytes become fewer, where that is the same
+  /// mathematics. Sums are then taken in another order, so that a budget chooses it only where it is told so.
   private func inPieces(
-    for values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, _ policy: StepPolicy
-  ) -> [(count: Int, totalBytes: Int)] {
-    var found: [(count: Int, totalBytes: Int)] = []
-    if policy.pieceCount > 1 { return [] }
+    for values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, _ policy: StepPolicy, limit: Int
+  ) -> StepInPieces {
     let tick = interpreter.tick
     defer { interpreter.tick = tick }
-    for count in [2, 4, 8] {
-      var policy = policy
-      policy.pieceCount = count
-      policy.isTrial = true
-      guard let step = try? trace(values, arguments, interpreter, policy) else { break }
-      found.append((count, step.plan.totalByteCount))
+    var result = StepInPieces()
+    var policy = policy
+    (policy.budget, policy.choosesPieces, policy.isTrial) = (nil, false, true)
+    policy.pieceCount = 2
+    while policy.pieceCount <= limit {
+      do throws(Failure) {
+        let step = try trace(values, arguments, interpreter, policy)
+        let bytes = step.plan.totalByteCount
+        // What does not shrink with the rows is all that is left.
+        if let last = result.drafts.last, Double(bytes) > 0.99 * Double(last.totalBytes) { break }
+        result.drafts.append((step.draft!, bytes))
+      } catch {
+        result.refusal = error
+        break
+      }
+      policy.pieceCount *= 2
     }
-    return found
+    return result
   }
 
   /// What `fit` reports of the step with these arguments; nothing runs.
@@ -163,8 +191,9 @@ package final class StepValue: Callable {
     defer { interpreter.tick = tick }
     let values = try bind(arguments, interpreter)
     let (step, frontier) = try frontier(for: values, arguments, interpreter, policy)
-    return FitReport(
-      step, frontier, inPieces: inPieces(for: values, arguments, interpreter, policy), budget: budget)
+    let pieces =
+      policy.pieceCount == 1 ? inPieces(for: values, arguments, interpreter, policy, limit: 8) : StepInPieces()
+    return FitReport(step, frontier, pieces, choosesPieces: policy.choosesPieces, budget: budget)
   }
 
   /// The plan that a call with these arguments would run; nothing runs.
@@ -312,6 +341,14 @@ package final class StepValue: Callable {
       notes: changing.isEmpty ? [] : ["what changed last: " + changing.joined(separator: "; ")],
       help: "give it arguments of the same shapes, or use `where` instead of `if`")
   }
+}
+
+/// A step in pieces of its batch.
+struct StepInPieces {
+  /// Rising in pieces, falling in bytes.
+  var drafts: [(draft: StepDraft, totalBytes: Int)] = []
+  /// Why there are no more pieces.
+  var refusal: Failure?
 }
 
 /// The plans of a step's declaration, the least recently used first.

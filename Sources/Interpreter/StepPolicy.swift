@@ -14,6 +14,8 @@ struct StepPolicy: Equatable {
 
   /// `accumulate: n`: the batch in n pieces.
   var pieceCount = 1
+  /// `accumulate: auto`: the batch may be cut, so that the step keeps its budget; without one, so that it fits in memory.
+  var choosesPieces = false
   /// `batch: "x"` or `batch: ["x", "y"]`: the arguments that are cut; nil for those as long as the first.
   var batch: [String]?
 
@@ -27,13 +29,18 @@ struct StepPolicy: Equatable {
 
   static let names = ["training", "precision", "loss_scale", "checkpoint", "accumulate", "batch", "budget"]
 
-  /// What the value of `accumulate:` stands for.
-  static func pieceCount(_ value: Value, at site: Site) throws(Failure) -> Int {
+  /// Takes the value of `accumulate:`, a number or `auto`.
+  mutating func accumulate(_ value: Value, at site: Site) throws(Failure) {
+    (pieceCount, choosesPieces) = (1, false)
+    if case .string(let word) = value, word.known == "auto" {
+      choosesPieces = true
+      return
+    }
     let count = try hostInteger(value, "`accumulate`", at: site)
     guard count >= 1 else {
-      throw Failure("bad-argument", "`accumulate` is the number of pieces, 1 or more, got \(count)", at: site)
+      throw Failure("bad-argument", "`accumulate` is the number of pieces, 1 or more, or `auto`, got \(count)", at: site)
     }
-    return count
+    pieceCount = count
   }
 
   /// What the value of `batch:` stands for: names of arguments of the step.
@@ -71,10 +78,11 @@ struct StepPolicy: Equatable {
 
   /// Refuses what contradicts itself.
   func check(at site: Site) throws(Failure) {
-    if budget != nil, checkpointing != .none {
+    if budget != nil || choosesPieces, checkpointing != .none {
       throw Failure(
-        "bad-policy", "with a `budget` the checkpointing is chosen for you, and this step names one too", at: site,
-        help: "leave one of them out; `checkpoint: none` takes it back")
+        "bad-policy",
+        "with \(budget != nil ? "a `budget`" : "`accumulate: auto`") the checkpointing is chosen for you, and this step names one too",
+        at: site, help: "leave one of them out; `checkpoint: none` takes it back")
     }
   }
 

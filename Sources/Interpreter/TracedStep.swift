@@ -17,9 +17,10 @@ final class TracedStep {
   /// What the first run held, from what kernels touched.
   private(set) var measurement: Measurement?
 
-  /// The graph as the passes found it, for other ways to run the step.
-  private let unplanned: Graph?
-  private var knownFrontier: Frontier?
+  /// For other ways to run the step; nil where it has a checkpointing of its own.
+  let draft: StepDraft?
+  /// The ways to run the step that were found, by whether pieces of its batch are among them.
+  private var knownFrontiers: [Bool: Frontier] = [:]
   /// The graph before any pass, which may drop what only the guards need; empty without guards.
   private let guardGraph: Graph
   private let feeds: [InputFeed]
@@ -92,16 +93,13 @@ final class TracedStep {
 
     let (recorded, shape) = try TracedStep.graph(of: whole, at: site)
     result = shape
-    unplanned = pieces.isEmpty && policy.checkpointing == .none ? recorded : nil
     do {
-      if pieces.isEmpty {
-        var graph = recorded
-        try Pipeline.run(Pipeline.step(policy.checkpointing), on: &graph)
-        plan = try Plan(graph, inputs: roles)
-      } else {
-        plan = try TracedStep.accumulatedPlan(
-          recorded, whole, pieces, policy, roles: roles, at: site)
-      }
+      let draft =
+        pieces.isEmpty
+        ? try StepDraft(recorded, inputs: roles)
+        : try TracedStep.cut(recorded, whole, pieces, policy, roles: roles, at: site)
+      plan = try draft.plan(policy.checkpointing)
+      self.draft = policy.checkpointing == .none ? draft : nil
     } catch {
       throw Failure.from(error, at: site)
     }
@@ -154,10 +152,10 @@ final class TracedStep {
     return (graph, shape)
   }
 
-  /// The plan of a step that runs in pieces of its batch.
-  private static func accumulatedPlan(
+  /// A step that runs in pieces of its batch.
+  private static func cut(
     _ recorded: Graph, _ whole: Recording, _ pieces: [Recording], _ policy: StepPolicy, roles: [InputRole], at site: Site
-  ) throws -> AccumulatedPlan {
+  ) throws -> StepDraft {
     var graphs: [(rowCount: Int, graph: Graph)] = []
     for piece in pieces { graphs.append((piece.rowCount, try graph(of: piece, at: site).0)) }
     let parameters = Set(
@@ -165,13 +163,8 @@ final class TracedStep {
         if case .parameter(let parameter) = whole.trace.feeds[index] { return !parameter.isBuffer }
         return false
       })
-    var sections = try cutBatch(
+    let sections = try cutBatch(
       recorded, rowCount: whole.rowCount, pieces: graphs, parameters: parameters, losses: whole.trace.trainedValues)
-    try sections.before.modify { section in try Pipeline.run(Pipeline.step, on: &section.graph) }
-    for index in sections.pieces.indices {
-      try Pipeline.run(Pipeline.step(policy.checkpointing), on: &sections.pieces[index].section.graph)
-    }
-    try Pipeline.run(Pipeline.step, on: &sections.after.graph)
     if sections.hasOwnStatistics {
       let word = "each of the \(policy.pieceCount) pieces takes its own batch statistics"
       if policy.isTrial { throw Failure("batch-statistics", word, at: site) }
@@ -180,9 +173,9 @@ final class TracedStep {
           .note, "batch-statistics", word, at: site,
           notes: ["their running means are moved once a step, by the mean over the pieces"]))
     }
-    return try AccumulatedPlan(
-      sections, inputs: recorded.inputs.map(\.type), roles: roles,
-      pieces: rowRanges(whole.rowCount, pieceCount: policy.pieceCount))
+    return try StepDraft(
+      sections, rows: rowRanges(whole.rowCount, pieceCount: policy.pieceCount), inputs: recorded.inputs.map(\.type),
+      roles: roles)
   }
 
   private static func shape(
@@ -217,19 +210,19 @@ final class TracedStep {
     }
   }
 
-  /// The ways to run the step, found once; of a step without a policy.
+  /// The ways to run the step, found once; of a step without checkpointing.
   ///
-  /// - Parameter inPieces: the step under a checkpointing, if it runs in pieces of its batch.
+  /// - Parameter inPieces: the step in pieces of its batch, if those are a choice.
   func frontier(
-    _ costs: CostTable, at site: Site, inPieces: (Checkpointing) throws(Failure) -> any StepPlan
+    _ costs: CostTable, at site: Site, orInPieces pieces: (() throws(Failure) -> [StepDraft])? = nil
   ) throws(Failure) -> Frontier {
-    if let knownFrontier, knownFrontier.costs == costs { return knownFrontier }
+    let mayBeCut = pieces != nil
+    if let known = knownFrontiers[mayBeCut], known.costs == costs { return known }
+    guard let draft else { throw Failure("internal", "a frontier of a step with checkpointing", at: site) }
+    let pieces = try pieces?() ?? []
     do {
-      let frontier =
-        if let unplanned { try Frontier(unplanned, inputs: roles, costs) } else {
-          try Frontier(plain: plan, costs, plan: inPieces)
-        }
-      knownFrontier = frontier
+      let frontier = try Frontier(draft, orInPieces: pieces, costs)
+      knownFrontiers[mayBeCut] = frontier
       return frontier
     } catch { throw Failure.from(error, at: site) }
   }
@@ -378,13 +371,19 @@ final class TracedStep {
     }
   }
 
+  /// The bytes that the step may take in all: what is there already, and what is free.
+  func memoryLimit(_ arena: Arena) -> Int {
+    min(Machine.memoryLimit, plan.ledger.residentByteCount + arena.storage.byteCount + availableMemory())
+  }
+
   /// Refuses a step that needs more memory than there is, before anything is computed.
   private func refuseWithoutMemory(_ arena: Arena, at site: Site) throws(Failure) {
     // What is there is asked for only where it may matter: that takes longer than a small step.
     guard plan.growth(of: arena) > 1 << 20 || plan.ledger.outputByteCount > 1 << 26 else { return }
+    let limit = memoryLimit(arena)
+    if plan.totalByteCount <= limit { return }
     let more = plan.newByteCount - arena.storage.byteCount
-    let available = min(availableMemory(), Machine.memoryLimit - plan.ledger.residentByteCount)
-    if more <= available { return }
+    let available = limit - plan.ledger.residentByteCount - arena.storage.byteCount
     throw Failure(
       "out-of-memory",
       "the step `\(name)` needs \(byteText(plan.totalByteCount)): \(byteText(more)) more than it has, and \(byteText(max(available, 0))) are free",
@@ -492,14 +491,6 @@ extension Tensor {
     let source = contiguous()
     copy.storage.base.copyMemory(from: source.firstElement, byteCount: type.byteCount)
     return copy
-  }
-}
-
-extension Optional {
-  fileprivate mutating func modify(_ body: (inout Wrapped) throws -> Void) rethrows {
-    guard var value = self else { return }
-    try body(&value)
-    self = value
   }
 }
 

@@ -114,8 +114,8 @@ extension Explanation {
     Explanation(
       "bad-policy",
       """
-      Settings that exclude each other, or have nothing to act on. A `budget` chooses the checkpointing for each kind of
-      arguments, so a step with a budget names none. The `rounding` of an optimizer is for params in bf16: `net = bf16(net)`
+      Settings that exclude each other, or have nothing to act on. A `budget` or `accumulate: auto` chooses the checkpointing
+      for each kind of arguments, so such a step names none. The `rounding` of an optimizer is for params in bf16: `net = bf16(net)`
       makes them so; and `rounding: kahan` needs the name `compensation` for a state of its own.
       """,
       wrong: """
@@ -210,6 +210,12 @@ extension Explanation {
       wrong: "fn f(x) = sum(x^2) with grad: fn(x, dy) = dy * 3 * x\ncheck_grad(f, [1.0, 2.0])",
       right: "fn f(x) = sum(x^2) with grad: fn(x, dy) = dy * 2 * x\ncheck_grad(f, [1.0, 2.0])"),
     Explanation(
+      "in-pieces",
+      """
+      A note: under `accumulate: auto` the batch was cut, so that the step keeps its budget, or fits in memory. The gradients
+      are those of the whole batch, but their sums are taken in another order, so that the last bits differ.
+      """),
+    Explanation(
       "index-out-of-range", "An axis of size n has the indices 0 to n - 1, and -1 to -n from its end.",
       wrong: "[1, 2, 3][3]", right: "[1, 2, 3][2]"),
     Explanation(
@@ -288,7 +294,8 @@ extension Explanation {
       """
       No plan that was found runs the step within its budget, which bounds all that a run takes: what is there before it,
       the arena and the kernels' workspace. `fit(train, x, y)` lists the plans. Fewer rows, a smaller model or an
-      optimizer with less state take less; checkpointing alone only does away with activations.
+      optimizer with less state take less; checkpointing only does away with activations. `accumulate: auto` beside the
+      budget lets it cut the batch as well.
       """,
       wrong: """
         net = MLP([8, 8, 2])

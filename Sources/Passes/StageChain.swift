@@ -18,6 +18,16 @@ package struct StageChain {
   /// The number of stages.
   package let count: Int
 
+  /// - Parameter graphs: simplified graphs, as `rebuild` sees them: of one step, on different numbers of rows. The first
+  ///   is what costs are taken from.
+  /// - Returns: nil where a schedule would not mean the same in all of them, since their stages begin at other nodes.
+  package init?(_ graphs: [Graph], _ costs: CostTable) {
+    let split = StageSplit(graphs[0])
+    for graph in graphs.dropFirst()
+    where !graph.hasSameNodes(as: graphs[0]) || StageSplit(graph).outputs != split.outputs { return nil }
+    self.init(graphs[0], costs)
+  }
+
   /// - Parameter graph: a simplified graph, as `rebuild` sees it.
   package init(_ graph: Graph, _ costs: CostTable) {
     let estimate = StageEstimate(graph, costs)
@@ -258,5 +268,16 @@ private struct StageEstimate {
       for result in node.results where lastUse[result.id] == nil && !outlives(result.id) { live -= bytes(result) }
     }
     return peak
+  }
+}
+
+extension Graph {
+  /// Whether values and nodes are numbered alike, whatever their shapes.
+  fileprivate func hasSameNodes(as other: Graph) -> Bool {
+    values.count == other.values.count
+      && nodes.elementsEqual(other.nodes) { node, other in
+        type(of: node.op) == type(of: other.op) && node.operands.map(\.id) == other.operands.map(\.id)
+          && node.results.map(\.id) == other.results.map(\.id)
+      }
   }
 }

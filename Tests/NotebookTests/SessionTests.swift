@@ -96,6 +96,24 @@ import Testing
     #expect(library.codes == [])
   }
 
+  @Test func aBatchThatABudgetCutsIsAnnouncedOnce() {
+    let run = ScriptRun(
+      """
+      net = MLP([16, 32, 32, 2])
+      opt = sgd()
+      step train(x) { minimize(mean(net(x)^2), net, opt) }
+      x = ones([64, 16])
+      f = fit(train with accumulate: auto, x)
+      whole = [p for p in f.frontier if p.accumulate == 1][0]
+      cut = train with (budget: f.smallest, accumulate: auto)
+      kept = train with (budget: whole.total, accumulate: auto)
+      f.smallest < whole.total
+      cut(x); cut(x); kept(x);
+      """)
+    #expect(run.lines == ["true"])
+    #expect(run.codes == ["in-pieces"])
+  }
+
   @Test func stateThatDoesNotFitIsDroppedWithANote() {
     let run = ScriptRun(
       """

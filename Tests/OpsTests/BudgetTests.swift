@@ -60,7 +60,7 @@ struct DeepStep {
   func anyScheduleHasTheSameBits(_ seed: Int) throws {
     let step = try GeneratedStep(seed: seed, dtype: .f32)
     let expected = try step.planned(Pipeline.step).outcome(step.inputs)
-    let frontier = try Frontier(step.graph, inputs: [], .standard)
+    let frontier = try Frontier(StepDraft(step.graph, inputs: []), .standard)
     #expect(frontier.choices.last?.checkpointing == Checkpointing.none)
     var simplified = step.graph
     try Pipeline.run(Pipeline.simplification, on: &simplified)
@@ -80,7 +80,7 @@ struct DeepStep {
   @Test func everyPointOfAFrontierIsAsPlanned() throws {
     let step = try DeepStep(blocks: 9, rows: 48, width: 16)
     let expected = try step.planned(.none).outcome(step.inputs)
-    let frontier = try Frontier(step.graph, inputs: [], .standard)
+    let frontier = try Frontier(StepDraft(step.graph, inputs: []), .standard)
     #expect(frontier.choices.count > 12)
     #expect(frontier.stageCount > 9)
     for choice in frontier.choices {
@@ -100,7 +100,7 @@ struct DeepStep {
   /// 50 budgets from all that the step takes down to the least that was found.
   @Test func smallerBudgetsNeverTakeMoreNorLargerOnesLonger() throws {
     let step = try DeepStep(blocks: 12, rows: 64, width: 16)
-    let frontier = try Frontier(step.graph, inputs: [], .standard)
+    let frontier = try Frontier(StepDraft(step.graph, inputs: []), .standard)
     let (most, least) = (frontier.plain.totalBytes, frontier.choices[0].totalBytes)
     var before: Frontier.Candidate?
     var different = Set<Int>()
@@ -126,7 +126,7 @@ struct DeepStep {
 
   @Test func plansOfTheirOwnBeatFixedPolicies() throws {
     let step = try DeepStep(blocks: 16, rows: 64, width: 16)
-    let frontier = try Frontier(step.graph, inputs: [], .standard)
+    let frontier = try Frontier(StepDraft(step.graph, inputs: []), .standard)
     for policy in [.squareRoot, .every(2), .every(3), .full] as [Checkpointing] {
       let plan = try step.planned(policy)
       let seconds = plan.graph.nodes.reduce(0) { $0 + CostTable.standard.seconds($1) }
