@@ -4,7 +4,8 @@ import Tensors
 
 /// A step that runs in pieces of its batch: a plan for what comes before them, one for a piece, and one for what comes after.
 ///
-/// What passes between the plans lies in slots at the start of the arena; the plans share what is behind. Only the
+/// What passes between the plans lies in slots at the start of the arena, with rows that are gathered for a piece; the
+/// plans share what is behind. Only the
 /// last plan writes inputs of the step, so a run that is stopped or refused before leaves no trace.
 package final class AccumulatedPlan: StepPlan {
   /// A plan and where its inputs come from.
@@ -54,14 +55,14 @@ package final class AccumulatedPlan: StepPlan {
   private let inputTypes: [TensorType]
   /// The step that clears what pieces add to.
   private let clearingStep: Int
-  /// Where rows are gathered that do not follow each other, by section and input.
-  private let staging: [Int: Tensor]
+  /// Where in the arena rows are gathered that do not follow each other, by section and input.
+  private let staging: [Int: (offset: Int, type: TensorType)]
   /// Keys of what is drawn for pieces, by section and input.
   private var keys: [Int: Tensor] = [:]
   private var usedConstants: [Tensor] = []
   private var isUsed: [Bool]
-  /// Where the slots lay in the last run.
-  private var slotBase: UnsafeMutableRawPointer?
+  /// Where the arena lay in the last run.
+  private var arenaBase: UnsafeMutableRawPointer?
 
   /// - Parameters:
   ///   - sections: with scheduled graphs.
@@ -73,12 +74,23 @@ package final class AccumulatedPlan: StepPlan {
     self.pieces = pieces
     self.inputTypes = inputTypes
     slots = sections.slots
-    var offset = 0
-    slotOffsets = sections.slots.map { slot in
-      defer { offset += (slot.type.byteCount + Storage.alignment - 1) / Storage.alignment * Storage.alignment }
-      return offset
+    var ownByteCount = 0
+    func reserve(_ type: TensorType) -> Int {
+      defer { ownByteCount += (type.byteCount + Storage.alignment - 1) / Storage.alignment * Storage.alignment }
+      return ownByteCount
     }
-    let slotByteCount = offset
+    slotOffsets = sections.slots.map { reserve($0.type) }
+    var staging: [Int: (offset: Int, type: TensorType)] = [:]
+    let parts = [sections.before].compactMap { $0 } + sections.pieces.map(\.section) + [sections.after]
+    for (place, part) in parts.enumerated() {
+      for (index, feed) in part.feeds.enumerated() {
+        guard let rows = feed.rows else { continue }
+        let type = part.graph.inputs[index].type
+        if type.shape.sizes[..<rows.axis].reduce(rows.outer, *) == 1 { continue }
+        staging[AccumulatedPlan.place(place, index)] = (reserve(type), type)
+      }
+    }
+    self.staging = staging
     isUsed = Array(repeating: false, count: inputTypes.count)
     var steps: [Ledger.Step] = []
     var entries: [Ledger.Entry] = []
@@ -90,7 +102,7 @@ package final class AccumulatedPlan: StepPlan {
         case .slot(let slot), .slotRows(let slot, _): AccumulatedPlan.role(of: sections.slots[slot])
         }
       }
-      let plan = try Plan(section.graph, inputs: roles, arenaOffset: slotByteCount)
+      let plan = try Plan(section.graph, inputs: roles, arenaOffset: ownByteCount)
       defer { steps += plan.ledger.steps }
       entries += plan.madeEntries.map { $0.moved(by: steps.count) }
       return Section(plan, section.feeds, firstStep: steps.count, rowCount: rowCount)
@@ -104,12 +116,6 @@ package final class AccumulatedPlan: StepPlan {
 
     // What is there all the time: inputs, constants, keys and slots.
     let all = [before].compactMap { $0 } + cut + [after]
-    var staging: [Int: Tensor] = [:]
-    func stage(_ place: Int, _ index: Int, _ section: Section, _ rows: BatchRows) {
-      let type = section.plan.graph.inputs[index].type
-      let before = type.shape.sizes[..<rows.axis].reduce(rows.outer, *)
-      if before != 1 { staging[AccumulatedPlan.place(place, index)] = Tensor(uninitialized: type) }
-    }
     for (place, section) in all.enumerated() {
       for constant in section.plan.usedConstants
       where !usedConstants.contains(where: { $0.storage === constant.storage && $0.layout == constant.layout }) {
@@ -122,18 +128,15 @@ package final class AccumulatedPlan: StepPlan {
           if section.plan.isUsed[index] {
             keys[AccumulatedPlan.place(place, index)] = Tensor(uninitialized: section.plan.graph.inputs[index].type)
           }
-        case .constantRows(let tensor, let rows):
+        case .constantRows(let tensor, _):
           let whole = tensor.contiguous()
           if section.plan.isUsed[index], !usedConstants.contains(where: { $0.storage === whole.storage }) {
             usedConstants.append(whole)
           }
-          stage(place, index, section, rows)
-        case .slotRows(_, let rows): stage(place, index, section, rows)
-        case .slot: break
+        case .slotRows, .slot: break
         }
       }
     }
-    self.staging = staging
     func held(_ name: String, _ category: MemoryCategory, _ type: TensorType) -> Ledger.Entry {
       Ledger.Entry(
         name: name, category: category, type: type, phase: .forward, site: nil, first: 0, last: steps.count - 1)
@@ -143,7 +146,7 @@ package final class AccumulatedPlan: StepPlan {
     }
     for constant in usedConstants { entries.append(held("constant", .captured, constant.type)) }
     for key in keys.values { entries.append(held("random key", .captured, key.type)) }
-    for tensor in staging.values { entries.append(held("rows", .temporaries, tensor.type)) }
+    for rows in staging.values { entries.append(held("rows", .temporaries, rows.type)) }
     for slot in slots {
       let role = AccumulatedPlan.role(of: slot)
       entries.append(held(role.name, role.category, slot.type))
@@ -151,8 +154,8 @@ package final class AccumulatedPlan: StepPlan {
     let plans = all.map(\.plan.ledger)
     ledger = Ledger(
       entries: entries, steps: steps,
-      arenaByteCount: slotByteCount + (plans.map(\.arenaByteCount).max() ?? 0),
-      arenaLowerBound: slotByteCount + (plans.map(\.arenaLowerBound).max() ?? 0),
+      arenaByteCount: ownByteCount + (plans.map(\.arenaByteCount).max() ?? 0),
+      arenaLowerBound: ownByteCount + (plans.map(\.arenaLowerBound).max() ?? 0),
       scratchByteCount: plans.map(\.scratchByteCount).max() ?? 0)
   }
 
@@ -171,7 +174,7 @@ package final class AccumulatedPlan: StepPlan {
   ) throws -> [Tensor] {
     arena.reserve(ledger.arenaByteCount)
     Scratch.reserve(bytesPerThread: ledger.scratchByteCount)
-    slotBase = arena.storage.base
+    arenaBase = arena.storage.base
     measuredScratchByteCount = 0
     var place = 0
     if let before {
@@ -260,18 +263,18 @@ package final class AccumulatedPlan: StepPlan {
       case .constantRows(let tensor, let own):
         let whole = tensor.contiguous()
         section.pointers[index] =
-          staged(place, index) ?? whole.storage.base + whole.layout.offset * whole.dtype.byteCount
+          staged(place, index, arena) ?? whole.storage.base + whole.layout.offset * whole.dtype.byteCount
           + offset(of: rows, own, whole.type)
       case .slot(let slot): section.pointers[index] = arena.storage.base + slotOffsets[slot]
       case .slotRows(let slot, let own):
         section.pointers[index] =
-          staged(place, index) ?? arena.storage.base + slotOffsets[slot] + offset(of: rows, own, slots[slot].type)
+          staged(place, index, arena) ?? arena.storage.base + slotOffsets[slot] + offset(of: rows, own, slots[slot].type)
       }
     }
   }
 
-  private func staged(_ place: Int, _ index: Int) -> UnsafeMutableRawPointer? {
-    staging.isEmpty ? nil : staging[AccumulatedPlan.place(place, index)]?.storage.base
+  private func staged(_ place: Int, _ index: Int, _ arena: Arena) -> UnsafeMutableRawPointer? {
+    staging.isEmpty ? nil : staging[AccumulatedPlan.place(place, index)].map { arena.storage.base + $0.offset }
   }
 
   /// Bytes from the start of a value to its rows, which follow each other.
@@ -284,7 +287,7 @@ package final class AccumulatedPlan: StepPlan {
   private func copyStaged(_ section: Section, _ place: Int, _ arena: Arena, _ rows: Range<Int>, isRead: Bool) {
     if staging.isEmpty { return }
     for (index, feed) in section.feeds.enumerated() {
-      guard let tensor = staging[AccumulatedPlan.place(place, index)] else { continue }
+      guard let gathered = staged(place, index, arena) else { continue }
       let (base, type, own, isInput): (UnsafeMutableRawPointer, TensorType, BatchRows, Bool)
       switch feed {
       case .slotRows(let slot, let found):
@@ -303,7 +306,7 @@ package final class AccumulatedPlan: StepPlan {
         base: base + rows.lowerBound * inner * type.dtype.byteCount, dtype: type.dtype,
         shape: [outer, rows.count * inner], strides: [type.shape.elementCount / outer, 1])
       let part = TensorView(
-        base: tensor.storage.base, dtype: type.dtype, shape: whole.shape, strides: [rows.count * inner, 1])
+        base: gathered, dtype: type.dtype, shape: whole.shape, strides: [rows.count * inner, 1])
       if isRead { copyRegion(whole, into: part) } else { copyRegion(part, into: whole) }
     }
   }
@@ -322,10 +325,11 @@ package final class AccumulatedPlan: StepPlan {
       add(constant.storage.base + constant.layout.offset * constant.dtype.byteCount, constant.type, .captured)
     }
     for key in keys.values { add(key.storage.base, key.type, .captured) }
-    for tensor in staging.values { add(tensor.storage.base, tensor.type, .temporaries) }
-    for (slot, offset) in zip(slots, slotOffsets) {
-      guard let slotBase else { continue }
-      add(slotBase + offset, slot.type, AccumulatedPlan.role(of: slot).category)
+    if let arenaBase {
+      for rows in staging.values { add(arenaBase + rows.offset, rows.type, .temporaries) }
+      for (slot, offset) in zip(slots, slotOffsets) {
+        add(arenaBase + offset, slot.type, AccumulatedPlan.role(of: slot).category)
+      }
     }
     let all = [before].compactMap { $0 } + cut + [after]
     return recorder.usage(residents: residents) { step, result in

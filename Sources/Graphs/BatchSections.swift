@@ -50,6 +50,14 @@ package struct BatchSections {
     case constantRows(Tensor, BatchRows)
     case slot(Int)
     case slotRows(Int, BatchRows)
+
+    /// The rows that a piece has of a larger value.
+    package var rows: BatchRows? {
+      switch self {
+      case .constantRows(_, let rows), .slotRows(_, let rows): rows
+      case .input, .inputRows, .key, .slot: nil
+      }
+    }
   }
 
   package struct Section {

@@ -25,8 +25,8 @@ final class FitReport: ObjectValue {
     heading = step.heading
     self.frontier = frontier
     self.choosesPieces = choosesPieces
-    self.inPieces = inPieces.drafts.map { ($0.draft.pieceCount, $0.totalBytes) }
-    refusal = inPieces.drafts.isEmpty ? inPieces.refusal : nil
+    self.inPieces = inPieces.steps.map { ($0.pieceCount, $0.plan.totalByteCount) }
+    refusal = inPieces.steps.isEmpty ? inPieces.refusal : nil
     self.budget = budget
   }
 
@@ -138,21 +138,21 @@ extension Frontier {
   /// The error of a step that no plan brings below a budget.
   ///
   /// - Parameters:
-  ///   - pieces: the step in pieces of its batch; nil where it runs in pieces already.
+  ///   - pieces: the step in pieces of its batch.
   ///   - isChoice: whether they are among the ways already.
   func doesNotFit(
-    _ name: String, in budget: Int, _ pieces: StepInPieces?, isChoice: Bool, at site: Site
+    _ name: String, in budget: Int, _ pieces: StepInPieces, isChoice: Bool, at site: Site
   ) -> Failure {
     var notes = lowerBound.holders
     var help =
       "with `budget: \(choices[0].totalBytes)` it runs, planned to take \(percent(slowdown(choices[0]))) longer than without; fewer rows at a time take less"
     if isChoice {
-      if let pieces, pieces.drafts.isEmpty, let refusal = pieces.refusal {
+      if pieces.steps.isEmpty, let refusal = pieces.refusal {
         notes.append("it cannot run in pieces of its batch: \(refusal.diagnostic.message)")
       }
-    } else if let fitting = pieces?.drafts.first(where: { $0.totalBytes <= budget }) {
+    } else if let fitting = pieces.steps.first(where: { $0.plan.totalByteCount <= budget }) {
       help =
-        "with `accumulate: auto` beside the budget it runs, in \(fitting.draft.pieceCount) pieces of the batch or fewer: the same mathematics, sums taken in another order"
+        "with `accumulate: auto` beside the budget it runs, in \(fitting.pieceCount) pieces of the batch or fewer: the same mathematics, sums taken in another order"
     }
     notes.append("nothing has been computed")
     return Failure(
@@ -213,7 +213,8 @@ var budgetBuiltins: [Builtin] {
       that the last bits differ.
 
       Members: fits, total, peak, activations, slowdown, recomputed (shares), accumulate (pieces) of the chosen one;
-      budget, smallest, lower_bound, and frontier, a list of all.
+      budget, smallest, lower_bound, and frontier, a list of all; in_pieces, what the step takes in 2, 4 and 8 pieces without
+      checkpointing.
 
       >>> step double(x) = 2 * x
       >>> fit(double, [1.0, 2.0], budget: 1MiB).fits

@@ -91,7 +91,7 @@ extension Interpreter {
           "unreached-parameter", "the loss depends on no parameter of `\(treeSite.text)`", at: lossSite,
           labels: [.init(site: treeSite, text: "to be trained")])
       }
-      for path in unreached where !trace.isPiece {
+      for path in unreached where !trace.isQuiet {
         output.report(
           Diagnostic(
             .warning, "unreached-parameter", "the loss does not depend on `\(path)`; it stays as it is",

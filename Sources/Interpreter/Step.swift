@@ -63,7 +63,7 @@ package final class StepValue: Callable {
   func frontier(for arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> Frontier {
     let tick = interpreter.tick
     defer { interpreter.tick = tick }
-    return try frontier(for: bind(arguments, interpreter), arguments, interpreter, plain.policy).frontier
+    return try ways(for: bind(arguments, interpreter), arguments, interpreter, plain.policy).ways.frontier
   }
 
   override func call(_ arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> Value {
@@ -88,15 +88,19 @@ package final class StepValue: Callable {
     let captured = function.captured
     if let plan = plans.first(where: {
       $0.mode == mode && $0.policy == policy && $0.owner === function.owner
-        && ($0.step.scaler == nil || $0.step.scaler === scaler) && $0.step.bind(values, captured, interpreter)
+        && ($0.step.scaler == nil || $0.step.scaler === scaler)
+        && ($0.costs == nil || $0.costs == interpreter.costs) && $0.step.bind(values, captured, interpreter)
     }) {
       return plan
     }
     let plan = try newPlan(for: values, arguments, interpreter, policy, isInspection)
     let before = plans.newest
     // Under a budget the plan without one counts: any number of budgets share it.
-    let counts = !isInspection && policy.budget == nil
-    plans.keep(.init(step: plan, mode: mode, policy: policy, owner: function.owner), counts: counts)
+    let counts = !isInspection && !policy.isChoice
+    plans.keep(
+      .init(
+        step: plan, mode: mode, policy: policy, owner: function.owner,
+        costs: policy.isChoice ? interpreter.costs : nil), counts: counts)
     if counts, plans.traceCount == 9, !function.template.declaration.site.file.isLibrary {
       interpreter.output.report(retraceNote(plan, after: before, at: arguments.site))
     }
@@ -110,52 +114,43 @@ package final class StepValue: Callable {
     for values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, _ policy: StepPolicy,
     _ isInspection: Bool
   ) throws(Failure) -> TracedStep {
-    guard policy.budget != nil || policy.choosesPieces else { return try trace(values, arguments, interpreter, policy) }
+    guard policy.isChoice else { return try trace(values, arguments, interpreter, policy) }
     // All budgets choose from what is found once, beside the plan without any.
-    var chosen = policy
-    (chosen.budget, chosen.choosesPieces) = (nil, false)
     let budget: Int
     if let bytes = policy.budget {
       budget = bytes
     } else {
-      let whole = try plan(for: values, arguments, interpreter, chosen, isInspection: isInspection)
+      let whole = try plan(for: values, arguments, interpreter, policy.withoutChoice, isInspection: isInspection)
       budget = whole.memoryLimit(interpreter.arena)
       if whole.plan.totalByteCount <= budget { return whole }
     }
-    let (plain, frontier) = try frontier(for: values, arguments, interpreter, policy, isInspection: isInspection)
-    guard let choice = frontier.choice(within: budget) else {
-      throw frontier.doesNotFit(
-        name, in: budget, policy.pieceCount == 1 ? inPieces(for: values, arguments, interpreter, policy, limit: 8) : nil,
+    let (plain, ways) = try ways(for: values, arguments, interpreter, policy, isInspection: isInspection)
+    guard let choice = ways.frontier.choice(within: budget) else {
+      throw ways.frontier.doesNotFit(
+        name, in: budget, policy.choosesPieces ? ways.pieces : inPieces(for: values, arguments, interpreter, policy, limit: 8),
         isChoice: policy.choosesPieces, at: arguments.site)
     }
-    if choice.checkpointing == .none, choice.pieceCount == chosen.pieceCount { return plain }
-    if choice.pieceCount != chosen.pieceCount {
+    if choice.pieceCount != plain.pieceCount {
       interpreter.output.report(
         Diagnostic(
           .note, "in-pieces",
           "`\(name)` takes its batch in \(choice.pieceCount) pieces, to stay within \(byteText(budget))", at: arguments.site,
           notes: ["the gradients are those of the whole batch; their sums are taken in another order"]))
     }
-    chosen.checkpointing = choice.checkpointing
-    chosen.pieceCount = choice.pieceCount
-    return try trace(values, arguments, interpreter, chosen)
+    let chosen = ways.pieces.steps.first { $0.pieceCount == choice.pieceCount } ?? plain
+    return choice.checkpointing == .none ? chosen : try TracedStep(chosen, choice.checkpointing, at: arguments.site)
   }
 
   /// A step without checkpointing, and the ways to run it.
-  private func frontier(
+  private func ways(
     for values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, _ policy: StepPolicy,
     isInspection: Bool = true
-  ) throws(Failure) -> (plain: TracedStep, frontier: Frontier) {
-    var whole = policy
-    (whole.budget, whole.choosesPieces) = (nil, false)
-    let plain = try plan(for: values, arguments, interpreter, whole, isInspection: isInspection)
-    guard policy.choosesPieces else { return (plain, try plain.frontier(interpreter.costs, at: arguments.site)) }
-    return (
-      plain,
-      try plain.frontier(interpreter.costs, at: arguments.site) {
-        self.inPieces(for: values, arguments, interpreter, whole, limit: Int.max).drafts.map(\.draft)
-      }
-    )
+  ) throws(Failure) -> (plain: TracedStep, ways: WaysToRun) {
+    let plain = try plan(for: values, arguments, interpreter, policy.withoutChoice, isInspection: isInspection)
+    let ways = try plain.ways(interpreter.costs, areInPieces: policy.choosesPieces, at: arguments.site) {
+      inPieces(for: values, arguments, interpreter, policy, limit: Int.max)
+    }
+    return (plain, ways)
   }
 
   /// The step in 2, 4, 8 pieces of its batch, and so on as long as bytes become fewer, where that is the same
@@ -163,19 +158,18 @@ package final class StepValue: Callable {
   private func inPieces(
     for values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, _ policy: StepPolicy, limit: Int
   ) -> StepInPieces {
+    var result = StepInPieces()
+    if policy.pieceCount > 1 { return result }
     let tick = interpreter.tick
     defer { interpreter.tick = tick }
-    var result = StepInPieces()
-    var policy = policy
-    (policy.budget, policy.choosesPieces, policy.isTrial) = (nil, false, true)
+    var policy = policy.withoutChoice
     policy.pieceCount = 2
     while policy.pieceCount <= limit {
       do throws(Failure) {
-        let step = try trace(values, arguments, interpreter, policy)
-        let bytes = step.plan.totalByteCount
+        let step = try trace(values, arguments, interpreter, policy, isTrial: true)
         // What does not shrink with the rows is all that is left.
-        if let last = result.drafts.last, Double(bytes) > 0.99 * Double(last.totalBytes) { break }
-        result.drafts.append((step.draft!, bytes))
+        if let last = result.steps.last, Double(step.plan.totalByteCount) > 0.99 * Double(last.plan.totalByteCount) { break }
+        result.steps.append(step)
       } catch {
         result.refusal = error
         break
@@ -190,10 +184,9 @@ package final class StepValue: Callable {
     let tick = interpreter.tick
     defer { interpreter.tick = tick }
     let values = try bind(arguments, interpreter)
-    let (step, frontier) = try frontier(for: values, arguments, interpreter, policy)
-    let pieces =
-      policy.pieceCount == 1 ? inPieces(for: values, arguments, interpreter, policy, limit: 8) : StepInPieces()
-    return FitReport(step, frontier, pieces, choosesPieces: policy.choosesPieces, budget: budget)
+    let (step, ways) = try ways(for: values, arguments, interpreter, policy)
+    let pieces = policy.choosesPieces ? ways.pieces : inPieces(for: values, arguments, interpreter, policy, limit: 8)
+    return FitReport(step, ways.frontier, pieces, choosesPieces: policy.choosesPieces, budget: budget)
   }
 
   /// The plan that a call with these arguments would run; nothing runs.
@@ -210,7 +203,7 @@ package final class StepValue: Callable {
     defer { interpreter.tick = tick }
     let values = try bind(arguments, interpreter)
     return PrecisionTable(
-      try record(values, arguments, interpreter, rowCount: 0, isPiece: true), heading: name, precision: policy.precision)
+      try record(values, arguments, interpreter, policy, isQuiet: true), heading: name, precision: policy.precision)
   }
 
   /// Arguments by parameter, defaults filled in.
@@ -233,11 +226,13 @@ package final class StepValue: Callable {
     return values
   }
 
+  /// - Parameter isTrial: whether only what computes the same is wanted, and nothing said of it: then pieces with
+  ///   statistics of their own are refused.
   private func trace(
-    _ values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, _ policy: StepPolicy
+    _ values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, _ policy: StepPolicy, isTrial: Bool = false
   ) throws(Failure) -> TracedStep {
     let cut = try policy.pieceCount > 1 ? batch(values, arguments, policy) : nil
-    let whole = try record(values, arguments, interpreter, rowCount: cut?.rowCount ?? 0, isPiece: false)
+    let whole = try record(values, arguments, interpreter, policy, rowCount: cut?.rowCount ?? 0, isQuiet: isTrial)
     var pieces: [TracedStep.Recording] = []
     if let cut {
       // Pieces may differ by a row.
@@ -246,22 +241,23 @@ package final class StepValue: Callable {
           cut.arguments.contains(index) && tensor.shape.sizes.first == cut.rowCount ? tensor.firstRows(count) : tensor
         }
         do {
-          pieces.append(try record(part, arguments, interpreter, rowCount: count, isPiece: true))
+          pieces.append(try record(part, arguments, interpreter, policy, rowCount: count, isQuiet: true))
         } catch {
           error.diagnostic.notes.append("the batch of \(cut.rowCount) rows is cut into \(policy.pieceCount) pieces; this came up with \(count) rows")
           throw error
         }
       }
     }
-    return try TracedStep(whole, pieces: pieces, name: name, policy: policy, at: arguments.site)
+    return try TracedStep(whole, pieces: pieces, name: name, policy: policy, isTrial: isTrial, at: arguments.site)
   }
 
   /// The step as recorded on some arguments.
   private func record(
-    _ values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, rowCount: Int, isPiece: Bool
+    _ values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, _ policy: StepPolicy, rowCount: Int = 0,
+    isQuiet: Bool
   ) throws(Failure) -> TracedStep.Recording {
     let trace = Trace(interpreter, isStep: true, closingOver: function.captured)
-    trace.isPiece = isPiece
+    trace.isQuiet = isQuiet
     trace.precision = policy.precision
     trace.lossScaling = policy.effectiveLossScaling
     if trace.lossScaling == .dynamic { trace.scaler = scaler }
@@ -346,9 +342,15 @@ package final class StepValue: Callable {
 /// A step in pieces of its batch.
 struct StepInPieces {
   /// Rising in pieces, falling in bytes.
-  var drafts: [(draft: StepDraft, totalBytes: Int)] = []
+  var steps: [TracedStep] = []
   /// Why there are no more pieces.
   var refusal: Failure?
+}
+
+/// The ways to run a step, and the step in the pieces that are among them.
+struct WaysToRun {
+  let frontier: Frontier
+  let pieces: StepInPieces
 }
 
 /// The plans of a step's declaration, the least recently used first.
@@ -359,6 +361,8 @@ final class PlanStore {
     let mode: Mode
     let policy: StepPolicy
     let owner: ModelValue?
+    /// What the plan was chosen by, where a budget chose it.
+    let costs: CostTable?
   }
   private var entries: [Entry] = []
   private(set) var traceCount = 0

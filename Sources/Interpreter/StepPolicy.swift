@@ -9,8 +9,6 @@ struct StepPolicy: Equatable {
   /// `budget: 24MiB`, the most bytes that the step may take in all: then the checkpointing is chosen for each kind of
   /// arguments.
   var budget: Int?
-  /// Whether only plans that compute the same are wanted: then a step whose pieces have statistics of their own is refused.
-  var isTrial = false
 
   /// `accumulate: n`: the batch in n pieces.
   var pieceCount = 1
@@ -26,6 +24,15 @@ struct StepPolicy: Equatable {
   var lossScaling: LossScaling?
   /// The scaling that holds.
   var effectiveLossScaling: LossScaling { lossScaling ?? (precision == .f16 ? .dynamic : .none) }
+
+  /// Whether plans are chosen by what they take.
+  var isChoice: Bool { budget != nil || choosesPieces }
+  /// The policy that plans are chosen for.
+  var withoutChoice: StepPolicy {
+    var policy = self
+    (policy.budget, policy.choosesPieces) = (nil, false)
+    return policy
+  }
 
   static let names = ["training", "precision", "loss_scale", "checkpoint", "accumulate", "batch", "budget"]
 
@@ -78,7 +85,7 @@ struct StepPolicy: Equatable {
 
   /// Refuses what contradicts itself.
   func check(at site: Site) throws(Failure) {
-    if budget != nil || choosesPieces, checkpointing != .none {
+    if isChoice, checkpointing != .none {
       throw Failure(
         "bad-policy",
         "with \(budget != nil ? "a `budget`" : "`accumulate: auto`") the checkpointing is chosen for you, and this step names one too",

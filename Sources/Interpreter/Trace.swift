@@ -219,8 +219,8 @@ final class Trace {
   private var scaleInput: GraphValue?
   /// Under a dynamic scale: whether the step may be applied.
   var overflow: OverflowTest?
-  /// Whether the step is recorded once more, for a piece of its batch: all warnings have been given.
-  var isPiece = false
+  /// Whether warnings are left out: the step is recorded once more, or only looked at.
+  var isQuiet = false
 
   /// The places of the variables that the step itself closes over.
   private let stepCells: [ObjectIdentifier: Int]

@@ -20,7 +20,7 @@ final class TracedStep {
   /// For other ways to run the step; nil where it has a checkpointing of its own.
   let draft: StepDraft?
   /// The ways to run the step that were found, by whether pieces of its batch are among them.
-  private var knownFrontiers: [Bool: Frontier] = [:]
+  private var knownWays: [Bool: WaysToRun] = [:]
   /// The graph before any pass, which may drop what only the guards need; empty without guards.
   private let guardGraph: Graph
   private let feeds: [InputFeed]
@@ -73,8 +73,9 @@ final class TracedStep {
   /// - Parameters:
   ///   - whole: the step as recorded on its arguments.
   ///   - pieces: the same on fewer rows, for each number of rows that a piece has; empty where the batch stays whole.
+  ///   - isTrial: whether pieces with statistics of their own are refused.
   init(
-    _ whole: Recording, pieces: [Recording], name: String, policy: StepPolicy, at site: Site
+    _ whole: Recording, pieces: [Recording], name: String, policy: StepPolicy, isTrial: Bool, at site: Site
   ) throws(Failure) {
     let trace = whole.trace
     self.name = name
@@ -97,7 +98,7 @@ final class TracedStep {
       let draft =
         pieces.isEmpty
         ? try StepDraft(recorded, inputs: roles)
-        : try TracedStep.cut(recorded, whole, pieces, policy, roles: roles, at: site)
+        : try TracedStep.cut(recorded, whole, pieces, policy, isTrial: isTrial, roles: roles, at: site)
       plan = try draft.plan(policy.checkpointing)
       self.draft = policy.checkpointing == .none ? draft : nil
     } catch {
@@ -107,13 +108,48 @@ final class TracedStep {
     let written = Set(graph.writes.map(\.input))
     isWritten = graph.inputs.indices.map { written.contains($0) }
     inputTypes = graph.inputs.map(\.type)
-    let count = max(graph.inputs.count, 1)
-    bases = .allocate(capacity: count)
-    bases.initialize(repeating: UnsafeMutableRawPointer(bitPattern: Storage.alignment)!, count: count)
-    // The random key is two numbers; each input has room for them.
-    numbers = .allocate(capacity: 2 * count)
-    numbers.initialize(repeating: 0, count: 2 * count)
+    (bases, numbers) = TracedStep.room(for: graph.inputs.count)
   }
+
+  /// A step under a checkpointing.
+  ///
+  /// - Parameter other: the step without.
+  init(_ other: TracedStep, _ checkpointing: Checkpointing, at site: Site) throws(Failure) {
+    do { plan = try other.draft!.plan(checkpointing) } catch { throw Failure.from(error, at: site) }
+    draft = nil
+    name = other.name
+    sources = other.sources
+    numberGuards = other.numberGuards
+    guardGraph = other.guardGraph
+    feeds = other.feeds
+    roles = other.roles
+    result = other.result
+    slots = other.slots
+    prints = other.prints
+    assertions = other.assertions
+    usesRandom = other.usesRandom
+    scaler = other.scaler
+    overflowPaths = other.overflowPaths
+    freezeEpoch = other.freezeEpoch
+    isWritten = other.isWritten
+    inputTypes = other.inputTypes
+    (bases, numbers) = TracedStep.room(for: inputTypes.count)
+  }
+
+  /// Room for where inputs lie, and for inputs that are numbers: the random key is two of them.
+  private static func room(
+    for inputCount: Int
+  ) -> (UnsafeMutablePointer<UnsafeMutableRawPointer>, UnsafeMutablePointer<Int>) {
+    let count = max(inputCount, 1)
+    let bases = UnsafeMutablePointer<UnsafeMutableRawPointer>.allocate(capacity: count)
+    bases.initialize(repeating: UnsafeMutableRawPointer(bitPattern: Storage.alignment)!, count: count)
+    let numbers = UnsafeMutablePointer<Int>.allocate(capacity: 2 * count)
+    numbers.initialize(repeating: 0, count: 2 * count)
+    return (bases, numbers)
+  }
+
+  /// The pieces that the batch is taken in.
+  var pieceCount: Int { (plan as? AccumulatedPlan)?.pieces.count ?? 1 }
 
   deinit {
     bases.deallocate()
@@ -154,7 +190,8 @@ final class TracedStep {
 
   /// A step that runs in pieces of its batch.
   private static func cut(
-    _ recorded: Graph, _ whole: Recording, _ pieces: [Recording], _ policy: StepPolicy, roles: [InputRole], at site: Site
+    _ recorded: Graph, _ whole: Recording, _ pieces: [Recording], _ policy: StepPolicy, isTrial: Bool,
+    roles: [InputRole], at site: Site
   ) throws -> StepDraft {
     var graphs: [(rowCount: Int, graph: Graph)] = []
     for piece in pieces { graphs.append((piece.rowCount, try graph(of: piece, at: site).0)) }
@@ -167,7 +204,7 @@ final class TracedStep {
       recorded, rowCount: whole.rowCount, pieces: graphs, parameters: parameters, losses: whole.trace.trainedValues)
     if sections.hasOwnStatistics {
       let word = "each of the \(policy.pieceCount) pieces takes its own batch statistics"
-      if policy.isTrial { throw Failure("batch-statistics", word, at: site) }
+      if isTrial { throw Failure("batch-statistics", word, at: site) }
       whole.trace.interpreter.output.report(
         Diagnostic(
           .note, "batch-statistics", word, at: site,
@@ -212,18 +249,20 @@ final class TracedStep {
 
   /// The ways to run the step, found once; of a step without checkpointing.
   ///
-  /// - Parameter inPieces: the step in pieces of its batch, if those are a choice.
-  func frontier(
-    _ costs: CostTable, at site: Site, orInPieces pieces: (() throws(Failure) -> [StepDraft])? = nil
-  ) throws(Failure) -> Frontier {
-    let mayBeCut = pieces != nil
-    if let known = knownFrontiers[mayBeCut], known.costs == costs { return known }
+  /// - Parameters:
+  ///   - areInPieces: whether pieces of the batch are a choice.
+  ///   - pieces: the step in pieces.
+  func ways(
+    _ costs: CostTable, areInPieces: Bool, at site: Site, pieces: () -> StepInPieces
+  ) throws(Failure) -> WaysToRun {
+    if let known = knownWays[areInPieces], known.frontier.costs == costs { return known }
     guard let draft else { throw Failure("internal", "a frontier of a step with checkpointing", at: site) }
-    let pieces = try pieces?() ?? []
+    let pieces = areInPieces ? pieces() : StepInPieces()
     do {
-      let frontier = try Frontier(draft, orInPieces: pieces, costs)
-      knownFrontiers[mayBeCut] = frontier
-      return frontier
+      let ways = WaysToRun(
+        frontier: try Frontier(draft, orInPieces: pieces.steps.map { $0.draft! }, costs), pieces: pieces)
+      knownWays[areInPieces] = ways
+      return ways
     } catch { throw Failure.from(error, at: site) }
   }
 
@@ -378,17 +417,16 @@ final class TracedStep {
 
   /// Refuses a step that needs more memory than there is, before anything is computed.
   private func refuseWithoutMemory(_ arena: Arena, at site: Site) throws(Failure) {
-    // What is there is asked for only where it may matter: that takes longer than a small step.
-    guard plan.growth(of: arena) > 1 << 20 || plan.ledger.outputByteCount > 1 << 26 else { return }
+    // What is free is asked for only where it may matter: that takes longer than a small step.
+    let mayGrow = plan.growth(of: arena) > 1 << 20 || plan.ledger.outputByteCount > 1 << 26
+    guard mayGrow || plan.totalByteCount > Machine.memoryLimit else { return }
     let limit = memoryLimit(arena)
     if plan.totalByteCount <= limit { return }
-    let more = plan.newByteCount - arena.storage.byteCount
-    let available = limit - plan.ledger.residentByteCount - arena.storage.byteCount
     throw Failure(
       "out-of-memory",
-      "the step `\(name)` needs \(byteText(plan.totalByteCount)): \(byteText(more)) more than it has, and \(byteText(max(available, 0))) are free",
+      "the step `\(name)` needs \(byteText(plan.totalByteCount)) in all, and \(byteText(max(limit, 0))) can be had",
       at: site, notes: MemoryReport(self).table + ["nothing has been computed"],
-      help: fittingBatch(available: available + arena.storage.byteCount))
+      help: fittingBatch(available: limit - plan.ledger.residentByteCount))
   }
 
   /// The number of rows with which the step would fit, where its memory grows with the first argument's.
