@@ -146,7 +146,9 @@ package final class AccumulatedPlan: StepPlan {
     }
     for constant in usedConstants { entries.append(held("constant", .captured, constant.type)) }
     for key in keys.values { entries.append(held("random key", .captured, key.type)) }
-    for rows in staging.values { entries.append(held("rows", .temporaries, rows.type)) }
+    for (_, rows) in staging.sorted(by: { $0.key < $1.key }) {
+      entries.append(held("rows", .temporaries, rows.type))
+    }
     for slot in slots {
       let role = AccumulatedPlan.role(of: slot)
       entries.append(held(role.name, role.category, slot.type))

@@ -146,12 +146,13 @@ package struct Frontier {
       fastest = candidate.seconds
     }
     choices.append(plain)
-    // More bytes in all must not be fewer at the peak.
+    // More bytes in all must not be fewer at the peak; but the smallest stays, or budgets that it keeps would be refused.
     var result: [Candidate] = []
-    for candidate in choices.reversed() where result.last.map({ candidate.peakBytes <= $0.peakBytes }) ?? true {
+    for candidate in choices.dropFirst().reversed()
+    where result.last.map({ candidate.peakBytes <= $0.peakBytes }) ?? true && candidate.peakBytes >= choices[0].peakBytes {
       result.append(candidate)
     }
-    return result.reversed()
+    return [choices[0]] + result.reversed()
   }
 
   // MARK: The lower bound
@@ -159,7 +160,13 @@ package struct Frontier {
   /// - Parameter mayBeCut: whether pieces of the batch are a choice: then no node has to find its operands whole.
   private static func lowerBound(_ draft: StepDraft, _ plan: any StepPlan, mayBeCut: Bool) -> LowerBound {
     let ledger = plan.ledger
-    let node = draft.pieceCount == 1 && !mayBeCut ? largestNode(draft.graphs[0]) : (bytes: 0, name: "", origin: nil)
+    var node = (bytes: 0, name: "", origin: nil as Origin?)
+    if draft.pieceCount == 1 && !mayBeCut {
+      // What ops read and write themselves in 16 bits needs no conversion.
+      var graph = draft.graphs[0]
+      narrow(&graph)
+      node = largestNode(graph)
+    }
     return LowerBound(
       residentBytes: ledger.residentByteCount, outputBytes: ledger.outputByteCount, nodeBytes: node.bytes,
       node: node.name, origin: node.origin)

@@ -32,6 +32,8 @@ package struct Origin: Sendable {
   package var checkpoint = 0
   /// Whether a layer that takes statistics of the batch made the node: where a batch is cut, each piece has its own.
   package var isBatchStatistic = false
+  /// Whether a derivative that the program wrote made the node: it need not treat rows as the derivative of an op does.
+  package var isWrittenDerivative = false
   /// Whether the node computes once more what one of the forward pass computes.
   package var isRebuilt = false
 

@@ -393,7 +393,11 @@ extension Interpreter {
     let values =
       inputs.map { trace.wrap($0, isNumber: false, made: site) }
       + [trace.wrap(pullback.cotangent, isNumber: false, made: site)]
+    let first = trace.builder.graph.nodes.count
     let result = try call(rule, values, at: site)
+    for index in first..<trace.builder.graph.nodes.count {
+      trace.builder.graph.nodes[index].origin.isWrittenDerivative = true
+    }
     var gradients: [Value] = [result]
     if case .record(let record) = result { gradients = record.items }
     guard gradients.count == inputs.count else {

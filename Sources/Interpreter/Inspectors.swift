@@ -208,25 +208,17 @@ final class FloatHistogram: ObjectValue {
   /// The powers of two by which all may be multiplied so that nothing is lost; empty where low is above high.
   private func window(_ part: Part) -> (low: Int, high: Int)? {
     guard part.largest > 0 else { return nil }
-    var low = Int((float.underflow / part.smallest).exponent)
-    while part.smallest * exp2(Double(low)) <= float.underflow { low += 1 }
-    while part.smallest * exp2(Double(low - 1)) > float.underflow { low -= 1 }
-    var high = Int((float.largest / part.largest).exponent)
-    while part.largest * exp2(Double(high)) >= float.overflow { high -= 1 }
-    while part.largest * exp2(Double(high + 1)) < float.overflow { high += 1 }
-    return (low, high)
+    return (float.scales(keeping: part.smallest).lowerBound, float.scales(keeping: part.largest).upperBound)
   }
 
   /// The smallest power of two with which at most half as many are lost.
   private var halving: Int? {
-    guard all.lost > 1 else { return nil }
-    let edge = Int(float.underflow.exponent)
-    for shift in 1...64 {
-      // Whole powers of two move whole columns, but for what lies on the edge itself.
-      let lost = all.counts.reduce(0) { $0 + ($1.key + shift < edge ? $1.value : 0) }
-      if 2 * lost <= all.lost { return shift }
+    guard all.lost > 1, let lowest = all.counts.keys.min() else { return nil }
+    // Whole powers of two move whole columns, but for what lies on the edge itself.
+    let edge = float.underflowExponent
+    return (1...max(1, edge - lowest)).first { shift in
+      2 * all.counts.reduce(0) { $0 + ($1.key + shift < edge ? $1.value : 0) } <= all.lost
     }
-    return nil
   }
 
   // MARK: Text
@@ -249,7 +241,7 @@ final class FloatHistogram: ObjectValue {
     return low...max(high, low + 8)
   }
 
-  private var edges: [Int] { [Int(float.underflow.exponent), Int(float.largest.exponent)] }
+  private var edges: [Int] { [float.underflowExponent, Int(float.largest.exponent)] }
 
   private func share(_ count: Int, of part: Part) -> String {
     let nonZero = part.total - part.zeros
@@ -274,7 +266,7 @@ final class FloatHistogram: ObjectValue {
           ? " scales that keep everything: 2^\(window.low) … 2^\(window.high)"
           : " no scale keeps everything: the smallest wants 2^\(window.low), the largest bears 2^\(window.high)")
     }
-    if let halving { lines.append(" × \(grouped(1 << halving)) would already keep half of the lost") }
+    if let halving { lines.append(" × \(halving > 20 ? "2^\(halving)" : grouped(1 << halving)) would already keep half of the lost") }
     if comparesWeights, !all.ratios.isEmpty {
       lines.append("")
       lines += picture(all.ratios, "log2|u/w|", from: swampingEdge, to: nil, "left of the line w + u is w in \(dtype)")

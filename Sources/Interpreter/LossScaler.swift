@@ -91,12 +91,39 @@ package struct ScaleHistory: Equatable {
   }
 }
 
-/// What a step under a dynamic loss scale finds out about its gradients.
+/// Under a dynamic scale: what decides whether updates of a step are applied.
 struct OverflowTest {
-  /// Whether all are finite.
-  let isFinite: GraphValue
+  /// Of each `minimize`, whether all its gradients are finite. Each is applied or skipped by itself; the scale is the step's.
+  var isFinite: [GraphValue] = []
   /// How many elements of each gradient are not.
-  let counts: [(path: String, count: GraphValue)]
+  var counts: [(path: String, count: GraphValue)] = []
+}
+
+extension Trace {
+  /// Appends the test of gradients, under a dynamic scale.
+  ///
+  /// - Returns: which test of the step it is, and how many elements of each gradient are not finite.
+  func testOverflow(
+    _ gradients: [(path: String, gradient: GraphValue)]
+  ) throws -> (tests: Range<Int>, counts: [(path: String, count: GraphValue)]) {
+    guard lossScaling == .dynamic else { return (0..<0, []) }
+    let counts = try gradients.map { (path: $0.path, count: try builder.countOfNonFinite($0.gradient)) }
+    let total = try counts.dropFirst().reduce(counts[0].count) { try builder.add($0, $1.count) }
+    var test = overflow ?? OverflowTest()
+    test.isFinite.append(try builder.equal(total, builder.number(0, like: total)))
+    test.counts += counts
+    overflow = test
+    return (test.isFinite.count - 1..<test.isFinite.count, counts)
+  }
+
+  /// Whether the gradients of several tests are all finite; nil for no test.
+  func areFinite(_ tests: Range<Int>) throws -> GraphValue? {
+    guard let overflow, let first = tests.first else { return nil }
+    return try tests.dropFirst().reduce(overflow.isFinite[first]) { try builder.logicalAnd($0, overflow.isFinite[$1]) }
+  }
+
+  /// The tests so far.
+  var tests: Range<Int> { 0..<(overflow?.isFinite.count ?? 0) }
 }
 
 extension GraphBuilder {
@@ -117,8 +144,11 @@ extension StepPolicy {
     case .string(let word) where word.known == "dynamic": return .dynamic
     case .int, .double:
       let scale = try hostDouble(value, "`loss_scale`", at: site)
-      guard scale > 0, scale.isFinite else {
-        throw Failure("bad-argument", "`loss_scale` must be above 0, got \(format(number: scale))", at: site)
+      // A step multiplies by it, and by its inverse, in f32.
+      guard scale > 0, Float(scale).isNormal, (1 / Float(scale)).isNormal else {
+        throw Failure(
+          "bad-argument", "`loss_scale` must be above 0, and it and its inverse numbers of f32, got \(format(number: scale))",
+          at: site, notes: ["from 2^-126 to 2^126"])
       }
       return .fixed(scale)
     default:

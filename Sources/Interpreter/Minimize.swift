@@ -98,13 +98,7 @@ extension Interpreter {
             at: lossSite))
       }
 
-      if trace.lossScaling == .dynamic {
-        let counts = try gradients.map { (path: $0.entry.path, count: try g.countOfNonFinite($0.gradient)) }
-        let total = try counts.dropFirst().reduce(counts[0].count) { try g.add($0, $1.count) }
-        var isFinite = try g.equal(total, g.number(0, like: total))
-        if let earlier = trace.overflow { isFinite = try g.logicalAnd(earlier.isFinite, isFinite) }
-        trace.overflow = OverflowTest(isFinite: isFinite, counts: (trace.overflow?.counts ?? []) + counts)
-      }
+      let overflow = try trace.testOverflow(gradients.map { ($0.entry.path, $0.gradient) })
 
       // Clipping: by value first, then by the norm of all gradients together.
       if let clipValue {
@@ -137,7 +131,7 @@ extension Interpreter {
 
       trace.phase = .update
       do {
-        try update(gradients.map { ($0.entry, $0.gradient) }, optimizer, trace, at: site)
+        try update(gradients.map { ($0.entry, $0.gradient) }, optimizer, trace, tests: overflow.tests, at: site)
       } catch {
         let failure = Failure.from(error, at: site)
         failure.add(call: optimizer.definition.name, at: site)
@@ -146,8 +140,8 @@ extension Interpreter {
       trace.setOrigin(site)
       var applied = Value.bool(true)
       var reason = Value.none
-      if let overflow = trace.overflow {
-        applied = trace.wrap(overflow.isFinite, isNumber: false, made: site)
+      if let isFinite = try trace.areFinite(overflow.tests) {
+        applied = trace.wrap(isFinite, isNumber: false, made: site)
         reason = .string(StringValue(pieces: [.overflow(overflow.counts)]))
       }
       let scaleValue: Value =
@@ -177,6 +171,9 @@ extension Interpreter {
     try requireWalkable(gradients, at: gradientSite)
     var found: [(entry: ParameterPath, gradient: TensorValue)] = []
     try pair(gradients, with: tree, path: "", at: gradientSite, &found)
+    // A param that stands at several places, tied or in a list twice, has its whole gradient at each.
+    var seen = Set<ObjectIdentifier>()
+    found.removeAll { !seen.insert(ObjectIdentifier($0.entry.parameter)).inserted }
     guard !found.isEmpty else {
       throw Failure("no-parameters", "there is nothing to train in \(tree.described)", at: treeSite)
     }
@@ -191,7 +188,7 @@ extension Interpreter {
         let value = try trace.value(of: gradient, at: gradientSite)
         wide.append((entry, try trace.builder.cast(value, to: value.dtype == .f64 ? .f64 : .f32)))
       }
-      try update(wide, optimizer, trace, at: site)
+      try update(wide, optimizer, trace, tests: trace.tests, at: site)
     } catch {
       throw Failure.from(error, at: site)
     }

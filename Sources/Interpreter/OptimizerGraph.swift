@@ -25,7 +25,7 @@ extension Interpreter {
       trace.setOrigin(site)
       _ = trace.track(parameter)
       let gradient = trace.builder.input(zeros.type)
-      try update([(ParameterPath(path: "p", parameter: parameter), gradient)], optimizer, trace, at: site)
+      try update([(ParameterPath(path: "p", parameter: parameter), gradient)], optimizer, trace, tests: trace.tests, at: site)
       var graph = trace.builder.graph
       for (id, value) in trace.parameterWrites {
         graph.writes.append(.init(input: trace.inputIndex(of: trace.parameters[id]!), value: value))

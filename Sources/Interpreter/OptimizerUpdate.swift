@@ -5,8 +5,10 @@ import Tensors
 
 extension Interpreter {
   /// Runs the optimizer's formula once per parameter.
+  ///
+  /// - Parameter tests: those of the gradients that must be finite for the update to be applied.
   func update(
-    _ gradients: [(ParameterPath, GraphValue)], _ optimizer: OptimizerValue, _ trace: Trace,
+    _ gradients: [(ParameterPath, GraphValue)], _ optimizer: OptimizerValue, _ trace: Trace, tests: Range<Int>,
     at site: Site
   ) throws {
     let definition = optimizer.definition
@@ -24,25 +26,19 @@ extension Interpreter {
     for (entry, _) in gradients {
       slots.append(try optimizerSlot(optimizer, entry, at: site))
     }
+    trace.isApplied = try trace.areFinite(tests)
+    defer { trace.isApplied = nil }
     // Parameters that have made equally many steps share one step number.
-    var numbers: [Int: TensorValue] = [:]
-    for count in Set(slots.map { $0.count + trace.pendingSteps(of: $0) }).sorted() {
-      let group = slots.filter { $0.count + trace.pendingSteps(of: $0) == count }
-      let pending = trace.pendingSteps(of: group[0])
-      let base = trace.numberInput(
-        .stepNumber(group), Tensor.number(integer: group[0].count + 1, .i64), made: site)
-      if pending == 0 {
-        numbers[count] = base
-      } else {
-        let shifted = try trace.builder.add(base.value!, trace.builder.constant(Double(pending), .i64))
-        numbers[count] = TensorValue(shifted, in: trace, concrete: nil, isNumber: true, made: site)
-      }
+    var numbers: [StepsMade: TensorValue] = [:]
+    for made in Set(slots.map { trace.stepsMade(with: $0) }).sorted(by: { $0.before < $1.before }) {
+      let group = slots.filter { trace.stepsMade(with: $0) == made }
+      numbers[made] = try trace.stepNumber(after: made, of: group, at: site)
     }
     for ((entry, gradient), slot) in zip(gradients, slots) {
-      let step = numbers[slot.count + trace.pendingSteps(of: slot)]!
+      let step = numbers[trace.stepsMade(with: slot)]!
       try update(entry, gradient, slot, step, optimizer, template, trace, at: site)
-      trace.steppedSlots.append(slot)
     }
+    trace.updates += slots.map { ($0, tests) }
   }
 
   private func update(
@@ -225,9 +221,20 @@ extension Interpreter {
 }
 
 extension Trace {
-  /// Steps that this trace has already made with a slot: a second `minimize` of the same parameter counts on.
-  func pendingSteps(of slot: OptimizerSlot) -> Int {
-    steppedSlots.count { $0 === slot }
+  func stepsMade(with slot: OptimizerSlot) -> StepsMade {
+    StepsMade(before: slot.count, inside: updates.filter { $0.slot === slot }.map(\.tests))
+  }
+
+  /// The number of the step that is next for some slots; those that are skipped do not count.
+  func stepNumber(after made: StepsMade, of slots: [OptimizerSlot], at site: Site) throws -> TensorValue {
+    let base = numberInput(.stepNumber(slots), Tensor.number(integer: made.before + 1, .i64), made: site)
+    if made.inside.isEmpty { return base }
+    var number = base.value!
+    for tests in made.inside {
+      number = try builder.add(
+        number, areFinite(tests).map { try builder.cast($0, to: .i64) } ?? builder.constant(1, .i64))
+    }
+    return TensorValue(number, in: self, concrete: nil, isNumber: true, made: site)
   }
 
   /// The state as a graph value: written earlier in this trace, or an input.
@@ -243,4 +250,12 @@ extension Trace {
     stateWrites.removeAll { $0.slot === slot && $0.index == index }
     stateWrites.append((slot, index, input, value))
   }
+}
+
+/// The steps that an optimizer has made with a parameter.
+struct StepsMade: Hashable {
+  /// Before the step that is traced.
+  let before: Int
+  /// In that step, where a parameter is updated twice: the tests that each depends on.
+  let inside: [Range<Int>]
 }

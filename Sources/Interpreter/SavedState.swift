@@ -98,7 +98,7 @@ private func saveDrawing(_ call: BuiltinCall, _ name: String) throws(Failure) ->
       at: call.sites[1])
   }
   do {
-    try writeAtomically(Array(svg.utf8), to: name)
+    try writeAtomically(Array(svg.utf8), to: call.interpreter.path(name, at: call.sites[0]))
   } catch { throw Failure(error.code, error.description, at: call.sites[0]) }
   return .none
 }

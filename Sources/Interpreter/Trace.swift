@@ -200,7 +200,8 @@ final class Trace {
   private(set) var bufferWrites: [(owner: ModelValue, parameter: ModelParameter, value: GraphValue)] = []
   private(set) var parameterWrites: [ObjectIdentifier: GraphValue] = [:]
   var stateWrites: [(slot: OptimizerSlot, index: Int, input: Int, value: GraphValue)] = []
-  var steppedSlots: [OptimizerSlot] = []
+  /// The updates so far, with the tests that each depends on.
+  var updates: [(slot: OptimizerSlot, tests: Range<Int>)] = []
   var minimizations = 0
   /// Values whose gradient was taken with respect to a model: what they depend on is in training mode.
   var trainedValues: [GraphValue] = []
@@ -217,8 +218,10 @@ final class Trace {
   /// The scale that changes from step to step, where there is one.
   var scaler: LossScaler?
   private var scaleInput: GraphValue?
-  /// Under a dynamic scale: whether the step may be applied.
+  /// Under a dynamic scale: the tests of the gradients.
   var overflow: OverflowTest?
+  /// Whether the update that is being traced is applied; nil where it is in any case.
+  var isApplied: GraphValue?
   /// Whether warnings are left out: the step is recorded once more, or only looked at.
   var isQuiet = false
 
@@ -321,9 +324,8 @@ final class Trace {
 
   /// A new value, or the old one where the step is skipped.
   func unlessSkipped(_ new: GraphValue, _ old: GraphValue) throws -> GraphValue {
-    guard let overflow else { return new }
-    let isApplied = try builder.broadcast(overflow.isFinite, to: new.shape)
-    return try builder.select(isApplied, new, old)
+    guard let isApplied else { return new }
+    return try builder.select(builder.broadcast(isApplied, to: new.shape), new, old)
   }
 
   /// Lets buffers stay as they are where the step is skipped.
@@ -331,6 +333,7 @@ final class Trace {
     if overflow == nil { return }
     builder.origin.phase = .update
     builder.origin.isBatchStatistic = false
+    isApplied = try areFinite(tests)
     for index in bufferWrites.indices {
       let write = bufferWrites[index]
       bufferWrites[index].value = try unlessSkipped(write.value, histories[ObjectIdentifier(write.parameter)]![0])

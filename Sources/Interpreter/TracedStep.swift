@@ -34,13 +34,15 @@ final class TracedStep {
   /// Tensors of the call under way that only the call holds.
   private var held: [Tensor] = []
   private var leaves: [Value] = []
-  private let slots: [OptimizerSlot]
+  private let updates: [(slot: OptimizerSlot, tests: Range<Int>)]
   private let prints: [[TextPiece]]
   private let assertions: [(message: String, site: Site)]
   private let usesRandom: Bool
   /// The loss scale that the step reads and moves.
   let scaler: LossScaler?
-  /// The paths of the gradients whose counts are the last outputs, behind whether all are finite.
+  /// Tests of gradients, of each `minimize` one; before the counts they are the last outputs.
+  private let testCount: Int
+  /// The paths of the gradients whose counts are the last outputs.
   private let overflowPaths: [String]
   private let freezeEpoch: Int
 
@@ -86,10 +88,11 @@ final class TracedStep {
     feeds = trace.feeds
     prints = trace.prints
     assertions = trace.assertions
-    slots = trace.steppedSlots
+    updates = trace.updates
     usesRandom = trace.feeds.contains { if case .randomKey = $0 { true } else { false } }
     roles = trace.feeds.map { trace.role(of: $0) }
     scaler = trace.overflow == nil ? nil : trace.scaler
+    testCount = trace.tests.count
     overflowPaths = trace.overflow?.counts.map(\.path) ?? []
 
     let (recorded, shape) = try TracedStep.graph(of: whole, at: site)
@@ -124,7 +127,8 @@ final class TracedStep {
     feeds = other.feeds
     roles = other.roles
     result = other.result
-    slots = other.slots
+    updates = other.updates
+    testCount = other.testCount
     prints = other.prints
     assertions = other.assertions
     usesRandom = other.usesRandom
@@ -162,7 +166,7 @@ final class TracedStep {
     try requireWalkable(recording.result, at: site)
     var outputs: [GraphValue] = []
     let shape = try shape(recording.result, trace, &outputs, at: site)
-    if let overflow = trace.overflow { outputs += [overflow.isFinite] + overflow.counts.map(\.count) }
+    if let overflow = trace.overflow { outputs += overflow.isFinite + overflow.counts.map(\.count) }
     do { try trace.guardBuffers() } catch { throw Failure.from(error, at: site) }
     var graph = trace.builder.graph
     graph.outputs = outputs
@@ -359,8 +363,10 @@ final class TracedStep {
         throw Failure("internal", "the memory of `\(name)` is not as planned: \(difference)", at: site)
       }
     }
-    let isApplied = try moveScale(outputs, at: site)
-    if isApplied { for slot in slots { slot.count += 1 } }
+    let tested = Array(outputs.suffix(testCount + overflowPaths.count))
+    let areFinite = tested.prefix(testCount).map { $0.scalar != 0 }
+    for update in updates where areFinite[update.tests].allSatisfy({ $0 }) { update.slot.count += 1 }
+    try moveScale(isFinite: areFinite.allSatisfy { $0 }, counts: tested[testCount...], at: site)
     if usesRandom { interpreter.tick &+= 1 }
     held.removeAll(keepingCapacity: true)
     leaves.removeAll(keepingCapacity: true)
@@ -368,20 +374,15 @@ final class TracedStep {
   }
 
   /// Counts a step with the loss scale.
-  /// - Returns: whether the step was applied.
   /// - Throws: where no scale helps any more.
-  private func moveScale(_ outputs: [Tensor], at site: Site) throws(Failure) -> Bool {
-    guard let scaler else { return true }
-    let tested = outputs.suffix(overflowPaths.count + 1)
-    let isFinite = tested.first!.scalar != 0
-    if !scaler.update(isFinite: isFinite) {
-      let counts = zip(overflowPaths, tested.dropFirst()).map { (path: $0, count: $1.integerScalar) }
-      throw Failure(
-        "scale-too-small", "gradients overflow even with a loss scale of \(format(number: Double(LossScaler.floor)))", at: site,
-        notes: [overflowText(counts), "parameters and optimizer state are as before the step"],
-        help: "look at the loss: it may be infinite or nan itself; or use `precision: bf16`, whose range is that of f32")
-    }
-    return isFinite
+  private func moveScale(isFinite: Bool, counts: ArraySlice<Tensor>, at site: Site) throws(Failure) {
+    guard let scaler, !scaler.update(isFinite: isFinite) else { return }
+    let counts = zip(overflowPaths, counts).map { (path: $0, count: $1.integerScalar) }
+    let kept = "parameters and optimizer state are as before the step"
+    throw Failure(
+      "scale-too-small", "gradients overflow even with a loss scale of \(format(number: Double(LossScaler.floor)))", at: site,
+      notes: [overflowText(counts), testCount == 1 ? kept : "where gradients overflow, " + kept],
+      help: "look at the loss: it may be infinite or nan itself; or use `precision: bf16`, whose range is that of f32")
   }
 
   /// The error of a run in terms of the program.

@@ -24,7 +24,8 @@ import Tensors
 // hold. Rows that meet a late value, or mix with each other, have no meaning in pieces: the loss is not separable,
 // and the error names the line, unless no parameter is involved; then the value is computed before the pieces.
 //
-// The backward pass of a piece is that of a sum's part, so of its nodes only those that join sums need a rule.
+// The backward pass of a piece is that of a sum's part, so of its nodes only those that join sums need a rule; but a
+// derivative that the program wrote may do anything with rows, and is judged as the forward pass is.
 
 /// Why a step cannot run in pieces.
 package struct NotSeparable: Error {
@@ -285,7 +286,7 @@ private struct BatchAnalysis {
       return !isAfterGradients && staysSum(op, node, operands) ? .sum : .late
     }
     if !rows && !own { return hasRows ? byAxes(op, node, place, operands) : .whole }
-    if node.origin.phase == .backward && !node.operands.allSatisfy({ isFree[$0.id] }) {
+    if node.origin.phase == .backward, !node.origin.isWrittenDerivative, !node.operands.allSatisfy({ isFree[$0.id] }) {
       return hasRows ? inherited(place, operands) : .sum
     }
     if !rows { return hasRows ? byAxes(op, node, place, operands) : .own }

@@ -10,12 +10,24 @@ package struct FloatFormat: Sendable {
   package var smallestExponent: Int { 1 - bias - mantissaBits }
   /// The largest finite number.
   package let largest: Double
-  /// What rounds to 0: half of the smallest number, and less.
-  package var underflow: Double { Double(sign: .plus, exponent: smallestExponent - 1, significand: 1) }
-  /// What rounds beyond the largest number, and more.
+  /// What rounds to 0: two to this power, half of the smallest number, and less.
+  package var underflowExponent: Int { smallestExponent - 1 }
+  /// The same as a number; 0 for f64.
+  package var underflow: Double { Double(sign: .plus, exponent: underflowExponent, significand: 1) }
+  /// What rounds beyond the largest number, and more; infinity for f64.
   package var overflow: Double {
     let spacing = Double(sign: .plus, exponent: Int(largest.exponent) - mantissaBits, significand: 1)
     return largest + spacing / 2
+  }
+
+  /// The powers of two by which a number can be multiplied so that it neither rounds to 0 nor beyond the largest number.
+  package func scales(keeping number: Double) -> ClosedRange<Int> {
+    // By exponent and significand, since what is between may lie outside the range of Double.
+    let (exponent, significand) = (Int(number.exponent), number.significand)
+    let low = underflowExponent - exponent + (significand > 1 ? 0 : 1)
+    let bound = 2 - Double(sign: .plus, exponent: -mantissaBits - 1, significand: 1)
+    let high = Int(largest.exponent) - exponent - (significand < bound ? 0 : 1)
+    return low...high
   }
 
   /// Distance from 1 to the next number.
