@@ -15,6 +15,9 @@ package final class GraphBuilder {
   /// Given to appended nodes.
   package var origin = Origin(site: nil)
   package let evaluator: (any OpEvaluator)?
+  /// Whether ops that change nothing are appended all the same: then the same program on other sizes, 1 among them, has the
+  /// same nodes.
+  package var keepsIdentities = false
   /// Real values by value id, where known.
   private var concrete: [Int: Tensor] = [:]
   private var randomOrdinal = 0

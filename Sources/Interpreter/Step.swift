@@ -235,8 +235,10 @@ package final class StepValue: Callable {
     let whole = try record(values, arguments, interpreter, policy, rowCount: cut?.rowCount ?? 0, isQuiet: isTrial)
     var pieces: [TracedStep.Recording] = []
     if let cut {
-      // Pieces may differ by a row.
-      for count in Set(rowRanges(cut.rowCount, pieceCount: policy.pieceCount).map(\.count)).sorted(by: >) {
+      // Pieces may differ by a row. One row does not show where the batch is, so that two are looked at as well.
+      var counts = Set(rowRanges(cut.rowCount, pieceCount: policy.pieceCount).map(\.count))
+      if counts == [1], cut.rowCount > 2 { counts.insert(2) }
+      for count in counts.sorted(by: >) {
         let part = try mapTensors(of: values, at: arguments.site) { index, tensor in
           cut.arguments.contains(index) && tensor.shape.sizes.first == cut.rowCount ? tensor.firstRows(count) : tensor
         }
@@ -258,6 +260,7 @@ package final class StepValue: Callable {
   ) throws(Failure) -> TracedStep.Recording {
     let trace = Trace(interpreter, isStep: true, closingOver: function.captured)
     trace.isQuiet = isQuiet
+    trace.builder.keepsIdentities = policy.pieceCount > 1
     trace.precision = policy.precision
     trace.lossScaling = policy.effectiveLossScaling
     if trace.lossScaling == .dynamic { trace.scaler = scaler }

@@ -204,8 +204,10 @@ final class TracedStep {
         if case .parameter(let parameter) = whole.trace.feeds[index] { return !parameter.isBuffer }
         return false
       })
-    let sections = try cutBatch(
+    var sections = try cutBatch(
       recorded, rowCount: whole.rowCount, pieces: graphs, parameters: parameters, losses: whole.trace.trainedValues)
+    let rows = rowRanges(whole.rowCount, pieceCount: policy.pieceCount)
+    sections.pieces.removeAll { piece in !rows.contains { $0.count == piece.rowCount } }
     if sections.hasOwnStatistics {
       let word = "each of the \(policy.pieceCount) pieces takes its own batch statistics"
       if isTrial { throw Failure("batch-statistics", word, at: site) }
@@ -215,8 +217,7 @@ final class TracedStep {
           notes: ["their running means are moved once a step, by the mean over the pieces"]))
     }
     return try StepDraft(
-      sections, rows: rowRanges(whole.rowCount, pieceCount: policy.pieceCount), inputs: recorded.inputs.map(\.type),
-      roles: roles)
+      sections, rows: rows, inputs: recorded.inputs.map(\.type), roles: roles)
   }
 
   private static func shape(

@@ -44,7 +44,8 @@ package struct NotSeparable: Error {
 package func cutBatch(
   _ whole: Graph, rowCount: Int, pieces: [(rowCount: Int, graph: Graph)], parameters: Set<Int>, losses: [GraphValue]
 ) throws -> BatchSections {
-  let averages = try BatchAnalysis.averages(whole, pieces[0].graph)
+  for piece in pieces { try BatchAnalysis.requireSameNodes(whole, piece.graph) }
+  let averages = BatchAnalysis.averages(whole, pieces[0].graph)
   // The losses are outputs while averages are taken apart, so as to be found again.
   func separated(_ graph: Graph) throws -> Graph {
     var graph = graph
@@ -60,7 +61,6 @@ package func cutBatch(
   for loss in lossIDs {
     if case .mixed? = analysis.parts[loss] { throw analysis.failure(of: loss) }
   }
-  for (_, other) in cut.dropFirst() { try BatchAnalysis.requireSameNodes(graph, other) }
   var cutter = SectionCutter(graph, cut, analysis, rowCount: rowCount)
   return try cutter.sections()
 }
@@ -161,9 +161,8 @@ private struct BatchAnalysis {
   // MARK: Two traces
 
   /// The averages over the batch, and what belongs to them.
-  static func averages(_ whole: Graph, _ piece: Graph) throws -> Set<Int> {
-    try requireSameNodes(whole, piece)
-    return Set(
+  static func averages(_ whole: Graph, _ piece: Graph) -> Set<Int> {
+    Set(
       whole.nodes.indices.filter { index in
         let (a, b) = (whole.nodes[index], piece.nodes[index])
         guard a.op is any AveragingOp, !a.origin.isBatchStatistic else { return false }

@@ -24,7 +24,7 @@ extension Graph {
   }
 }
 
-/// Removes nodes whose result is an operand as it is: views that show all of it, which functions with derivatives of their
+/// Removes nodes whose result is an operand as it is: reductions over no axes; views that show all of it, which functions with derivatives of their
 /// own and `stop_gradient` leave behind once all derivatives are taken; and operations with their identity element, with
 /// which derivatives begin.
 ///
@@ -57,6 +57,10 @@ private func operandLeft(by node: Graph.Node, _ numbers: [Int: Double]) -> Graph
   if let view = node.op as? any ViewOp {
     let layout = Layout(contiguous: node.operands[0].shape)
     return node.operands[0].type == node.results[0].type && view.layout(of: layout) == layout ? node.operands[0] : nil
+  }
+  if let reduction = node.op as? any Reduction, reduction.axes.isEmpty {
+    // Of one element most reductions make that element; the variance does not.
+    return type(of: reduction).reduce([2]) == 2 ? node.operands[0] : nil
   }
   guard let op = node.op as? any ElementwiseBinary else { return nil }
   let (left, right) = type(of: op).identities

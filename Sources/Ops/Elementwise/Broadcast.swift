@@ -98,7 +98,7 @@ package struct Broadcast: ViewOp {
 extension GraphBuilder {
   /// Appends a broadcast, or returns `x` itself where it has the shape already.
   package func broadcast(_ x: GraphValue, to shape: Shape) throws -> GraphValue {
-    x.shape == shape ? x : try emit(Broadcast(to: shape), x)
+    x.shape == shape && !keepsIdentities ? x : try emit(Broadcast(to: shape), x)
   }
 
   /// Appends an op on operands that are first broadcast to one shape.

@@ -61,7 +61,7 @@ package struct Sum: Reduction {
 extension GraphBuilder {
   /// Appends the sum of `x` over `axes`; returns `x` itself where there are none.
   package func sum(_ x: GraphValue, axes: [Int], keepingAxes: Bool) throws -> GraphValue {
-    if axes.isEmpty && x.dtype.isFloating { return x }
+    if axes.isEmpty && x.dtype.isFloating && !keepsIdentities { return x }
     return try appendWidening(Sum(axes: axes.sorted(), keep: keepingAxes), [x])[0]
   }
 

@@ -143,6 +143,6 @@ package struct Reshape: ViewOp {
 extension GraphBuilder {
   /// Appends `x` under another shape of as many elements; returns `x` itself where it has that shape.
   package func reshape(_ x: GraphValue, to shape: Shape) throws -> GraphValue {
-    x.shape == shape ? x : try emit(Reshape(shape: shape), x)
+    x.shape == shape && !keepsIdentities ? x : try emit(Reshape(shape: shape), x)
   }
 }

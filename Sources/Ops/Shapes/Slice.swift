@@ -176,7 +176,7 @@ extension GraphBuilder {
   package func slice(
     _ x: GraphValue, starts: [Int], counts: [Int], steps: [Int]
   ) throws -> GraphValue {
-    if counts == x.shape.sizes, starts.allSatisfy({ $0 == 0 }), steps.allSatisfy({ $0 == 1 }) { return x }
+    if !keepsIdentities, counts == x.shape.sizes, starts.allSatisfy({ $0 == 0 }), steps.allSatisfy({ $0 == 1 }) { return x }
     return try emit(Slice(starts: starts, counts: counts, steps: steps), x)
   }
 }
