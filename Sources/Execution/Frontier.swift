@@ -74,7 +74,12 @@ package struct Frontier {
   /// - Parameters:
   ///   - draft: the step as it is.
   ///   - others: the step in pieces of its batch, if those are a choice.
-  package init(_ draft: StepDraft, orInPieces others: [StepDraft] = [], _ costs: CostTable) throws {
+  ///   - request: asked between plans, of which each may take a second for a graph of thousands of nodes.
+  /// - Throws: `Interrupted` besides what planning throws.
+  package init(
+    _ draft: StepDraft, orInPieces others: [StepDraft] = [], _ costs: CostTable,
+    request: () -> StopRequest = { .none }
+  ) throws {
     self.costs = costs
     let threadCount = self.threadCount
     let plainPlan = try draft.plan(.none)
@@ -88,6 +93,7 @@ package struct Frontier {
       // Pieces are not planned to be faster than the whole, nor what computes more than what computes less.
       var least = plain.seconds
       func add(_ checkpointing: Checkpointing) throws {
+        if request() != .none { throw Interrupted() }
         candidates.append(
           Candidate(
             variant, checkpointing, try variant.plan(checkpointing), costs, threads: threadCount, atLeast: least))

@@ -155,9 +155,13 @@ extension Frontier {
         "with `accumulate: auto` beside the budget it runs, in \(fitting.pieceCount) pieces of the batch or fewer: the same mathematics, sums taken in another order"
     }
     notes.append("nothing has been computed")
+    var (budgetText, smallestText) = (byteText(budget), byteText(choices[0].totalBytes))
+    if budgetText == smallestText {
+      (budgetText, smallestText) = ("\(grouped(budget)) B", "\(grouped(choices[0].totalBytes)) B")
+    }
     return Failure(
       "over-budget",
-      "the step `\(name)` does not fit in \(byteText(budget)): the smallest found is \(byteText(choices[0].totalBytes)), the lower bound \(byteText(lowerBound.bytes))",
+      "the step `\(name)` does not fit in \(budgetText): the smallest found is \(smallestText), the lower bound \(byteText(lowerBound.bytes))",
       at: site, notes: notes, help: help)
   }
 }
@@ -225,7 +229,8 @@ var budgetBuiltins: [Builtin] {
       "calibrate", "",
       """
       Measures how fast this machine multiplies, computes and moves bytes, prints it, and plans by it from then on. Without,
-      budgets are planned by a fixed table, so that they choose the same everywhere.
+      budgets are planned by a fixed table, so that they choose the same everywhere for the same number of threads, each of
+      which has a workspace of its own.
       """
     ) { call throws(Failure) in try calibrate(call) },
   ]

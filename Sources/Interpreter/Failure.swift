@@ -69,7 +69,10 @@ package final class Failure: Error {
     case let cut as NotSeparable:
       return Failure(
         "not-separable", "`accumulate` needs a loss that is a sum over rows: \(cut.reason)", at: cut.site ?? site,
-        notes: ["rows of different pieces never meet; only their sums do"],
+        notes: [
+          "rows of different pieces never meet; only their sums do",
+          "arguments with as many rows as the first are cut with it; `batch: [\"x\", \"y\"]` names others",
+        ],
         help: "leave `accumulate` away, or compute this before the step")
     case let bug as InternalError: return Failure("internal", bug.description, at: site)
     default: return Failure("internal", "\(error)", at: site)

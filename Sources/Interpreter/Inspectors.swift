@@ -89,7 +89,8 @@ final class BitPicture: ObjectValue {
     if stored.isInfinite { return given.isInfinite ? "" : "\(plain(given)) overflows" }
     let (inner, outer) = neighbours
     let off = stored - given
-    let start = off == 0 ? "\(plain(given)) is exact" : stored == 0 ? "\(plain(given)) is lost" : "\(plain(given)) is off by \(short(abs(off), 2))"
+    // A number of the program is an f64 itself.
+    let start = dtype == .f64 ? "f64 has it" : off == 0 ? "\(plain(given)) is exact" : stored == 0 ? "\(plain(given)) is lost" : "\(plain(given)) is off by \(short(abs(off), 2))"
     // As many digits as tell neighbours apart.
     let digits = 2 + (float.mantissaBits + 1) * 3 / 10
     let (low, high) = inner < outer ? (inner, outer) : (outer, inner)
@@ -170,11 +171,12 @@ final class FloatHistogram: ObjectValue {
       }
     }
     if let weights {
-      let old = Tensor(weights.doubles(), dtype: dtype, shape: weights.shape).doubles()
+      let exact = weights.doubles()
+      let old = Tensor(exact, dtype: dtype, shape: weights.shape).doubles()
       let new = Tensor(zip(old, values).map { $0 + $1 }, dtype: dtype, shape: weights.shape).doubles()
       for index in values.indices where values[index] != 0 && values[index].isFinite {
         if new[index] == old[index] { part.swamped += 1 }
-        let ratio = abs(values[index] / old[index])
+        let ratio = abs(values[index] / exact[index])
         if ratio > 0, ratio.isFinite { part.ratios[Int(ratio.exponent), default: 0] += 1 }
       }
     }
@@ -257,7 +259,7 @@ final class FloatHistogram: ObjectValue {
     if all.nonFinite > 0 { lines.append(" \(grouped(all.nonFinite)) are infinite or no numbers") }
     lines.append(
       all.lost == 0
-        ? " none of the others falls below 2^\(edge)" : " \(share(all.lost, of: all)) of the others fall to 2^\(edge) or below, and are lost in \(dtype)")
+        ? " none \(all.zeros + all.nonFinite > 0 ? "of the others " : "")falls to 2^\(edge) or below" : " \(share(all.lost, of: all)) \(all.zeros + all.nonFinite > 0 ? "of the others " : "")fall to 2^\(edge) or below, and are lost in \(dtype)")
     if all.overflowing > 0 { lines.append(" \(share(all.overflowing, of: all)) are beyond \(Interpreter.shortNumber(float.largest, 6)), the largest \(dtype)") }
     if comparesWeights { lines.append(" \(share(all.swamped, of: all)) of the updates are too small beside their weights: w + u is w") }
     if let window = window(all) {

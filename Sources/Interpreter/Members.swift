@@ -222,7 +222,13 @@ extension Interpreter {
       case "training": mode = try trainingMode(field)
       case "precision":
         result = .callable(SettingCall(result, \.precision, try StepPolicy.precision(field.value, at: field.site)))
-      default: throw unknownPolicy(field)
+      default:
+        if let label = field.label, StepPolicy.names.contains(label) {
+          throw Failure(
+            "unknown-policy", "`\(label)` is a policy of steps, and this is \(owner.described)", at: field.site,
+            notes: ["of functions and models: training, precision"])
+        }
+        throw unknownPolicy(field)
       }
     }
     if let mode {

@@ -80,10 +80,13 @@ final class PrecisionTable: ObjectValue {
     let gives: DType
   }
   private let heading: String
+  /// Whether the step has no policy of precision.
+  private let isPlain: Bool
   private var rows: [(row: Row, count: Int, place: String)] = []
 
   init(_ step: TracedStep.Recording, heading: String, precision: DType?) {
     self.heading = "\(heading)   precision: \(precision ?? .f32)"
+    isPlain = precision == nil
     super.init()
     var places: [Row: Int] = [:]
     let graph = step.trace.builder.graph
@@ -137,6 +140,7 @@ final class PrecisionTable: ObjectValue {
       table.append([row.op, name, row.reads, row.gives.name, "\(count)", place, PrecisionRule.reason(row.precision)])
     }
     let lines = aligned(table, gap: 2, toTheLeft: Set(table[0].indices))
-    return ([heading, ""] + lines).joined(separator: "\n")
+    let note = isPlain ? ["all in f32; `precision: bf16` or `f16` goes by the classes", ""] : []
+    return ([heading, ""] + note + lines).joined(separator: "\n")
   }
 }

@@ -307,7 +307,12 @@ func loadState(_ call: BuiltinCall, _ name: String) throws(Failure) -> Value {
   var steps = 0
   for thing in things {
     guard case .callable(let callable) = thing.value, let step = callable as? StepValue else { continue }
-    if step.policy.effectiveLossScaling == .dynamic, let scale = metadata["step.\(steps).scale"] {
+    if step.policy.effectiveLossScaling == .dynamic {
+      guard let scale = metadata["step.\(steps).scale"] else {
+        throw Failure(
+          "file-mismatch", "\(name) has no loss scale for the step `\(step.name)`", at: site,
+          help: "`save(\"…\", net, opt, \(step.name))` writes it, where the step scales dynamically")
+      }
       guard let scale = Float(scale), scale >= LossScaler.floor, scale.isFinite,
         let clean = Int(metadata["step.\(steps).clean"] ?? "0"), (0..<LossScaler.growthInterval).contains(clean)
       else { throw Failure("file-damaged", "\(name): the loss scale of step \(steps) is no scale", at: site) }

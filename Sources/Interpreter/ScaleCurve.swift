@@ -84,7 +84,7 @@ final class ScaleCurve: ObjectValue {
       while line.last == " " { line.removeLast() }
       lines.append(line)
     }
-    lines.append(padded("", margin) + " └" + String(repeating: "─", count: columnCount) + " \(grouped(history.stepCount)) steps")
+    lines.append(padded("", margin) + " └" + String(repeating: "─", count: columnCount) + " \(grouped(history.stepCount)) step\(history.stepCount == 1 ? "" : "s")")
     if skip > 0 { lines.append(padded("", margin) + "  × a step that was skipped") }
     return lines.joined(separator: "\n")
   }

@@ -94,15 +94,19 @@ package final class StepValue: Callable {
       return plan
     }
     let plan = try newPlan(for: values, arguments, interpreter, policy, isInspection)
-    let before = plans.newest
+    let changes = plans.newest.map { self.changes(to: plan, from: $0) } ?? []
     // Under a budget the plan without one counts: any number of budgets share it.
-    let counts = !isInspection && !policy.isChoice
+    let counts = !isInspection && !policy.isChoice && !changes.isEmpty
     plans.keep(
       .init(
         step: plan, mode: mode, policy: policy, owner: function.owner,
         costs: policy.isChoice ? interpreter.costs : nil), counts: counts)
-    if counts, plans.traceCount == 9, !function.template.declaration.site.file.isLibrary {
-      interpreter.output.report(retraceNote(plan, after: before, at: arguments.site))
+    if counts, plans.changeCount == 8, !function.template.declaration.site.file.isLibrary {
+      interpreter.output.report(
+        Diagnostic(
+          .note, "retraced", "the step `\(name)` has been traced 9 times", at: arguments.site,
+          notes: ["what changed last: " + changes.joined(separator: "; ")],
+          help: "give it arguments of the same shapes, or use `where` instead of `if`"))
     }
     guard plan.bind(values, captured, interpreter) else {
       throw Failure("internal", "a fresh plan does not fit its own arguments", at: arguments.site)
@@ -127,7 +131,7 @@ package final class StepValue: Callable {
     let (plain, ways) = try ways(for: values, arguments, interpreter, policy, isInspection: isInspection)
     guard let choice = ways.frontier.choice(within: budget) else {
       throw ways.frontier.doesNotFit(
-        name, in: budget, policy.choosesPieces ? ways.pieces : inPieces(for: values, arguments, interpreter, policy, limit: 8),
+        name, in: budget, policy.choosesPieces ? ways.pieces : try inPieces(for: values, arguments, interpreter, policy, limit: 8),
         isChoice: policy.choosesPieces, at: arguments.site)
     }
     if choice.pieceCount != plain.pieceCount {
@@ -147,8 +151,8 @@ package final class StepValue: Callable {
     isInspection: Bool = true
   ) throws(Failure) -> (plain: TracedStep, ways: WaysToRun) {
     let plain = try plan(for: values, arguments, interpreter, policy.withoutChoice, isInspection: isInspection)
-    let ways = try plain.ways(interpreter.costs, areInPieces: policy.choosesPieces, at: arguments.site) {
-      inPieces(for: values, arguments, interpreter, policy, limit: Int.max)
+    let ways = try plain.ways(interpreter.costs, areInPieces: policy.choosesPieces, at: arguments.site) { () throws(Failure) in
+      try inPieces(for: values, arguments, interpreter, policy, limit: Int.max)
     }
     return (plain, ways)
   }
@@ -157,7 +161,7 @@ package final class StepValue: Callable {
   /// mathematics. Sums are then taken in another order, so that a budget chooses it only where it is told so.
   private func inPieces(
     for values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, _ policy: StepPolicy, limit: Int
-  ) -> StepInPieces {
+  ) throws(Failure) -> StepInPieces {
     var result = StepInPieces()
     if policy.pieceCount > 1 { return result }
     let tick = interpreter.tick
@@ -165,6 +169,7 @@ package final class StepValue: Callable {
     var policy = policy.withoutChoice
     policy.pieceCount = 2
     while policy.pieceCount <= limit {
+      try interpreter.checkInterrupt(at: arguments.site)
       do throws(Failure) {
         let step = try trace(values, arguments, interpreter, policy, isTrial: true)
         // What does not shrink with the rows is all that is left.
@@ -185,7 +190,7 @@ package final class StepValue: Callable {
     defer { interpreter.tick = tick }
     let values = try bind(arguments, interpreter)
     let (step, ways) = try ways(for: values, arguments, interpreter, policy)
-    let pieces = policy.choosesPieces ? ways.pieces : inPieces(for: values, arguments, interpreter, policy, limit: 8)
+    let pieces = policy.choosesPieces ? ways.pieces : try inPieces(for: values, arguments, interpreter, policy, limit: 8)
     return FitReport(step, ways.frontier, pieces, choosesPieces: policy.choosesPieces, budget: budget)
   }
 
@@ -322,23 +327,18 @@ package final class StepValue: Callable {
     return (rowCount, Set(candidates))
   }
 
-  private func retraceNote(_ plan: TracedStep, after before: TracedStep?, at site: Site) -> Diagnostic {
-    var changing: [String] = []
-    if let before {
-      for (old, new) in zip(before.sources, plan.sources) where old.source.name == new.source.name {
-        if old.pattern.description != new.pattern.description {
-          changing.append(
-            "`\(new.source.name)`: \(old.pattern.description), now \(new.pattern.description)")
-        }
-      }
-      if changing.isEmpty, !plan.numberGuards.isEmpty {
-        changing.append("a number that decides a shape, a range or an `if`")
+  /// What a plan takes in other forms than the one before. Another model or function in a name's place is none.
+  private func changes(to plan: TracedStep, from before: TracedStep) -> [String] {
+    var changes: [String] = []
+    for (old, new) in zip(before.sources, plan.sources) where old.source.name == new.source.name {
+      if old.pattern.description != new.pattern.description {
+        changes.append("`\(new.source.name)`: \(old.pattern.description), now \(new.pattern.description)")
       }
     }
-    return Diagnostic(
-      .note, "retraced", "the step `\(name)` has been traced 9 times", at: site,
-      notes: changing.isEmpty ? [] : ["what changed last: " + changing.joined(separator: "; ")],
-      help: "give it arguments of the same shapes, or use `where` instead of `if`")
+    if changes.isEmpty, !plan.numberGuards.isEmpty {
+      changes.append("a number that decides a shape, a range or an `if`")
+    }
+    return changes
   }
 }
 
@@ -368,14 +368,14 @@ final class PlanStore {
     let costs: CostTable?
   }
   private var entries: [Entry] = []
-  private(set) var traceCount = 0
+  private(set) var changeCount = 0
   /// Plans hold on to the models they were traced with, so not many are kept.
   private static let limit = 16
 
   var newest: TracedStep? { entries.last?.step }
 
   func keep(_ entry: Entry, counts: Bool) {
-    if counts { traceCount += 1 }
+    if counts { changeCount += 1 }
     entries.append(entry)
     if entries.count > PlanStore.limit { entries.removeFirst() }
   }

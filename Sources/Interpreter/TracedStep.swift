@@ -258,16 +258,19 @@ final class TracedStep {
   ///   - areInPieces: whether pieces of the batch are a choice.
   ///   - pieces: the step in pieces.
   func ways(
-    _ costs: CostTable, areInPieces: Bool, at site: Site, pieces: () -> StepInPieces
+    _ costs: CostTable, areInPieces: Bool, at site: Site, pieces: () throws(Failure) -> StepInPieces
   ) throws(Failure) -> WaysToRun {
     if let known = knownWays[areInPieces], known.frontier.costs == costs { return known }
     guard let draft else { throw Failure("internal", "a frontier of a step with checkpointing", at: site) }
-    let pieces = areInPieces ? pieces() : StepInPieces()
+    let pieces = areInPieces ? try pieces() : StepInPieces()
     do {
       let ways = WaysToRun(
-        frontier: try Frontier(draft, orInPieces: pieces.steps.map { $0.draft! }, costs), pieces: pieces)
+        frontier: try Frontier(draft, orInPieces: pieces.steps.map { $0.draft! }, costs, request: { Interpreter.stopRequest }),
+        pieces: pieces)
       knownWays[areInPieces] = ways
       return ways
+    } catch is Interrupted {
+      throw Failure.interrupted(at: site)
     } catch { throw Failure.from(error, at: site) }
   }
 

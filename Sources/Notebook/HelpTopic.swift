@@ -16,6 +16,7 @@ package struct HelpTopic: Sendable {
     HelpTopic(name: "commands", text: commands),
     HelpTopic(name: "dtypes", text: dtypes),
     HelpTopic(name: "mixed_precision", text: mixedPrecision),
+    HelpTopic(name: "policies", text: policies),
     HelpTopic(name: "scripts", text: scripts),
     HelpTopic(name: "syntax", text: syntax),
   ]
@@ -86,7 +87,9 @@ package struct HelpTopic: Sendable {
       explain(train, x, y)                     which op runs in what, and why
 
     A dynamic scale begins with 65536, doubles after 2000 clean steps in a row, and halves where a gradient is infinite or
-    nan; that step is skipped and leaves nothing behind. Below 1 it is an error that names the params.
+    nan; that step is skipped and leaves nothing behind. Below 1 it is an error that names the params. For a test of all
+    gradients they must all be there before the first update: that is memory, which bf16 does without. A number is no
+    scale to be tested: what overflows under it is applied.
 
     Params wholly in bf16 have no master. Their updates and the optimizer's state are computed in f32 all the same.
 
@@ -99,6 +102,34 @@ package struct HelpTopic: Sendable {
       bits(0.1, f16)                           sign, exponent, mantissa, and the neighbours
       histogram(g, f16)                        what underflows, what overflows, the loss scales that keep everything
       histogram(updates, bf16, weights: net)   also which updates are too small beside their weights
+    """
+
+  private static let policies = """
+    `with` gives another way to run a step, or to update; net, optimizer and step stay what they are.
+
+      small = train with (accumulate: 4, precision: bf16)
+
+    Of a step:
+
+      accumulate: 4         the batch in 4 pieces: rows of the first argument, and of all that have as many
+      batch: ["x", "y"]     the arguments that are cut, where others have as many rows
+      checkpoint: sqrt      keeps less for the backward pass and computes it once more, bit for bit: `every(k)` keeps what
+                            passes between every k-th layer and the next, `sqrt` picks k, `full` keeps what passes between
+                            layers, `selective` keeps products; `none`
+      budget: 24MiB         the fastest plan that takes no more than that in all; `fit(train, x, y)` lists the plans
+      accumulate: auto      lets the budget cut the batch too; without one, the memory that there is
+      precision: bf16       or f16, f32: `help mixed_precision`
+      loss_scale: dynamic   or a number, none
+      training: on          or off: the mode of layers such as Dropout; of models too
+
+    Of an optimizer:
+
+      state: q8             state stored in 8 bits, blocks of 256; or in bf16; small tensors and embeddings keep f32
+      rounding: stochastic  how updates of params in bf16 are rounded; kahan, nearest
+      no_decay: "*.bias"    paths without weight decay; `*` stands for any characters
+      rules: [("head.*", (lr: 1e-4, state: f32))]
+                            settings by path; of several rules that fit, the last counts
+      lr: 1e-3              another value of any hyperparameter; a function of the step number is a schedule
     """
 
   private static let scripts = """

@@ -75,7 +75,7 @@ package struct Cast: ElementwiseOp {
       guard from.isFloating && dtype.isFloating else { return [nil] }
       if from == .f32, case .result(let index, 0) = g.graph.definition(of: at.cotangent) {
         let node = g.graph.nodes[index]
-        if let op = node.op as? any WideSumsOp, node.results[0].dtype != from {
+        if let op = node.op as? any WideSumsOp, at.cotangent.dtype == .f16 || at.cotangent.dtype == .bf16 {
           return [try g.append(op.withoutRounding, node.operands)[0]]
         }
       }
