@@ -152,10 +152,13 @@ package struct Frontier {
       fastest = candidate.seconds
     }
     choices.append(plain)
-    // More bytes in all must not be fewer at the peak; but the smallest stays, or budgets that it keeps would be refused.
+    // More bytes in all must not be fewer at the peak. The step as it is stays, and the smallest, or budgets that it keeps
+    // would be refused.
+    choices.removeAll { $0.peakBytes > plain.peakBytes }
+    let least = choices[0].peakBytes
     var result: [Candidate] = []
     for candidate in choices.dropFirst().reversed()
-    where result.last.map({ candidate.peakBytes <= $0.peakBytes }) ?? true && candidate.peakBytes >= choices[0].peakBytes {
+    where candidate.peakBytes >= least && candidate.peakBytes <= result.last?.peakBytes ?? Int.max {
       result.append(candidate)
     }
     return [choices[0]] + result.reversed()
