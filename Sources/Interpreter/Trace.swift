@@ -322,6 +322,8 @@ final class Trace {
   /// A new value, or the old one where the step is skipped.
   func unlessSkipped(_ new: GraphValue, _ old: GraphValue) throws -> GraphValue {
     guard let overflow else { return new }
+    // Element by element, blocks would be rounded once more.
+    if new.dtype.isBlocked { return try builder.choose(overflow.isFinite, new, old) }
     let isApplied = try builder.broadcast(overflow.isFinite, to: new.shape)
     return try builder.select(isApplied, new, old)
   }
