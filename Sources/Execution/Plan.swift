@@ -268,9 +268,8 @@ package final class Plan: StepPlan {
         continue
       }
       let step = steps.count
-      let overwritable = node.overwritableOperands(lives.base)
       var taken = Set<Int>()
-      for result in node.results {
+      for (position, result) in node.results.enumerated() {
         let place: Place
         if let input = inputOf[result.id] {
           place = .input(input)
@@ -279,7 +278,7 @@ package final class Plan: StepPlan {
           try EagerEvaluator.checkCountable(result.type)
           place = .output(output)
           directOutputs[output] = result.id
-        } else if let operand = overwritable.first(where: { operand in
+        } else if let operand = node.overwritableOperands(lives.base, byResult: position).first(where: { operand in
           guard case .buffer? = locations[operand]?.place else { return false }
           return lives.last[operand] == step && !taken.contains(operand)
             && graph.values[operand].type.byteCount == result.type.byteCount

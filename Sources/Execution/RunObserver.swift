@@ -124,7 +124,7 @@ extension TensorView {
     }
     let start = UInt(bitPattern: base)
     // Blocks come whole, in order.
-    if dtype == .q8 { return start..<start &+ UInt(dtype.byteCount(of: high + 1)) }
+    if dtype.isBlocked { return start..<start &+ UInt(dtype.byteCount(of: high + 1)) }
     return start &+ UInt(bitPattern: low * dtype.byteCount)..<start &+ UInt(
       bitPattern: (high + 1) * dtype.byteCount)
   }

@@ -47,7 +47,7 @@ package enum NPY {
       .contiguous()
     let descriptor =
       switch tensor.dtype {
-      case .f32, .bf16, .f8e4m3, .f8e5m2, .q8: "<f4"
+      case .f32, .bf16, .f8e4m3, .f8e5m2, .q8, .q8e4m3: "<f4"
       case .f64: "<f8"
       case .f16: "<f2"
       case .i32: "<i4"

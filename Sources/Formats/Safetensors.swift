@@ -50,7 +50,7 @@ package enum Safetensors {
 
   /// Writes a file, replacing what was at `path` only once all is written.
   ///
-  /// A tensor of q8 becomes two, which any reader of the format takes: its codes under its name, as u8 and in its
+  /// A tensor of blocks becomes two, which any reader of the format takes: its codes under its name, as u8 and in its
   /// shape, and the scales of its blocks behind `.scale`; what they mean says `QuantizedBlock`.
   /// Tensors are ordered as the format's own library does: larger elements first, so that all are aligned, then by
   /// name. The same contents give the same bytes.
@@ -76,7 +76,7 @@ package enum Safetensors {
   }
 
   private static func parts(_ named: NamedTensor) -> [NamedTensor] {
-    guard named.tensor.dtype == .q8 else { return [named] }
+    guard named.tensor.dtype.isBlocked else { return [named] }
     let (codes, scales) = QuantizedBlock.parts(of: named.tensor)
     return [NamedTensor(named.name, codes), NamedTensor(named.name + ".scale", scales)]
   }

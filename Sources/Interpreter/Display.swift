@@ -231,11 +231,11 @@ extension Interpreter {
       let rules = optimizer.rules.map { rule in
         ", \"\(rule.pattern)\" → "
           + (rule.values.map { "\(optimizer.definition.parameters.names[$0.index]): \(display($0.value))" }
-            + (rule.stateDType.map { ["state: \($0)"] } ?? []) + (rule.rounding.map { ["rounding: \($0)"] } ?? []))
+            + (rule.stateDType.map { ["state: \($0.nameInState)"] } ?? []) + (rule.rounding.map { ["rounding: \($0)"] } ?? []))
           .joined(separator: ", ")
       }
       let policies =
-        (optimizer.stateDType.map { ["state: \($0)"] } ?? [])
+        (optimizer.stateDType.map { ["state: \($0.nameInState)"] } ?? [])
         + (optimizer.rounding == .nearest ? [] : ["rounding: \(optimizer.rounding)"])
       let with = policies.isEmpty ? "" : policies.count == 1 ? " with " + policies[0] : " with (\(policies.joined(separator: ", ")))"
       return optimizer.definition.name + "(" + settings.joined(separator: ", ") + rules.joined() + ")" + with

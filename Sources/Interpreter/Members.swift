@@ -344,8 +344,10 @@ extension Interpreter {
         notes: [stateDTypes])
     }
     switch dtype {
-    case .f32, .bf16, .q8: return dtype
-    case .f16, .f8e4m3, .f8e5m2:
+    case .f32, .bf16, .q8, .q8e4m3: return dtype
+    // In blocks: its own range would lose the squares of gradients.
+    case .f8e4m3: return .q8e4m3
+    case .f16, .f8e5m2:
       throw Failure(
         "unsupported-dtype", "state cannot be stored in \(dtype)", at: site,
         notes: [
@@ -358,7 +360,7 @@ extension Interpreter {
   }
 
   private var stateDTypes: String {
-    "state is stored in q8, 1 byte a number and 4 for each 256; in bf16, 2 bytes; or in f32, as it is without this"
+    "state is stored in q8 or f8e4m3, 1 byte a number and 4 for each 256; in bf16, 2 bytes; or in f32, as it is without this"
   }
 
   private func badRules(_ site: Site) -> Failure {

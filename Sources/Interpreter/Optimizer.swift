@@ -177,7 +177,7 @@ package final class OptimizerValue {
     }
     guard let dtype = stateDType, type.elementCount >= OptimizerValue.leastStored else { return type.dtype }
     // Rows of rare tokens have gradients far from those of their neighbours in a block.
-    if dtype == .q8, entry.parameter.home?.definition.declaredName == "Embedding" { return type.dtype }
+    if dtype.isBlocked, entry.parameter.home?.definition.declaredName == "Embedding" { return type.dtype }
     return stored(dtype)
   }
 
@@ -212,6 +212,11 @@ enum Rounding: String, CaseIterable {
   /// To the nearest, and what was lost is kept in bf16 and added before the next update (Kahan 1965, "Further remarks on
   /// reducing truncation errors"; for weights in bf16 Zamirai et al. 2020, "Revisiting BFloat16 Training").
   case kahan
+}
+
+extension DType {
+  /// What programs call it as the dtype of state: `state: f8e4m3` stands for blocks of those.
+  var nameInState: String { self == .q8e4m3 ? DType.f8e4m3.name : name }
 }
 
 /// Whether a dotted path matches a pattern in which `*` stands for anything.
@@ -293,7 +298,7 @@ package final class OptimizerSlot {
   /// `m of layers.0.weight`, `m in q8 of layers.0.weight`
   func role(of index: Int) -> String {
     let dtype = states[index].dtype
-    let stored = dtype == .f32 || dtype == .f64 ? "" : " in \(dtype)"
+    let stored = dtype == .f32 || dtype == .f64 ? "" : " in \(dtype.nameInState)"
     return "\(stateNames[index])\(stored) of \(parameter?.path ?? "a parameter")"
   }
 

@@ -131,11 +131,8 @@ extension Interpreter {
           at: value.made ?? made, notes: ["a state keeps its shape from step to step"])
       }
       let new = try trace.value(of: value, at: made)
-      if state.dtype == .q8 {
-        // State that stays as it is is not rounded once more; a step that is skipped would do that.
-        if new.id == olds[index].id { continue }
-        guard trace.overflow == nil else { throw unsteady(entry, at: site) }
-      }
+      // State that stays as it is is not rounded once more.
+      if state.dtype.isBlocked && new.id == olds[index].id { continue }
       let next = try g.cast(new, to: state.dtype)
       trace.writeState(
         slot, index, input: inputs[index], try trace.unlessSkipped(next, before[index]))
@@ -154,14 +151,6 @@ extension Interpreter {
       trace.writeState(
         slot, compensation.index, input: compensation.input, try trace.unlessSkipped(lost, compensation.value))
     }
-  }
-
-  /// Blocks of q8 cannot stay as they are in a step that is skipped: rounding them anew may change them.
-  private func unsteady(_ entry: ParameterPath, at site: Site) -> Failure {
-    Failure(
-      "unsupported-dtype",
-      "the optimizer state of `\(entry.path)` is stored in q8, which a step with loss scaling cannot leave as it is where it is skipped",
-      at: site, help: "use `precision: bf16`, which needs no loss scale, or store the state in bf16")
   }
 
   /// The state for a parameter: what there is, or fresh from the optimizer's `state` lines.

@@ -282,16 +282,16 @@ func loadState(_ call: BuiltinCall, _ name: String) throws(Failure) -> Value {
       for (index, state) in fresh.stateNames.enumerated() {
         let key = "\(prefix)\(state).\(entry.path)"
         let usual = fresh.states[index].type
-        guard let tensor = byName[key].map({ usual.dtype == .q8 ? joined($0, byName[key + ".scale"]) : $0 }) else {
+        guard let tensor = byName[key].map({ usual.dtype.isBlocked ? joined($0, byName[key + ".scale"]) : $0 }) else {
           throw Failure(
             "file-mismatch",
             "\(name): the state `\(state)` of `\(entry.path)` is missing; was it saved by another optimizer?", at: site)
         }
         guard tensor.type == usual else {
-          let saved = byName[key + ".scale"] != nil && tensor.dtype == .u8 ? TensorType(.q8, tensor.shape) : tensor.type
+          let saved = byName[key + ".scale"].map { joined(tensor, $0).type } ?? tensor.type
           throw Failure(
             "file-mismatch",
-            "\(name): the state `\(state)` of `\(entry.path)` is \(saved), the optimizer's is \(usual)",
+            "\(name): the state `\(state)` of `\(entry.path)` is \(saved.dtype.nameInState)\(saved.shape), the optimizer's is \(usual.dtype.nameInState)\(usual.shape)",
             at: site,
             help: saved.shape == usual.shape
               ? "load it into an optimizer with the `state` that it was saved with" : nil)
@@ -327,7 +327,7 @@ func loadState(_ call: BuiltinCall, _ name: String) throws(Failure) -> Value {
   return .none
 }
 
-/// A tensor of q8 from its two parts in a file; the codes alone where they do not fit.
+/// A tensor of blocks from its two parts in a file; the codes alone where they do not fit.
 private func joined(_ codes: Tensor, _ scales: Tensor?) -> Tensor {
   scales.flatMap { QuantizedBlock.tensor(codes: codes, scales: $0) } ?? codes
 }

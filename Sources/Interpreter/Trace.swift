@@ -325,6 +325,8 @@ final class Trace {
   /// A new value, or the old one where the step is skipped.
   func unlessSkipped(_ new: GraphValue, _ old: GraphValue) throws -> GraphValue {
     guard let isApplied else { return new }
+    // Element by element, blocks would be rounded once more.
+    if new.dtype.isBlocked { return try builder.choose(isApplied, new, old) }
     return try builder.select(builder.broadcast(isApplied, to: new.shape), new, old)
   }
 

@@ -6,7 +6,7 @@ import Tensors
 // NaN with its sign; its payload is not kept.
 
 /// Reads `count` elements of `dtype`, `stride` elements apart, into a contiguous tile of their lane.
-/// - Requires: of q8, the stride is 1 and `base` is where a block begins.
+/// - Requires: of blocks, the stride is 1 and `base` is where a block begins.
 func loadLane(
   _ dtype: DType, from base: UnsafeRawPointer, stride: Int, into tile: UnsafeMutableRawPointer,
   count: Int
@@ -26,7 +26,7 @@ func loadLane(
   case .f8e5m2:
     let values = Float8Tables.shared.e5m2
     load(base, stride, tile, count) { (x: UInt8) in values[Int(x)] }
-  case .q8: dequantize(base, from: 0, into: tile.assumingMemoryBound(to: Float.self), count: count)
+  case .q8, .q8e4m3: dequantize(dtype, base, from: 0, into: tile.assumingMemoryBound(to: Float.self), count: count)
   }
 }
 
@@ -35,8 +35,8 @@ func loadLane(
 func loadLane(
   _ dtype: DType, from base: UnsafeRawPointer, at position: Int, into tile: UnsafeMutableRawPointer, count: Int
 ) {
-  if dtype == .q8 {
-    dequantize(base, from: position, into: tile.assumingMemoryBound(to: Float.self), count: count)
+  if dtype.isBlocked {
+    dequantize(dtype, base, from: position, into: tile.assumingMemoryBound(to: Float.self), count: count)
   } else {
     loadLane(dtype, from: base + position &* dtype.byteCount, stride: 1, into: tile, count: count)
   }
@@ -58,7 +58,7 @@ private func load<Stored, Value>(
   }
 }
 
-/// Writes `count` elements of a tile as contiguous elements of `dtype`, of q8 as blocks that begin at `base`.
+/// Writes `count` elements of a tile as contiguous elements of `dtype`, or as blocks that begin at `base`.
 ///
 /// Whole numbers that do not fit their dtype are an overflow; what is written for them is unspecified.
 func storeLane(
@@ -81,13 +81,13 @@ func storeLane(
   case .i32: return storeNarrow(Int32.self, tile, base, count)
   case .u8: return storeNarrow(UInt8.self, tile, base, count)
   case .f8e4m3:
-    store(tile, base, count) { float8Bits($0, mantissaBits: 3, exponentBias: 7, overflow: 0x7F, nan: 0x7F) }
+    store(tile, base, count, float8e4m3Bits)
     return nil
   case .f8e5m2:
     store(tile, base, count) { float8Bits($0, mantissaBits: 2, exponentBias: 15, overflow: 0x7C, nan: 0x7E) }
     return nil
-  case .q8:
-    quantize(tile.assumingMemoryBound(to: Float.self), into: base, count: count)
+  case .q8, .q8e4m3:
+    quantize(dtype, tile.assumingMemoryBound(to: Float.self), into: base, count: count)
     return nil
   }
 }
@@ -163,6 +163,12 @@ private func bfloat16InFloat(_ x: Float) -> UInt32 {
   let bits = x.bitPattern
   let rounded = (bits &+ 0x7FFF &+ ((bits &>> 16) & 1)) & 0xFFFF_0000
   return x != x ? bits & 0x8000_0000 | 0x7FC0_0000 : rounded
+}
+
+/// The f8e4m3 nearest to `x`.
+@inline(__always)
+func float8e4m3Bits(_ x: Float) -> UInt8 {
+  float8Bits(x, mantissaBits: 3, exponentBias: 7, overflow: 0x7F, nan: 0x7F)
 }
 
 /// The 8-bit float nearest to `x`, as `Float8` defines it: normal numbers drop the lower bits of a float; below them

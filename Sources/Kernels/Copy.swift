@@ -11,6 +11,16 @@ package func copyRegion(_ x: TensorView, into target: TensorView) {
   }
 }
 
+/// Copies a whole tensor as it lies, blocks included, unless it is there already.
+/// - Requires: both are contiguous and of one type, and coincide or do not overlap.
+package func copyWhole(_ x: TensorView, into target: TensorView) {
+  if x.base == target.base { return }
+  let (source, place) = (x.base, target.base)
+  inParallel(x.dtype.byteCount(of: x.elementCount), cost: 1) { from, to in
+    (place + from).copyMemory(from: source + from, byteCount: to &- from)
+  }
+}
+
 /// The scratch that `copyRegion` takes.
 package func copyScratchByteCount(_ x: TensorView) -> Int {
   copyScratchByteCount(rank: x.shape.count, isEmpty: x.elementCount == 0)

@@ -5,7 +5,7 @@ import Tensors
 /// Floats become whole numbers by dropping their fraction; what has no whole number (NaN, infinities, the
 /// very large) is an overflow. Each conversion rounds once.
 package func castTile(from source: DType, to target: DType) -> TileBody {
-  let roundsTwice = target != .f32 && target != .q8 && target.lane == .single
+  let roundsTwice = target != .f32 && !target.isBlocked && target.lane == .single
   return switch (source.lane, target.lane) {
   case (.single, .single): unaryTile { (x: Float) in x }
   case (.single, .double): unaryTile { (x: Float) in Double(x) }

@@ -425,7 +425,7 @@ package func productScratchByteCount(
   }
 }
 
-/// Whether a program on such a product runs on whole blocks of q8 alone, wherever the product is cut: on rows that lie
+/// Whether a program on such a product runs on whole blocks of storage alone, wherever the product is cut: on rows that lie
 /// one after the other, or on pieces of rows that are blocks themselves.
 package func productIsCutAtBlocks(rows m: Int, columns n: Int, inner k: Int) -> Bool {
   func view(_ rows: Int, _ columns: Int) -> TensorView {

@@ -1,16 +1,18 @@
 import Tensors
 
-// Between blocks of q8 and lanes. `QuantizedBlock` defines what these loops do; they find codes in another way.
+// Between blocks and lanes. `QuantizedBlock` defines what these loops do; they find codes in another way.
 
 // Its constants again, where the compiler sees them.
 let blockSize = 256
 private let blockByteCount = 4 + blockSize
 
-/// Reads `count` elements of q8 from a position on, wherever it lies in its block.
+/// Reads `count` elements of blocks from a position on, wherever it lies in its block.
 func dequantize(
-  _ base: UnsafeRawPointer, from start: Int, into tile: UnsafeMutablePointer<Float>, count: Int
+  _ dtype: DType, _ base: UnsafeRawPointer, from start: Int, into tile: UnsafeMutablePointer<Float>, count: Int
 ) {
   let tables = QuantizationTables.shared
+  let floats = Float8Tables.shared.e4m3
+  let hasFloats = dtype == .q8e4m3
   var done = 0
   while done < count {
     let place = (start &+ done) % blockSize
@@ -18,7 +20,7 @@ func dequantize(
     let block = base + (start &+ done) / blockSize &* blockByteCount
     let codes = (block + 4 + place).assumingMemoryBound(to: UInt8.self)
     let scale = block.loadUnaligned(as: Float.self)
-    let values = scale.sign == .minus ? tables.signedValues : tables.unsignedValues
+    let values = hasFloats ? floats : scale.sign == .minus ? tables.signedValues : tables.unsignedValues
     let size = scale.magnitude
     let target = tile + done
     for i in 0..<length { target[i] = values[Int(codes[i])] * size }
@@ -26,25 +28,40 @@ func dequantize(
   }
 }
 
-/// Writes `count` elements as blocks of q8, the first of which begins at `base`.
-func quantize(_ tile: UnsafePointer<Float>, into base: UnsafeMutableRawPointer, count: Int) {
+/// Writes `count` elements as blocks, the first of which begins at `base`.
+func quantize(_ dtype: DType, _ tile: UnsafePointer<Float>, into base: UnsafeMutableRawPointer, count: Int) {
   let tables = QuantizationTables.shared
+  let hasFloats = dtype == .q8e4m3
   var (source, block, left) = (tile, base, count)
   while left > 0 {
     let length = min(blockSize, left)
-    quantizeBlock(source, into: block, count: length, tables)
+    if hasFloats {
+      quantizeFloats(source, into: block, count: length)
+    } else {
+      quantizeFractions(source, into: block, count: length, tables)
+    }
     source += length
     block += blockByteCount
     left &-= length
   }
 }
 
+// Scales are found from bit patterns, because comparing whole numbers is associative and such loops become vector
+// instructions.
+
+/// Writes a block of zeros, or of NaN.
 @inline(__always)
-private func quantizeBlock(
+private func fill(_ block: UnsafeMutableRawPointer, count: Int, scale: Float) {
+  block.storeBytes(of: scale, as: Float.self)
+  (block + 4).initializeMemory(as: UInt8.self, repeating: 0, count: count)
+}
+
+/// A block of q8.
+@inline(__always)
+private func quantizeFractions(
   _ source: UnsafePointer<Float>, into block: UnsafeMutableRawPointer, count: Int, _ tables: QuantizationTables
 ) {
-  // Of bit patterns, because comparing whole numbers is associative and these loops become vector instructions:
-  // the greatest magnitude, above that of infinity for NaN; and above that of -0 if anything is negative.
+  // The greatest magnitude, above that of infinity for NaN; and above that of -0 if anything is negative.
   let patterns = UnsafeRawPointer(source).assumingMemoryBound(to: UInt32.self)
   var greatest: UInt32 = 0
   var mostNegative: UInt32 = 0
@@ -53,13 +70,9 @@ private func quantizeBlock(
     greatest = magnitude > greatest ? magnitude : greatest
     mostNegative = patterns[i] > mostNegative ? patterns[i] : mostNegative
   }
+  if greatest == 0 { return fill(block, count: count, scale: 0) }
+  if greatest >= 0x7F80_0000 { return fill(block, count: count, scale: .nan) }
   let codes = (block + 4).assumingMemoryBound(to: UInt8.self)
-  let isFinite = greatest < 0x7F80_0000
-  if greatest == 0 || !isFinite {
-    block.storeBytes(of: isFinite ? 0 : .nan, as: Float.self)
-    for i in 0..<count { codes[i] = 0 }
-    return
-  }
   let scale = Float(bitPattern: greatest)
   let isSigned = mostNegative > 0x8000_0000
   block.storeBytes(of: isSigned ? -scale : scale, as: Float.self)
@@ -85,6 +98,23 @@ private func quantizeBlock(
       codes[i] = UInt8(truncatingIfNeeded: code)
     }
   }
+}
+
+/// A block of q8e4m3.
+@inline(__always)
+private func quantizeFloats(_ source: UnsafePointer<Float>, into block: UnsafeMutableRawPointer, count: Int) {
+  let patterns = UnsafeRawPointer(source).assumingMemoryBound(to: UInt32.self)
+  var greatest: UInt32 = 0
+  for i in 0..<count {
+    let magnitude = patterns[i] & 0x7FFF_FFFF
+    greatest = magnitude > greatest ? magnitude : greatest
+  }
+  if greatest == 0 { return fill(block, count: count, scale: 0) }
+  if greatest >= 0x7F80_0000 { return fill(block, count: count, scale: .nan) }
+  let codes = (block + 4).assumingMemoryBound(to: UInt8.self)
+  let scale = max(Float(bitPattern: greatest) / 448, .leastNormalMagnitude)
+  block.storeBytes(of: scale, as: Float.self)
+  for i in 0..<count { codes[i] = float8e4m3Bits(source[i] / scale) }
 }
 
 /// The maps of q8 as kernels look them up.

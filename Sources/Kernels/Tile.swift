@@ -27,7 +27,7 @@ extension DType {
   /// The lane that elements of this dtype are computed in.
   package var lane: Lane {
     switch self {
-    case .f32, .f16, .bf16, .f8e4m3, .f8e5m2, .q8: .single
+    case .f32, .f16, .bf16, .f8e4m3, .f8e5m2, .q8, .q8e4m3: .single
     case .f64: .double
     case .i32, .i64, .u8: .integer
     case .bool: .truth
@@ -38,7 +38,7 @@ extension DType {
   var isLaneStorage: Bool {
     switch self {
     case .f32, .f64, .i64, .bool: true
-    case .f16, .bf16, .i32, .u8, .f8e4m3, .f8e5m2, .q8: false
+    case .f16, .bf16, .i32, .u8, .f8e4m3, .f8e5m2, .q8, .q8e4m3: false
     }
   }
 }
@@ -46,7 +46,7 @@ extension DType {
 /// Elements handled at a time. Three tiles of 8-byte lanes fit the first-level cache.
 package let tileCapacity = 1024
 
-/// `count` rounded up to whole tiles: what begins there begins a block of q8.
+/// `count` rounded up to whole tiles: what begins there begins a block of storage.
 func wholeTiles(_ count: Int) -> Int { (count &+ tileCapacity &- 1) / tileCapacity &* tileCapacity }
 
 /// `byteCount` rounded up to cache lines.

@@ -50,7 +50,7 @@ package struct TileProgram: Sendable {
   let lastReads: [Int]
   /// Whether a later instruction reads each one's result.
   let isRead: [Bool]
-  /// Whether an instruction rounds to blocks of q8, which begin where tiles do.
+  /// Whether an instruction rounds to blocks, which begin where tiles do.
   package let roundsToBlocks: Bool
   /// Whether there are so many instructions that memory would wait for them.
   let isLong: Bool
@@ -111,7 +111,7 @@ package struct TileProgram: Sendable {
     self.lastReads = lastReads
     self.isRead = isRead
     isLong = running.count >= 8
-    roundsToBlocks = instructions.contains { $0.dtype == .q8 }
+    roundsToBlocks = instructions.contains { $0.dtype.isBlocked }
     widestLane = running.map { instructions[$0].dtype.lane.byteCount }.max() ?? 4
   }
 
@@ -174,14 +174,15 @@ package struct TileProgram: Sendable {
 
   /// Runs the program over whole tensors.
   ///
+  /// - Parameter unwritten: results that stay as they are, the n-th by the n-th bit.
   /// - Requires: operands and results have equal element counts; operands may be strided, results are
   ///   contiguous. A result may share storage with an operand only if the two coincide.
-  package func run(_ operands: [TensorView], into results: [TensorView]) throws(Fault) {
+  package func run(_ operands: [TensorView], into results: [TensorView], unwritten: UInt64 = 0) throws(Fault) {
     guard let count = results.first?.elementCount, count > 0 else { return }
     let sizes = TileStream.Sizes(self, operands, count: count)
     let fault = FirstFault()
     inParallel(count, cost: running.count, unit: sizes.unit, most: TileProgram.mostParts) { from, to in
-      run(operands, into: results, sizes, .whole, rows: 0..<1, columns: from..<to, fault)
+      run(operands, into: results, sizes, .whole, rows: 0..<1, columns: from..<to, fault, unwritten: unwritten)
     }
     if let (position, code) = fault.found { throw Fault(code: code, position: position) }
   }
@@ -205,23 +206,24 @@ package struct TileProgram: Sendable {
   }
 
   /// Runs the program over a block of rows and columns, of which `block` holds the first operand.
-  /// - Requires: if an instruction rounds to q8, the block begins and ends with blocks of that.
+  /// - Requires: if an instruction rounds to blocks, the whole begins and ends with them.
   func run(
     _ operands: [TensorView], into results: [TensorView], on block: Block, rows: Range<Int>, columns: Range<Int>
   ) {
     let sizes = TileStream.Sizes(self, operands, count: results[0].elementCount)
-    run(operands, into: results, sizes, block, rows: rows, columns: columns, FirstFault())
+    run(operands, into: results, sizes, block, rows: rows, columns: columns, FirstFault(), unwritten: 0)
   }
 
   private func run(
     _ operands: [TensorView], into results: [TensorView], _ sizes: TileStream.Sizes, _ block: Block,
-    rows: Range<Int>, columns: Range<Int>, _ firstFault: borrowing FirstFault
+    rows: Range<Int>, columns: Range<Int>, _ firstFault: borrowing FirstFault, unwritten: UInt64
   ) {
+    func isWritten(_ result: Int) -> Bool { unwritten &>> UInt64(truncatingIfNeeded: result) & 1 == 0 }
     withStream(operands, sizes) { stream in
       // A result is computed, or rounded to, where it will lie unless a later, or the same, instruction still
       // reads an operand from there; operands that are converted are read before any instruction runs.
       for (index, result) in results.enumerated() {
-        stream.isDirect[index] = true
+        stream.isDirect[index] = isWritten(index)
         for (operand, view) in operands.enumerated()
         where view.base == result.base && view.dtype.isLaneStorage && lastReads[operand] >= self.results[index] {
           stream.isDirect[index] = false
@@ -253,7 +255,7 @@ package struct TileProgram: Sendable {
             firstFault.note(code, at: position &+ place)
             return
           }
-          for (index, instruction) in self.results.enumerated() where !stream.isDirect[index] {
+          for (index, instruction) in self.results.enumerated() where !stream.isDirect[index] && isWritten(index) {
             let result = results[index]
             _ = storeLane(
               result.dtype, from: stream.value(of: instruction),

@@ -87,7 +87,7 @@ private struct TileSizes {
       unit = max(unit, reader.panelElementCount)
       keep(index, reader)
     }
-    if result.dtype == .q8 { unit = wholeTiles(unit) }
+    if result.dtype.isBlocked { unit = wholeTiles(unit) }
   }
 }
 

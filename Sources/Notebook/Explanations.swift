@@ -403,8 +403,8 @@ extension Explanation {
     Explanation(
       "unsupported-dtype",
       """
-      The dtype cannot be used so. f8e4m3, f8e5m2 and q8 only store numbers: a tensor comes into them by conversion, and
-      out of them before anything is computed with it, or looked up in it.
+      The dtype cannot be used so. f8e4m3, f8e5m2, q8 and q8e4m3 only store numbers: a tensor comes into them by conversion,
+      and out of them before anything is computed with it, or looked up in it.
       """,
       wrong: "q8([1.0, 2.0]) + 1", right: "f32(q8([1.0, 2.0])) + 1"),
   ]

@@ -69,8 +69,9 @@ package struct HelpTopic: Sendable {
       "",
       row(["bytes"] + dtypes.map { "\($0.byteCount)" }),
       "",
-      "f16, bf16, f8e4m3, f8e5m2 and q8 store numbers in fewer bytes; `help cast` has their rules, `help adamw` what",
-      "`with state: q8` does. f8e4m3, f8e5m2 and q8 are converted back before anything is computed with them.",
+      "f16, bf16, f8e4m3, f8e5m2, q8 and q8e4m3 store numbers in fewer bytes; `help cast` has their rules, `help adamw`",
+      "what `with state: q8` and `f8e4m3` do. f8e4m3, f8e5m2, q8 and q8e4m3 are converted back before anything is",
+      "computed with them.",
     ]
     return lines.joined(separator: "\n")
   }

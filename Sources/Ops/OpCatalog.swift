@@ -10,6 +10,7 @@ package enum OpCatalog {
     Broadcast.self,
     Cast.self,
     Ceil.self,
+    Choose.self,
     Clamp.self,
     Cos.self,
     Divide.self,

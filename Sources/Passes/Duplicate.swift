@@ -78,7 +78,7 @@ private struct Duplication {
     let node = graph.nodes[index]
     return node.op is any ElementwiseOp && node.origin.phase == .update && !leaves.contains(node.results[0].id)
       && node.results[0].type.elementCount > 1 && !node.op.mayRefuse(node.operands.map(\.type))
-      && node.results[0].dtype != .q8
+      && !node.results[0].dtype.isBlocked
   }
 
   /// The kernel that a reader of a value will be part of; nil where it wants the value in memory.

@@ -13,19 +13,49 @@ import Tensors
 // A reduction that alone reads a result of a chain takes what leads to it along: it runs where the reduction
 // would read, and the squares under a norm are never written.
 //
+// A chain whose result in blocks is chosen over what it read, whole, takes that choice along: then nothing is copied, and
+// where the old value stays its bytes are not touched.
+//
 // Limits: a view between two members ends a chain; a chain has at most one product, and with one no reduction. A chain
-// that rounds to q8 has no reduction, and a product only where that is cut between blocks: they are runs of elements in
-// storage.
+// that rounds to blocks has no reduction, and a product only where that is cut between blocks: they are runs of elements
+// in storage. A chain with a product or a reduction leaves choices alone.
 
 /// Joins elementwise nodes into chains, products with the chains that read them, and chains with reductions.
 package func fuse(_ graph: inout Graph) {
+  deferChoices(&graph)
   var fusion = Fusion(graph)
   fusion.groupElementwise()
   fusion.attachProducts()
   fusion.joinChains()
   fusion.attachReductions()
+  fusion.attachChoices()
   graph = fusion.rewritten()
 }
+
+/// Moves choices between values in blocks behind all that does not need them: where one stands among the nodes of a
+/// chain, it would part them.
+private func deferChoices(_ graph: inout Graph) {
+  guard graph.nodes.contains(where: isChoiceOfBlocks) else { return }
+  var nodes: [Graph.Node] = []
+  var deferred: [Graph.Node] = []
+  var results = Set<Int>()
+  for node in graph.nodes {
+    if isChoiceOfBlocks(node) {
+      deferred.append(node)
+      results.insert(node.results[0].id)
+      continue
+    }
+    if node.operands.contains(where: { results.contains($0.id) }) {
+      nodes += deferred
+      (deferred, results) = ([], [])
+    }
+    nodes.append(node)
+  }
+  graph.nodes = nodes + deferred
+  graph.renumber()
+}
+
+private func isChoiceOfBlocks(_ node: Graph.Node) -> Bool { node.op is Choose && node.results[0].dtype.isBlocked }
 
 private struct Fusion {
   /// More members would only lengthen tables; no optimizer comes near.
@@ -50,6 +80,9 @@ private struct Fusion {
   private var headOf: [Int: Int] = [:]
   /// The reduction at the end of each chain that has one.
   private var reductionOf: [Int: Int] = [:]
+  /// The condition of each chain that has choices, and the choice that reads a member's result.
+  private var conditionOf: [Int: GraphValue] = [:]
+  private var choiceOf: [Int: Int] = [:]
   /// Values that exist no more, by which views of them go too.
   private var inside = Set<Int>()
 
@@ -143,7 +176,7 @@ private struct Fusion {
   }
 
   /// Whether a node rounds to blocks, for which it must see whole ones.
-  private func makesBlocks(_ index: Int) -> Bool { graph.nodes[index].results[0].dtype == .q8 }
+  private func makesBlocks(_ index: Int) -> Bool { graph.nodes[index].results[0].dtype.isBlocked }
 
   /// Whether the blocks of what follows a product would be whole.
   private func takesBlocks(_ index: Int) -> Bool {
@@ -316,13 +349,33 @@ private struct Fusion {
     return leaves[value] || readers[value].contains { !chain.contains($0) }
   }
 
+  // MARK: Choices
+
+  /// Lets chains take the choices between their results in blocks and the old values that they read.
+  mutating func attachChoices() {
+    for (index, node) in graph.nodes.enumerated() where isChoiceOfBlocks(node) {
+      let (condition, new, old) = (node.operands[0], node.operands[1], node.operands[2])
+      let member = producer[new.id]
+      guard member >= 0, chainOf[member] >= 0, readers[new.id] == [index], !leaves[new.id] else { continue }
+      let chain = chainOf[member]
+      // The condition is there before the chain begins, so that nothing waits for itself.
+      guard productOf[chain] < 0, reductionOf[chain] == nil, producer[base[condition.id]] < chains[chain][0],
+        conditionOf[chain].map({ $0.id == condition.id }) ?? true,
+        chains[chain].contains(where: { graph.nodes[$0].operands.contains { $0.id == old.id } }),
+        producer[old.id] < 0 || chainOf[producer[old.id]] != chain
+      else { continue }
+      conditionOf[chain] = condition
+      choiceOf[member] = index
+    }
+  }
+
   // MARK: Rewriting
 
   func rewritten() -> Graph {
     var result = graph
     // Nodes keep their order; a chain stands where its last member stood.
     var nodes: [(place: Int, node: Graph.Node)] = []
-    let joined = Set(productOf.filter { $0 >= 0 }).union(reductionOf.values)
+    let joined = Set(productOf.filter { $0 >= 0 }).union(reductionOf.values).union(choiceOf.values)
     for index in graph.nodes.indices where chainOf[index] < 0 && !joined.contains(index) {
       let node = graph.nodes[index]
       if node.isView && inside.contains(base[node.results[0].id]) { continue }
@@ -371,7 +424,8 @@ private struct Fusion {
 
   private func node(of chain: [Int], product: Int, reduction: Int?) -> Graph.Node {
     let last = graph.nodes[chain.last!]
-    if chain.count == 1 && product < 0 && reduction == nil { return last }
+    let condition = conditionOf[chainOf[chain[0]]]
+    if chain.count == 1 && product < 0 && reduction == nil && condition == nil { return last }
     var operands: [GraphValue] = []
     var places: [Int: Int] = [:]
     var members: [ElementwiseChain.Member] = []
@@ -398,8 +452,11 @@ private struct Fusion {
     let all = Set(chain)
     var results: [GraphValue] = []
     var resultMembers: [Int] = []
+    var olds: [Int?] = []
     for (member, index) in chain.enumerated() where isResult(index, of: all) {
-      results.append(graph.nodes[index].results[0])
+      let choice = choiceOf[index].map { graph.nodes[$0] }
+      results.append((choice ?? graph.nodes[index]).results[0])
+      olds.append(choice.map { places[$0.operands[2].id]! })
       resultMembers.append(member)
     }
     let made = ElementwiseChain(
@@ -413,7 +470,8 @@ private struct Fusion {
     }
     if product < 0 {
       return Graph.Node(
-        op: FusedElementwise(made), operands: operands, results: results, origin: last.origin)
+        op: FusedElementwise(made, olds: olds), operands: operands + (condition.map { [$0] } ?? []), results: results,
+        origin: last.origin)
     }
     let head = graph.nodes[product]
     return Graph.Node(

@@ -63,8 +63,8 @@ private struct Dependences {
     var makes: [Int] = []
     /// Whether it can refuse the step.
     var refuses = false
-    /// Operands that results may lie on.
-    var overwritable: [Int] = []
+    /// Operands that each result may lie on.
+    var overwritable: [[Int]] = []
   }
 
   struct Write {
@@ -117,7 +117,7 @@ private struct Dependences {
       kernels[index].refuses = refuses(node, &checked)
       let isBound = kernels[index].refuses || node.results.contains { isAwaited[$0.id] }
       link(index, node, producer, mayWait: !isBound)
-      kernels[index].overwritable = node.overwritableOperands(base)
+      kernels[index].overwritable = node.results.indices.map { node.overwritableOperands(base, byResult: $0) }
     }
     // What an assertion looks at must be there before the step is committed.
     for case .assertion(let value) in graph.effects.map(\.kind) where producer[base[value.id]] >= 0 {
@@ -129,7 +129,8 @@ private struct Dependences {
       let kernel = base[write.value.id] == write.value.id ? producer[write.value.id] : -1
       guard kernel >= 0, !leaves[input], !kernels[kernel].refuses,
         taken.insert(write.value.id).inserted,
-        !kernels[kernel].reads.contains(input) || kernels[kernel].overwritable.contains(input)
+        !kernels[kernel].reads.contains(input)
+          || kernels[kernel].overwritable[kernels[kernel].makes.firstIndex(of: write.value.id)!].contains(input)
       else { continue }
       // What runs on demand of the node itself runs before it in any case.
       writes[index] = Write(
@@ -337,10 +338,10 @@ private struct ListScheduler {
     var dying = node.reads.filter { readersLeft[$0] == 1 && !dependences.leaves[$0] && dependences.bytes[$0] > 0 }
     var freed = dying.reduce(0) { $0 + dependences.bytes[$1] }
     var taken = 0
-    for value in node.makes where !isWrittenInPlace(value, by: kernel) {
+    for (position, value) in node.makes.enumerated() where !isWrittenInPlace(value, by: kernel) {
       let bytes = dependences.bytes[value]
       if let place = dying.firstIndex(where: {
-        dependences.bytes[$0] == bytes && node.overwritable.contains($0)
+        dependences.bytes[$0] == bytes && node.overwritable[position].contains($0)
       }) {
         dying.remove(at: place)
         freed -= bytes

@@ -3,9 +3,9 @@ package enum DType: UInt8, Hashable, Sendable, CaseIterable {
   case f32, f64, f16, bf16, i32, i64, u8, bool
   /// 8-bit floats: 4 bits of exponent and 3 of mantissa, 5 and 2. `Float8` has their rules.
   case f8e4m3, f8e5m2
-  /// Blocks of 256 numbers, a byte each and one scale: `QuantizedBlock` has the layout. Only whole tensors have
-  /// this dtype, never views of them.
-  case q8
+  /// Blocks of 256 numbers, a byte each and one scale: `QuantizedBlock` has the layout. The bytes are codes of a
+  /// `DynamicMap`, or f8e4m3. Only whole tensors have these dtypes, never views of them.
+  case q8, q8e4m3
 
   /// The spelling in programs and printed types.
   package var name: String {
@@ -21,6 +21,7 @@ package enum DType: UInt8, Hashable, Sendable, CaseIterable {
     case .f8e4m3: "f8e4m3"
     case .f8e5m2: "f8e5m2"
     case .q8: "q8"
+    case .q8e4m3: "q8e4m3"
     }
   }
 
@@ -32,43 +33,46 @@ package enum DType: UInt8, Hashable, Sendable, CaseIterable {
     return nil
   }
 
-  /// Bytes of one element in storage; of q8 without its share of the block's scale.
+  /// Bytes of one element in storage; of a block without its share of the block's scale.
   package var byteCount: Int {
     switch self {
     case .f64, .i64: 8
     case .f32, .i32: 4
     case .f16, .bf16: 2
-    case .u8, .bool, .f8e4m3, .f8e5m2, .q8: 1
+    case .u8, .bool, .f8e4m3, .f8e5m2, .q8, .q8e4m3: 1
     }
   }
 
   /// Bytes of `count` elements in a row.
   package func byteCount(of count: Int) -> Int {
-    self == .q8 ? QuantizedBlock.byteCount(of: count) : count * byteCount
+    isBlocked ? QuantizedBlock.byteCount(of: count) : count * byteCount
   }
 
   /// Where the element at a position lies, in bytes from the first.
-  /// - Requires: of q8, the position begins a block.
+  /// - Requires: of blocks, the position begins one.
   package func byteOffset(of position: Int) -> Int {
-    self == .q8 ? position / QuantizedBlock.size * QuantizedBlock.byteCount : position * byteCount
+    isBlocked ? position / QuantizedBlock.size * QuantizedBlock.byteCount : position * byteCount
   }
 
-  /// Whether each element is a float by itself. Those of q8 are not: only a block of them is.
+  /// Whether elements lie in blocks that share a scale.
+  package var isBlocked: Bool { self == .q8 || self == .q8e4m3 }
+
+  /// Whether each element is a float by itself. Those of blocks are not: only a whole block is.
   package var isFloating: Bool {
     switch self {
     case .f32, .f64, .f16, .bf16, .f8e4m3, .f8e5m2: true
-    case .i32, .i64, .u8, .bool, .q8: false
+    case .i32, .i64, .u8, .bool, .q8, .q8e4m3: false
     }
   }
 
   /// Whether elements may have fractions, and print as such.
-  package var isFractional: Bool { isFloating || self == .q8 }
+  package var isFractional: Bool { isFloating || isBlocked }
 
   /// Whether elements are whole numbers; `bool` is not counted.
   package var isInteger: Bool {
     switch self {
     case .i32, .i64, .u8: true
-    case .f32, .f64, .f16, .bf16, .bool, .f8e4m3, .f8e5m2, .q8: false
+    case .f32, .f64, .f16, .bf16, .bool, .f8e4m3, .f8e5m2, .q8, .q8e4m3: false
     }
   }
 
@@ -77,7 +81,7 @@ package enum DType: UInt8, Hashable, Sendable, CaseIterable {
     switch self {
     case .i32: Int32(exactly: number) != nil
     case .u8: UInt8(exactly: number) != nil
-    case .i64, .f32, .f64, .f16, .bf16, .bool, .f8e4m3, .f8e5m2, .q8: true
+    case .i64, .f32, .f64, .f16, .bf16, .bool, .f8e4m3, .f8e5m2, .q8, .q8e4m3: true
     }
   }
 }
@@ -101,8 +105,9 @@ package struct DTypeSet: OptionSet, Hashable, Sendable {
   package static let wideNumeric: DTypeSet = [.wideFloating, .integers]
   package static let all: DTypeSet = [.numeric, .bool]
   package static let wide: DTypeSet = [.wideNumeric, .bool]
+  package static let blocked: DTypeSet = [DTypeSet(.q8), DTypeSet(.q8e4m3)]
   /// What numbers are only kept in: nothing is computed in these, or looked up. They are converted back first.
-  package static let storage: DTypeSet = [DTypeSet(.f8e4m3), DTypeSet(.f8e5m2), DTypeSet(.q8)]
+  package static let storage: DTypeSet = [DTypeSet(.f8e4m3), DTypeSet(.f8e5m2), .blocked]
   /// Every dtype that a tensor can be stored in.
   package static let stored: DTypeSet = [.all, .storage]
 

@@ -49,7 +49,7 @@ extension DType {
     case .f32: FloatFormat(exponentBits: 8, mantissaBits: 23)
     case .f16: FloatFormat(exponentBits: 5, mantissaBits: 10)
     case .bf16: FloatFormat(exponentBits: 8, mantissaBits: 7)
-    case .i32, .i64, .u8, .bool, .f8e4m3, .f8e5m2, .q8: nil
+    case .i32, .i64, .u8, .bool, .f8e4m3, .f8e5m2, .q8, .q8e4m3: nil
     }
   }
 }

@@ -34,8 +34,8 @@ package struct Tensor: @unchecked Sendable {
     precondition(values.count == shape.elementCount)
     self.init(uninitialized: TensorType(dtype, shape))
     let base = storage.base
-    if dtype == .q8 {
-      QuantizedBlock.quantize(values.map { Float($0) }, into: base)
+    if dtype.isBlocked {
+      QuantizedBlock.quantize(values.map { Float($0) }, into: base, as: dtype)
       return
     }
     for (index, value) in values.enumerated() { dtype.store(value, at: base, index: index) }
@@ -46,8 +46,8 @@ package struct Tensor: @unchecked Sendable {
     precondition(values.count == shape.elementCount)
     self.init(uninitialized: TensorType(dtype, shape))
     let base = storage.base
-    if dtype == .q8 {
-      QuantizedBlock.quantize(values.map { Float($0) }, into: base)
+    if dtype.isBlocked {
+      QuantizedBlock.quantize(values.map { Float($0) }, into: base, as: dtype)
       return
     }
     for (index, value) in values.enumerated() { dtype.store(integer: value, at: base, index: index) }
@@ -147,7 +147,7 @@ extension DType {
     case .bool: base.load(fromByteOffset: index, as: UInt8.self) != 0 ? 1 : 0
     case .f8e4m3: Double(Float8.e4m3.value(of: base.load(fromByteOffset: index, as: UInt8.self)))
     case .f8e5m2: Double(Float8.e5m2.value(of: base.load(fromByteOffset: index, as: UInt8.self)))
-    case .q8: Double(QuantizedBlock.element(index, at: base))
+    case .q8, .q8e4m3: Double(QuantizedBlock.element(index, at: base, of: self))
     }
   }
 
@@ -158,12 +158,12 @@ extension DType {
     case .i32: Int(base.load(fromByteOffset: index * 4, as: Int32.self))
     case .u8: Int(base.load(fromByteOffset: index, as: UInt8.self))
     case .bool: base.load(fromByteOffset: index, as: UInt8.self) != 0 ? 1 : 0
-    case .f32, .f64, .f16, .bf16, .f8e4m3, .f8e5m2, .q8: Int(saturating: load(at: base, index: index))
+    case .f32, .f64, .f16, .bf16, .f8e4m3, .f8e5m2, .q8, .q8e4m3: Int(saturating: load(at: base, index: index))
     }
   }
 
   /// Writes one element, converted: floats round to nearest even, integers truncate and saturate.
-  /// - Requires: the dtype is not q8, whose elements come in blocks.
+  /// - Requires: elements do not come in blocks.
   package func store(_ value: Double, at base: UnsafeMutableRawPointer, index: Int) {
     switch self {
     case .f32: base.storeBytes(of: Float(value), toByteOffset: index * 4, as: Float.self)
@@ -176,7 +176,7 @@ extension DType {
       base.storeBytes(of: Float8.e4m3.pattern(of: roundedToOdd(value)), toByteOffset: index, as: UInt8.self)
     case .f8e5m2:
       base.storeBytes(of: Float8.e5m2.pattern(of: roundedToOdd(value)), toByteOffset: index, as: UInt8.self)
-    case .q8: preconditionFailure("elements of q8 come in blocks")
+    case .q8, .q8e4m3: preconditionFailure("elements of \(self) come in blocks")
     }
   }
 
@@ -186,7 +186,7 @@ extension DType {
     case .i32: base.storeBytes(of: Int32(clamping: value), toByteOffset: index * 4, as: Int32.self)
     case .u8: base.storeBytes(of: UInt8(clamping: value), toByteOffset: index, as: UInt8.self)
     case .bool: base.storeBytes(of: value != 0 ? 1 : 0, toByteOffset: index, as: UInt8.self)
-    case .f32, .f64, .f16, .bf16, .f8e4m3, .f8e5m2, .q8: store(Double(value), at: base, index: index)
+    case .f32, .f64, .f16, .bf16, .f8e4m3, .f8e5m2, .q8, .q8e4m3: store(Double(value), at: base, index: index)
     }
   }
 }

@@ -91,7 +91,7 @@ struct DataFileTests {
     let strided = Tensor(
       storage: base.storage, dtype: .f32, layout: Layout(shape: [2, 2], strides: [1, 3], offset: 1))
     var tensors = [NamedTensor("strided", strided), NamedTensor("layers.0.weight \"é\u{1}", base)]
-    for dtype in DType.allCases where dtype != .q8 {
+    for dtype in DType.allCases where !dtype.isBlocked {
       tensors.append(NamedTensor("all.\(dtype)", Tensor([0, 1, 1, 0, 1], dtype: dtype, shape: [5, 1])))
     }
     try withTemporaryFolder { folder in
@@ -106,15 +106,18 @@ struct DataFileTests {
         #expect(back.doubles() == named.tensor.doubles())
       }
       // Blocks come apart into codes and scales, which make the same bytes again.
-      let blocks = Tensor((0..<600).map { sin(Double($0)) }, dtype: .q8, shape: [30, 20])
-      try Safetensors.write(.init([NamedTensor("m", blocks)]), to: path)
-      let parts = try Safetensors.read(ByteSource(opening: path)).tensors
-      #expect(parts.map { "\($0.name): \($0.tensor.type)" }.sorted() == ["m.scale: f32[3]", "m: u8[30, 20]"])
-      let (codes, scales) = (parts.first { $0.name == "m" }!.tensor, parts.first { $0.name == "m.scale" }!.tensor)
-      let again = try #require(QuantizedBlock.tensor(codes: codes, scales: scales))
-      #expect(again.type == blocks.type)
-      #expect(memcmp(again.storage.base, blocks.storage.base, blocks.type.byteCount) == 0)
-      #expect(QuantizedBlock.tensor(codes: codes, scales: codes) == nil)
+      for (dtype, code) in [(DType.q8, DType.u8), (.q8e4m3, .f8e4m3)] {
+        let blocks = Tensor((0..<600).map { sin(Double($0)) }, dtype: dtype, shape: [30, 20])
+        try Safetensors.write(.init([NamedTensor("m", blocks)]), to: path)
+        let parts = try Safetensors.read(ByteSource(opening: path)).tensors
+        #expect(parts.map { "\($0.name): \($0.tensor.type)" }.sorted() == ["m.scale: f32[3]", "m: \(code)[30, 20]"])
+        let (codes, scales) = (parts.first { $0.name == "m" }!.tensor, parts.first { $0.name == "m.scale" }!.tensor)
+        let again = try #require(QuantizedBlock.tensor(codes: codes, scales: scales))
+        #expect(again.type == blocks.type)
+        #expect(memcmp(again.storage.base, blocks.storage.base, blocks.type.byteCount) == 0)
+        #expect(QuantizedBlock.tensor(codes: codes, scales: codes) == nil)
+        #expect(QuantizedBlock.tensor(codes: scales, scales: scales) == nil)
+      }
       try Safetensors.write(.init(tensors, metadata: ["b": "2", "a": "line\n"]), to: path)
       // The same contents in another order give the same bytes.
       let bytes = try ByteSource(opening: path).allBytes()

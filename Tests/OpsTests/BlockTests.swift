@@ -6,7 +6,7 @@ import Passes
 import Tensors
 import Testing
 
-/// Steps with blocks of q8 in them: they run in one pass with what surrounds them, and no bit depends on that.
+/// Steps with blocks in them: they run in one pass with what surrounds them, and no bit depends on that.
 @Suite(.serialized) struct BlockTests {
   struct Case: Sendable, CustomTestStringConvertible {
     let testDescription: String
@@ -18,6 +18,10 @@ import Testing
     var inner = 40
     /// Whether the product must join the update.
     var isOnePass = false
+    /// Whether new values are taken, or the old ones stay: chosen while the step runs. Nil where nothing is chosen.
+    var takesNew: Bool?
+    /// How often the parameter and its state are updated, each time from what the time before gave.
+    var updates = 1
     enum Source { case input, product, transposed, row }
   }
 
@@ -38,13 +42,22 @@ import Testing
     Case(testDescription: "a long inner axis", shape: [64, 65], gradient: .product, inner: 5000, isOnePass: true),
     Case(testDescription: "a transposed gradient", shape: [300, 100], gradient: .transposed),
     Case(testDescription: "a gradient that is one row", shape: [33, 300], gradient: .row),
+    Case(testDescription: "taken", shape: [70, 65], takesNew: true),
+    Case(testDescription: "left", shape: [70, 65], takesNew: false),
+    Case(testDescription: "less than a block, left", shape: [5], takesNew: false),
+    Case(testDescription: "parts for threads, left", shape: [300, 1001], takesNew: false),
+    Case(testDescription: "behind a product, taken", shape: [96, 70], gradient: .product, takesNew: true),
+    Case(testDescription: "behind a product, left", shape: [96, 70], gradient: .product, takesNew: false),
+    Case(testDescription: "three times", shape: [70, 65], updates: 3),
+    Case(testDescription: "three times, taken", shape: [70, 65], takesNew: true, updates: 3),
+    Case(testDescription: "three times, left", shape: [70, 65], takesNew: false, updates: 3),
   ]
 
   struct Step {
     let graph: Graph
     let inputs: [Tensor]
 
-    init(_ test: Case) throws {
+    init(_ test: Case, _ dtype: DType) throws {
       let g = GraphBuilder()
       let shape = test.shape
       var random = Random(seed: test.testDescription)
@@ -60,8 +73,8 @@ import Testing
         return g.input(type)
       }
       let p = input(TensorType(.f32, shape))
-      let m = input(TensorType(.q8, shape))
-      let v = input(TensorType(.q8, shape), squared: true)
+      let m = input(TensorType(dtype, shape))
+      let v = input(TensorType(dtype, shape), squared: true)
       let rows = shape[0]
       let columns = shape.elementCount / rows
       let gradient: GraphValue
@@ -76,20 +89,42 @@ import Testing
       func scaled(_ x: GraphValue, _ factor: Double) throws -> GraphValue {
         try g.multiply(x, g.broadcast(g.constant(factor, .f32), to: x.shape))
       }
+      var condition: GraphValue?
+      if let takesNew = test.takesNew {
+        inputs.append(Tensor([takesNew ? 1 : 0], dtype: .bool, shape: .scalar))
+        condition = g.input(TensorType(.bool, .scalar))
+      }
+      func chosen(_ new: GraphValue, _ old: GraphValue) throws -> GraphValue {
+        guard let condition else { return new }
+        if new.dtype.isBlocked { return try g.choose(condition, new, old) }
+        return try g.select(g.broadcast(condition, to: shape), new, old)
+      }
       g.origin.phase = .update
-      let newM = try g.add(scaled(g.cast(m, to: .f32), 0.9), scaled(gradient, 0.1))
-      let newV = try g.add(scaled(g.cast(v, to: .f32), 0.999), scaled(g.multiply(gradient, gradient), 0.001))
-      let root = try g.add(g.sqrt(newV), g.broadcast(g.constant(1e-8, .f32), to: shape))
-      let step = try g.divide(newM, root)
-      g.graph.writes.append(.init(input: 0, value: try g.subtract(p, scaled(step, 0.01))))
-      g.graph.writes.append(.init(input: 1, value: try g.cast(newM, to: .q8)))
-      g.graph.writes.append(.init(input: 2, value: try g.cast(newV, to: .q8)))
-      // What lies between may be rounded too, read again, and summed up.
-      let rounded = try g.cast(g.cast(newM, to: .q8), to: .f32)
-      let error = try g.subtract(rounded, newM)
-      let axes = Array(0..<shape.rank)
-      g.graph.outputs.append(try g.sum(g.multiply(error, error), axes: axes, keepingAxes: false))
-      g.graph.outputs.append(rounded)
+      var values = (p: p, m: m, v: v)
+      var newM = p
+      for update in 0..<test.updates {
+        let gradient = update == 0 ? gradient : try scaled(gradient, 1 / Double(1 + update))
+        newM = try g.add(scaled(g.cast(values.m, to: .f32), 0.9), scaled(gradient, 0.1))
+        let newV = try g.add(
+          scaled(g.cast(values.v, to: .f32), 0.999), scaled(g.multiply(gradient, gradient), 0.001))
+        let root = try g.add(g.sqrt(newV), g.broadcast(g.constant(1e-8, .f32), to: shape))
+        let step = try g.divide(newM, root)
+        // State first, as optimizers do: the choice of m comes while the others are still being computed.
+        values.m = try chosen(g.cast(newM, to: dtype), values.m)
+        values.v = try chosen(g.cast(newV, to: dtype), values.v)
+        values.p = try chosen(g.subtract(values.p, scaled(step, 0.01)), values.p)
+      }
+      for (input, value) in [values.p, values.m, values.v].enumerated() {
+        g.graph.writes.append(.init(input: input, value: value))
+      }
+      if condition == nil {
+        // What lies between may be rounded too, read again, and summed up.
+        let rounded = try g.cast(g.cast(newM, to: dtype), to: .f32)
+        let error = try g.subtract(rounded, newM)
+        let axes = Array(0..<shape.rank)
+        g.graph.outputs.append(try g.sum(g.multiply(error, error), axes: axes, keepingAxes: false))
+        g.graph.outputs.append(rounded)
+      }
       graph = g.graph
       self.inputs = inputs
     }
@@ -101,30 +136,50 @@ import Testing
     }
   }
 
-  @Test(arguments: cases)
-  func bitsDependOnNeitherFusionNorThreads(_ test: Case) throws {
-    let step = try Step(test)
+  @Test(arguments: cases, [DType.q8, .q8e4m3])
+  func bitsDependOnNeitherFusionNorThreads(_ test: Case, _ dtype: DType) throws {
+    let step = try Step(test, dtype)
     let before = ThreadPool.threadCount
     defer { ThreadPool.threadCount = before }
     ThreadPool.threadCount = 1
     let unfused = try step.planned(Pipeline.unfusedStep).outcome(step.inputs)
     let plan = try step.planned(Pipeline.step)
     if test.isOnePass { #expect(plan.ledger.steps.contains { $0.op.hasPrefix("matmul cast") }) }
+    // No pass is only there to choose, unless a product stands before the chain.
+    if test.gradient != .product { #expect(!plan.ledger.steps.contains { $0.op == "choose" }) }
     for count in [1, 2, 4] {
       ThreadPool.threadCount = count
       #expect(try plan.outcome(step.inputs) == unfused, "\(count) threads")
     }
   }
 
-  @Test(arguments: cases)
-  func plannedMemoryIsWhatKernelsTouch(_ test: Case) throws {
-    let step = try Step(test)
+  @Test(arguments: cases, [DType.q8, .q8e4m3])
+  func plannedMemoryIsWhatKernelsTouch(_ test: Case, _ dtype: DType) throws {
+    let step = try Step(test, dtype)
     for passes in [Pipeline.step, Pipeline.unfusedStep] {
       let plan = try step.planned(passes)
       let measured = try plan.run(onCopiesOf: step.inputs, measuring: TouchRecorder()).usage
       #expect(measured == plan.ledger.usage)
       #expect(plan.measuredScratchByteCount == plan.ledger.scratchByteCount)
     }
+  }
+
+  /// What is left has the bytes that it had, in fused steps and others, and with all that lies between.
+  @Test(arguments: cases.filter { $0.takesNew == false }, [DType.q8, .q8e4m3])
+  func whatIsLeftKeepsItsBytes(_ test: Case, _ dtype: DType) throws {
+    let step = try Step(test, dtype)
+    for passes in [Pipeline.step, Pipeline.unfusedStep] {
+      let after = try step.planned(passes).run(onCopiesOf: step.inputs).inputs
+      for (old, new) in zip(step.inputs, after) { #expect(bytes(old) == bytes(new)) }
+    }
+  }
+
+  /// Chosen state lies where it lay: with its choices an update is one pass, which takes no memory.
+  @Test func choicesTakeNoMemory() throws {
+    let step = try Step(Case(testDescription: "chosen", shape: [300, 1001], takesNew: true), .q8)
+    let plan = try step.planned(Pipeline.step)
+    #expect(plan.ledger.arenaByteCount == 0)
+    #expect(plan.ledger.steps.map(\.op).filter { $0 != "results" }.count == 1)
   }
 
   /// All bins of the kernel's tables, and numbers about their edges and about the boundaries between codes.
@@ -146,13 +201,69 @@ import Testing
           numbers += [1] + block + rest
         }
         numbers = numbers.map { $0 * scale }
-        let operand = Tensor(numbers.map(Double.init), dtype: .f32, shape: [numbers.count])
-        let kernel = try run(Cast(to: .q8), [operand], poison: 0xFF)[0]
-        let definition = Tensor(numbers.map(Double.init), dtype: .q8, shape: [numbers.count])
-        let byteCount = kernel.type.byteCount
-        #expect(
-          Array(UnsafeRawBufferPointer(start: kernel.storage.base, count: byteCount))
-            == Array(UnsafeRawBufferPointer(start: definition.storage.base, count: byteCount)))
+        try expectDefinition(numbers, .q8)
+      }
+    }
+  }
+
+  /// Checks that the kernel writes the bytes of the definition.
+  private func expectDefinition(_ numbers: [Float], _ dtype: DType) throws {
+    let operand = Tensor(numbers.map(Double.init), dtype: .f32, shape: [numbers.count])
+    let kernel = try run(Cast(to: dtype), [operand], poison: 0xFF)[0]
+    let definition = Tensor(numbers.map(Double.init), dtype: dtype, shape: [numbers.count])
+    #expect(bytes(kernel) == bytes(definition))
+  }
+
+  private func bytes(_ tensor: Tensor) -> [UInt8] {
+    Array(UnsafeRawBufferPointer(start: tensor.storage.base, count: tensor.type.byteCount))
+  }
+
+  /// All numbers of f8e4m3, what lies halfway between two and just beside; in blocks whose scale is a power of two, so
+  /// that the ratios are these, and in others.
+  @Test(arguments: [1, 0x1p-100, 0x1p-126, 0x1p-133, 0x1p-140, 0x1p119, 0.7, 1e-37] as [Float])
+  func kernelsFindTheNearestFloats(_ scale: Float) throws {
+    let values = (0...0x7E).map { Float8.e4m3.value(of: $0) }
+    let halves = zip(values, values.dropFirst()).map { ($0 + $1) / 2 }
+    let ratios = values + (values + halves).flatMap { [$0.nextDown, $0, $0.nextUp] }.filter { $0 <= 448 }
+    var numbers: [Float] = []
+    for start in stride(from: 0, to: ratios.count, by: 127) {
+      let part = ratios[start..<min(start + 127, ratios.count)]
+      numbers += [448] + part + part.map { -$0 } + [Float](repeating: 3, count: 255 - 2 * part.count)
+    }
+    try expectDefinition(numbers.map { $0 * scale }, .q8e4m3)
+    // A tail of its own, and a block of one.
+    try expectDefinition(numbers.dropLast(100).map { $0 * scale }, .q8e4m3)
+    try expectDefinition([-3 * scale], .q8e4m3)
+  }
+
+  /// Blocks of zeros are bytes 0, and one of 1 bytes 0x7E; what is no number, or infinite, spoils its own block alone; and
+  /// nothing finite comes back as no number, however small or large.
+  @Test func blocksOfFloatsKeepTheirRules() throws {
+    let zeros = Tensor([Double](repeating: -0.0, count: 300), dtype: .q8e4m3, shape: [300])
+    #expect(bytes(zeros) == [UInt8](repeating: 0, count: 308))
+    try expectDefinition([Float](repeating: -0.0, count: 300), .q8e4m3)
+    let ones = Tensor([Double](repeating: 1, count: 256), dtype: .q8e4m3, shape: [256])
+    #expect(bytes(ones)[4...].allSatisfy { $0 == 0x7E })
+    #expect(ones.doubles().allSatisfy { abs($0 - 1) < 1e-7 })
+    for bad in [Float.nan, .infinity, -.infinity] {
+      var numbers = [Float](repeating: 2, count: 600)
+      numbers[300] = bad
+      try expectDefinition(numbers, .q8e4m3)
+      let back = Tensor(numbers.map(Double.init), dtype: .q8e4m3, shape: [600]).doubles()
+      for (index, number) in back.enumerated() {
+        #expect(number.isNaN == (256..<512).contains(index))
+      }
+    }
+    for exponent in -149...127 {
+      for significand in [1, 1.3, 1.6, 1.9999999] as [Float] {
+        let greatest = significand * Float(sign: .plus, exponent: exponent, significand: 1)
+        let numbers = [greatest, -greatest, greatest / 3, 0]
+        try expectDefinition(numbers, .q8e4m3)
+        let back = Tensor(numbers.map(Double.init), dtype: .q8e4m3, shape: [4]).doubles()
+        // Half the distance of two f8e4m3 below 448, and what lies under the least scale comes in steps of 2^-135.
+        for (a, b) in zip(back, numbers) {
+          #expect(abs(a - Double(b)) <= Double(b.magnitude) / 15 + Double(greatest) * 0x1p-10 / 448 + 0x1p-136)
+        }
       }
     }
   }

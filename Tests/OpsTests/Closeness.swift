@@ -17,7 +17,7 @@ struct Tolerance {
     case .f8e4m3: (relative, absolute) = (0x1p-3, 0x1p-9)
     case .f8e5m2: (relative, absolute) = (0x1p-2, 0x1p-16)
     // Kernels find the codes of the definition.
-    case .i32, .i64, .u8, .bool, .q8: (relative, absolute) = (0, 0)
+    case .i32, .i64, .u8, .bool, .q8, .q8e4m3: (relative, absolute) = (0, 0)
     }
   }
 }

@@ -58,7 +58,7 @@ import Testing
     let operands = test.operands
     let op = try test.makeOp(operands.map(\.type))
     for (index, operand) in operands.enumerated() where test.sample.operands[index].dtype == nil {
-      for axis in 0..<operand.shape.rank where operand.shape[axis] > 1 && operand.dtype != .q8 {
+      for axis in 0..<operand.shape.rank where operand.shape[axis] > 1 && !operand.dtype.isBlocked {
         var changed = operands
         changed[index] = flattened(operand, along: axis)
         let expected = try run(op, changed.map { $0.contiguous() }, poison: 0xFF)

@@ -27,9 +27,9 @@ enum Arrangement: String, CaseIterable {
   /// Backwards along each axis.
   case reversed
 
-  /// Returns a tensor of the same elements laid out this way; blocks of q8 lie in order or not at all.
+  /// Returns a tensor of the same elements laid out this way; blocks lie in order or not at all.
   func apply(to tensor: Tensor) -> Tensor {
-    if tensor.dtype == .q8 { return tensor }
+    if tensor.dtype.isBlocked { return tensor }
     let shape = tensor.shape
     var strides = shape.contiguousStrides
     var offset = 0

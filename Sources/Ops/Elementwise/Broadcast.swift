@@ -24,7 +24,7 @@ package struct Broadcast: ViewOp {
      [1., 2.]]
     """
   package static let signature = Signature(.operand("x"), .attribute("shape", .shape))
-  package static let dtypes = DTypeSet.stored.subtracting(DTypeSet(.q8))
+  package static let dtypes = DTypeSet.stored.subtracting(.blocked)
   package static let traits = OpTraits(
     precision: .asIs, cost: .view, fusion: .elementwise, effect: .pure, promotion: .asIs,
     operands: .strided, broadcasts: false, inPlace: false)

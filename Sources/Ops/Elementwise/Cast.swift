@@ -18,12 +18,13 @@ package struct Cast: ElementwiseOp {
 
     Shapes: any -> the same. Floats round to the nearest, ties to even; to whole numbers they drop their
     fraction, and what does not fit, or is nan, is an error. bool is true where an element is not 0.
-    f8e4m3, f8e5m2 and q8 are for storage: computing with such a tensor means casting it back. Nothing saturates:
-    above 464 f8e4m3 is nan, from 61440 on f8e5m2 is inf. q8 has blocks of 256 elements in row-major order, each
-    with its greatest magnitude in f32 and a byte an element, which picks one of 256 fractions of that: many near 1,
-    few near 0; another 256, twice as fine, where no element of the block is negative. A block with a nan or an
-    infinity is nan.
-    The derivative passes between floats and stops elsewhere, at q8 too.
+    f8e4m3, f8e5m2, q8 and q8e4m3 are for storage: computing with such a tensor means casting it back. Nothing
+    saturates: above 464 f8e4m3 is nan, from 61440 on f8e5m2 is inf. q8 has blocks of 256 elements in row-major order,
+    each with its greatest magnitude in f32 and a byte an element, which picks one of 256 fractions of that: many near
+    1, few near 0; another 256, twice as fine, where no element of the block is negative. q8e4m3 has the same blocks
+    with a f8e4m3 an element, and as f32 what it is to be multiplied by: the greatest magnitude over 448. A block with a
+    nan or an infinity is nan.
+    The derivative passes between floats and stops elsewhere, at blocks too.
 
     >>> cast([1.5, -2.5], i64)
     i64[2]
@@ -31,6 +32,9 @@ package struct Cast: ElementwiseOp {
     >>> f32(cast([1.0, 0.3, -0.002], q8))
     f32[3]
     [ 1.0000,  0.3039, -0.0018]
+    >>> f32(cast([1.0, 0.3, -0.002], q8e4m3))
+    f32[3]
+    [ 1.0000,  0.2857, -0.0020]
     >>> f32(cast([1.0, 0.3, 1000.0], f8e4m3))
     f32[3]
     [1.0000, 0.3125,    nan]
@@ -46,7 +50,7 @@ package struct Cast: ElementwiseOp {
 
   package func axisMap(_ operands: [TensorType]) -> AxisMap {
     // The blocks of a piece are not those of the whole.
-    if dtype == .q8 || operands[0].dtype == .q8 { return .mixing(self) }
+    if dtype.isBlocked || operands[0].dtype.isBlocked { return .mixing(self) }
     return .places(
       rank: operands[0].rank, operands: 1, additivity: dtype.isFloating && operands[0].dtype.isFloating ? .together : .none,
       attributes: self)
@@ -86,7 +90,7 @@ package struct Cast: ElementwiseOp {
   package static let samples: [OpSample] =
     DType.allCases.map { dtype in
       OpSample(
-        "to \(dtype)", [.uniform([3, 5], 0...3)], [("dtype", .dtype(dtype))], isSmooth: dtype != .q8)
+        "to \(dtype)", [.uniform([3, 5], 0...3)], [("dtype", .dtype(dtype))], isSmooth: !dtype.isBlocked)
     } + [
       OpSample("single number", [.uniform([], 0...3)], [("dtype", .dtype(.f64))]),
       OpSample("no elements", [.normal([0])], [("dtype", .dtype(.i32))]),
@@ -101,6 +105,13 @@ package struct Cast: ElementwiseOp {
       OpSample("no blocks", [.normal([0, 3])], [("dtype", .dtype(.q8))], isSmooth: false),
       OpSample(
         "infinity in a block", [.values([1, -2, .infinity, 3], [4], dtype: .f32)], [("dtype", .dtype(.q8))],
+        isSmooth: false),
+      OpSample("blocks of floats and a tail", [.normal([5, 260])], [("dtype", .dtype(.q8e4m3))], isSmooth: false),
+      OpSample("blocks of floats of one sign", [.uniform([1100], 0...2)], [("dtype", .dtype(.q8e4m3))], isSmooth: false),
+      OpSample("many blocks of floats", [.normal([3, 70, 100])], [("dtype", .dtype(.q8e4m3))], isSmooth: false),
+      OpSample("no blocks of floats", [.normal([0, 3])], [("dtype", .dtype(.q8e4m3))], isSmooth: false),
+      OpSample(
+        "no number in a block", [.values([1, -2, .nan, 3], [4], dtype: .f32)], [("dtype", .dtype(.q8e4m3))],
         isSmooth: false),
       OpSample(
         "8-bit floats beyond their range", [.values([448, 464, 465, -1e9, .nan, 0.001, -0.0], [7], dtype: .f32)],

@@ -73,11 +73,11 @@ extension Shape {
 }
 
 extension TensorView {
-  /// A copy of one element; of q8 the number that it stands for.
+  /// A copy of one element; of a block the number that it stands for.
   func element(at index: [Int]) -> Tensor {
-    if dtype == .q8 {
+    if dtype.isBlocked {
       let place = zip(index, strides).reduce(0) { $0 + $1.0 * $1.1 }
-      return Tensor([Double(QuantizedBlock.element(place, at: base))], dtype: .f32, shape: .scalar)
+      return Tensor([Double(QuantizedBlock.element(place, at: base, of: dtype))], dtype: .f32, shape: .scalar)
     }
     let result = Tensor(uninitialized: TensorType(dtype, .scalar))
     let offset = zip(index, strides).reduce(0) { $0 + $1.0 * $1.1 }

@@ -74,7 +74,7 @@ package struct FusedProduct: FusedOp {
   package func name(ofResult index: Int) -> String { chain.name(ofResult: index) }
   package func origin(of fault: KernelFault) -> Origin { productOrigin.origin }
   /// Blocks of the operands of the product are read again for later blocks of the result.
-  package func mayOverwrite(_ operand: Int) -> Bool { operand >= 2 }
+  package func mayOverwrite(_ operand: Int, withResult result: Int) -> Bool { operand >= 2 }
   package var summary: String { MatMul.name + " " + chain.summary }
 }
 
@@ -85,7 +85,7 @@ extension MatMul {
       && operands[1].elementCount > 0
   }
 
-  /// Whether that chain may round to q8: where the product is cut, blocks must not be.
+  /// Whether that chain may round to blocks: where the product is cut, blocks must not be.
   package func takesBlocks(_ operands: [TensorType]) -> Bool {
     operands[0].rank == 2
       && productIsCutAtBlocks(

@@ -87,7 +87,7 @@ package struct FusedReduction: FusedOp {
   package func origin(of fault: KernelFault) -> Origin {
     fault.member < chain.members.count ? chain.members[fault.member].origin : origin
   }
-  package func mayOverwrite(_ operand: Int) -> Bool { false }
+  package func mayOverwrite(_ operand: Int, withResult result: Int) -> Bool { false }
   package var summary: String { chain.summary + " " + type(of: reduction).name }
 }
 

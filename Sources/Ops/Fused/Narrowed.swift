@@ -80,7 +80,7 @@ package struct Narrowed<Base: NarrowingOp>: FusedOp {
   package func origin(ofResult index: Int) -> Origin { source.origin }
   package func name(ofResult index: Int) -> String { Base.name }
   package func origin(of fault: KernelFault) -> Origin { source.origin }
-  package func mayOverwrite(_ operand: Int) -> Bool { false }
+  package func mayOverwrite(_ operand: Int, withResult result: Int) -> Bool { false }
   package var summary: String { Base.name }
 }
 

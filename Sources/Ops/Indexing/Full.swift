@@ -110,7 +110,7 @@ package struct Full: TensorOp {
 func requireValue(_ value: Double, of dtype: DType) throws(OpRejection) {
   let range: ClosedRange<Double>
   switch dtype {
-  case .f32, .f64, .f16, .bf16, .f8e4m3, .f8e5m2, .q8: return
+  case .f32, .f64, .f16, .bf16, .f8e4m3, .f8e5m2, .q8, .q8e4m3: return
   case .bool: range = 0...1
   case .u8: range = 0...255
   case .i32: range = -0x1p31...(0x1p31 - 1)
