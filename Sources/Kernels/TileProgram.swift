@@ -37,6 +37,9 @@ package struct TileProgram: Sendable {
   /// The instruction that makes each result.
   let results: [Int]
   let operandCount: Int
+  /// The same, those together that run as one, and the steps of these.
+  let stretches: [TileStretch]
+  let steps: [BlockStep]
   /// The loops of each instruction: on tiles, with a number first, with a number second.
   let loops: [TileLoop]
   /// Which arguments of instructions, `mostSources` each, read each operand and then each instruction; and where
@@ -63,6 +66,7 @@ package struct TileProgram: Sendable {
     self.instructions = instructions
     self.running = running
     self.results = results
+    (stretches, steps) = TileProgram.stretches(instructions, running: running, results: results)
     self.operandCount = operandCount
     var last = Array(instructions.indices)
     var lastReads = [Int](repeating: -1, count: operandCount)
