@@ -14,6 +14,8 @@
 
 typedef float cvectors_block __attribute__((ext_vector_type(CVECTORS_COUNT)));
 typedef cvectors_block cvectors_unaligned __attribute__((aligned(4)));
+typedef unsigned cvectors_words __attribute__((ext_vector_type(CVECTORS_COUNT)));
+typedef _Float16 cvectors_halves __attribute__((ext_vector_type(CVECTORS_COUNT)));
 
 #define CVECTORS_INLINE static inline __attribute__((always_inline))
 
@@ -49,6 +51,16 @@ CVECTORS_INLINE cvectors_block cvectors_sign(cvectors_block a) {
 }
 /// a above 0, else 0; NaN is itself.
 CVECTORS_INLINE cvectors_block cvectors_relu(cvectors_block a) { return a <= 0 ? cvectors_number(0) : a; }
+/// Rounded to f16, and widened again.
+CVECTORS_INLINE cvectors_block cvectors_round_to_f16(cvectors_block a) {
+  return __builtin_convertvector(__builtin_convertvector(a, cvectors_halves), cvectors_block);
+}
+/// Rounded to bf16, and widened again: as `bfloat16Bits` does it.
+CVECTORS_INLINE cvectors_block cvectors_round_to_bf16(cvectors_block a) {
+  const cvectors_words bits = (cvectors_words)a;
+  const cvectors_block nan = (cvectors_block)((bits & 0x80000000u) | 0x7FC00000u);
+  return a != a ? nan : (cvectors_block)((bits + 0x7FFFu + ((bits >> 16) & 1u)) & 0xFFFF0000u);
+}
 
 #undef CVECTORS_INLINE
 #endif

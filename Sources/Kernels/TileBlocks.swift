@@ -7,9 +7,11 @@ import CVectors
 /// What a step does to the block at hand, `x`, and another operand.
 enum BlockOperation: UInt8 {
   case add, subtract, multiply, divide, minimum, maximum
-  case negate, abs, sign, relu, square, squareRoot, reciprocal, reciprocalRoot
+  case copy, negate, abs, sign, relu, square, squareRoot, reciprocal, reciprocalRoot
   /// A power with the exponent 2 is `square`; others have no block.
   case power
+  /// x as it would be stored in 16 bits.
+  case roundToF16, roundToBF16
   /// x = operand.
   case load
   /// Puts x by as the block that is kept.
@@ -104,6 +106,7 @@ private func runBlocks(
       case .divide: combine(cvectors_divide)
       case .minimum: combine(cvectors_minimum)
       case .maximum: combine(cvectors_maximum)
+      case .copy: break
       case .negate: x = cvectors_negate(x)
       case .abs: x = cvectors_abs(x)
       case .sign: x = cvectors_sign(x)
@@ -112,6 +115,8 @@ private func runBlocks(
       case .squareRoot: x = cvectors_sqrt(x)
       case .reciprocal: x = cvectors_divide(cvectors_number(1), x)
       case .reciprocalRoot: x = cvectors_divide(cvectors_number(1), cvectors_sqrt(x))
+      case .roundToF16: x = cvectors_round_to_f16(x)
+      case .roundToBF16: x = cvectors_round_to_bf16(x)
       case .load:
         switch step.operand {
         case .kept: x = kept

@@ -4,52 +4,49 @@ struct TileStretch {
   let instructions: Range<Int>
   /// Places in `TileProgram.steps`; none where the only instruction runs by its loop.
   let steps: Range<Int>
+  /// Places in `TileProgram.roundedLast`.
+  let roundedLast: Range<Int>
 }
 
 extension TileProgram {
   /// Divides the instructions that run into stretches.
+  /// - Returns: the stretches, their steps, and the instructions whose values go to storage in 16 bits when a stretch is done.
   static func stretches(
     _ instructions: [Instruction], running: [Int], results: [Int]
-  ) -> (stretches: [TileStretch], steps: [BlockStep]) {
+  ) -> (stretches: [TileStretch], steps: [BlockStep], roundedLast: [Int]) {
     var stretches: [TileStretch] = []
     var steps: [BlockStep] = []
+    var roundedLast: [Int] = []
     var start = 0
     while start < running.count {
-      var members = Set<Int>()
-      var end = start
-      while end < running.count, instructions[running[end]].joins(members, of: instructions) {
-        members.insert(running[end])
-        end += 1
-      }
-      let firstStep = steps.count
+      let members = running[start...].prefix { instructions[$0].fitsStretch }
+      // One alone runs by its loop.
+      let end = members.count > 1 ? members.endIndex : start + 1
+      let (firstStep, firstRounded) = (steps.count, roundedLast.count)
       if members.count > 1 {
-        let read = running[end...].flatMap { instructions[$0].sources }
-        var writer = BlockWriter(
-          instructions, members: Array(running[start..<end]),
-          visible: members.filter {
-            results.contains($0) || read.contains(.instruction($0)) || !instructions[$0].dtype.isLaneStorage
-          })
+        let readLater = running[end...].flatMap { instructions[$0].sources }
+        let visible = members.filter { results.contains($0) || readLater.contains(.instruction($0)) }
+        var writer = BlockWriter(instructions, members: Array(members), visible: Set(visible))
         steps += writer.steps()
-      } else {
-        end = start + 1
+        roundedLast += members.filter { instructions[$0].dtype.isNarrow && results.contains($0) }
       }
-      stretches.append(TileStretch(instructions: start..<end, steps: firstStep..<steps.count))
+      stretches.append(
+        TileStretch(
+          instructions: start..<end, steps: firstStep..<steps.count, roundedLast: firstRounded..<roundedLast.count))
       start = end
     }
-    return (stretches, steps)
+    return (stretches, steps, roundedLast)
   }
 }
 
 extension TileProgram.Instruction {
-  /// Whether it can follow `members` in a stretch: all lanes are f32, and what it reads is not rounded to storage, which
-  /// happens at the end.
-  fileprivate func joins(_ members: Set<Int>, of instructions: [TileProgram.Instruction]) -> Bool {
-    guard let operation = body.blockOperation, dtype.lane == .single else { return false }
+  /// Whether it can be in a stretch: all it reads and makes is in the lane of f32.
+  fileprivate var fitsStretch: Bool {
+    guard let operation = body.blockOperation else { return false }
+    // Rounded at the end rather than at once, 8 bits took a fifth more time.
+    if dtype != .f32 && !dtype.isNarrow { return false }
     if operation == .power, case .instruction = sources[1] { return false }
-    return sources.allSatisfy { source in
-      guard case .instruction(let earlier) = source, members.contains(earlier) else { return true }
-      return instructions[earlier].dtype == .f32
-    }
+    return true
   }
 }
 
@@ -113,6 +110,10 @@ private struct BlockWriter {
     let other = isUnary && operation != .power ? side : 1 - side
     written.append(BlockStep(operation: operation, operand: operand, place: argument(other, of: member)))
     x = member
+    if instruction.dtype.isNarrow {
+      let rounding: BlockOperation = instruction.dtype == .f16 ? .roundToF16 : .roundToBF16
+      written.append(BlockStep(operation: rounding, operand: .same, place: 0))
+    }
     if visible.contains(member) { store() }
   }
 

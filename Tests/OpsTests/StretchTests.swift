@@ -4,10 +4,11 @@ import Testing
 
 /// Programs of f32 arithmetic, which run several instructions at a time, give the bits of their instructions one by one.
 @Suite struct StretchTests {
-  private static let functions: [(function: TileFunction, arity: Int)] = [
+  private static let functions: [(TileFunction, Int)] = [
     (.add, 2), (.subtract, 2), (.multiply, 2), (.divide, 2), (.minimum, 2), (.maximum, 2), (.power, 2), (.negate, 1),
     (.abs, 1), (.sign, 1), (.relu, 1), (.sqrt, 1), (.reciprocal, 1), (.rsqrt, 1), (.exp, 1), (.clamp, 3),
   ]
+  private static let bodies = [(castTile(from: .f32, to: .f32), 1)] + functions.map { ($0[.single], $1) }
 
   @Test(arguments: 0..<400)
   func bitsAreThoseOfTheInstructions(_ seed: Int) throws {
@@ -18,9 +19,10 @@ import Testing
       index < tensors ? Self.numbers(count, &random) : Self.number([2, 0.25, -3][index - tensors], count)
     }
     // Most often there are no others than those that run in blocks, and most often read is what was made last.
-    let kinds = random.next() % 3 == 0 ? Self.functions.count : Self.functions.count - 2
+    let kinds = random.next() % 3 == 0 ? Self.bodies.count : Self.bodies.count - 2
+    let dtypes: [DType] = seed % 2 == 0 ? [.f32] : [.f32, .f32, .bf16, .bf16, .f16, .f8e4m3]
     let instructions = (0..<Int.random(in: 2...20, using: &random)).map { index in
-      let (function, arity) = Self.functions[Int.random(in: 0..<kinds, using: &random)]
+      let (body, arity) = Self.bodies[Int.random(in: 0..<kinds, using: &random)]
       let sources = (0..<arity).map { _ -> TileProgram.Source in
         if index > 0 && random.next() % 2 == 0 {
           return .instruction(max(0, index - Int.random(in: 1...3, using: &random)))
@@ -28,7 +30,7 @@ import Testing
         return .operand(Int.random(in: operands.indices, using: &random))
       }
       return TileProgram.Instruction(
-        body: function[.single], sources: sources, dtype: random.next() % 12 == 0 ? .bf16 : .f32)
+        body: body, sources: sources, dtype: dtypes.randomElement(using: &random)!)
     }
     let some = (0..<3).map { _ in Int.random(in: instructions.indices, using: &random) }
     let results = Set(some + [instructions.count - 1]).sorted()
