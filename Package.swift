@@ -36,6 +36,8 @@ let package = Package(
     .systemLibrary(name: "CBLAS", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CReadline", providers: [.apt(["libreadline-dev"])]),
     .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+    // Not a library, but a header: arithmetic on vectors of the processor.
+    .systemLibrary(name: "CVectors"),
     // stdlib/*.nn and the digits data, embedded.
     .target(
       name: "CStdlib", exclude: ["digits.csv.gz", "digits.md"],
@@ -54,7 +56,7 @@ let package = Package(
     .target(name: "Support"),
     .target(name: "Syntax", dependencies: ["Support"]),
     .target(name: "Tensors", dependencies: ["Support"]),
-    .target(name: "Kernels", dependencies: ["Tensors", "CBLAS", "COneDNN", "CThreads"], swiftSettings: kernelFlags),
+    .target(name: "Kernels", dependencies: ["Tensors", "CBLAS", "COneDNN", "CThreads", "CVectors"], swiftSettings: kernelFlags),
     .target(name: "Graphs", dependencies: ["Support", "Tensors"]),
     .target(name: "Ops", dependencies: ["Support", "Tensors", "Kernels", "Graphs"]),
     .target(name: "Passes", dependencies: ["Support", "Tensors", "Graphs", "Ops"]),

@@ -3,7 +3,7 @@
 
 extension TileFunction {
   package static let add = TileFunction(
-    single: binaryTile { (a: Float, b: Float) in a + b },
+    single: binaryTile(inBlocks: .add) { (a: Float, b: Float) in a + b },
     double: binaryTile { (a: Double, b: Double) in a + b },
     checked: checkedTile { a, b in
       let sum = a &+ b
@@ -11,7 +11,7 @@ extension TileFunction {
     })
 
   package static let subtract = TileFunction(
-    single: binaryTile { (a: Float, b: Float) in a - b },
+    single: binaryTile(inBlocks: .subtract) { (a: Float, b: Float) in a - b },
     double: binaryTile { (a: Double, b: Double) in a - b },
     checked: checkedTile { a, b in
       let difference = a &- b
@@ -19,12 +19,12 @@ extension TileFunction {
     })
 
   package static let multiply = TileFunction(
-    single: binaryTile { (a: Float, b: Float) in a * b },
+    single: binaryTile(inBlocks: .multiply) { (a: Float, b: Float) in a * b },
     double: binaryTile { (a: Double, b: Double) in a * b },
     checked: multiplyIntegers)
 
   package static let divide = TileFunction(
-    single: binaryTile { (a: Float, b: Float) in a / b },
+    single: binaryTile(inBlocks: .divide) { (a: Float, b: Float) in a / b },
     double: binaryTile { (a: Double, b: Double) in a / b })
 
   package static let floorDivide = TileFunction(
@@ -48,12 +48,12 @@ extension TileFunction {
     })
 
   package static let minimum = TileFunction(
-    single: binaryTile { (a: Float, b: Float) in smaller(a, b) },
+    single: binaryTile(inBlocks: .minimum) { (a: Float, b: Float) in smaller(a, b) },
     double: binaryTile { (a: Double, b: Double) in smaller(a, b) },
     integer: binaryTile { (a: Int64, b: Int64) in a < b ? a : b })
 
   package static let maximum = TileFunction(
-    single: binaryTile { (a: Float, b: Float) in larger(a, b) },
+    single: binaryTile(inBlocks: .maximum) { (a: Float, b: Float) in larger(a, b) },
     double: binaryTile { (a: Double, b: Double) in larger(a, b) },
     integer: binaryTile { (a: Int64, b: Int64) in a > b ? a : b })
 
@@ -66,7 +66,7 @@ extension TileFunction {
     })
 
   package static let negate = TileFunction(
-    single: unaryTile { (x: Float) in -x },
+    single: unaryTile(inBlocks: .negate) { (x: Float) in -x },
     double: unaryTile { (x: Double) in -x },
     checked: checkedTile { x in
       let negative = 0 &- x
@@ -74,7 +74,7 @@ extension TileFunction {
     })
 
   package static let abs = TileFunction(
-    single: unaryTile { (x: Float) in x.magnitude },
+    single: unaryTile(inBlocks: .abs) { (x: Float) in x.magnitude },
     double: unaryTile { (x: Double) in x.magnitude },
     checked: checkedTile { x in
       let sign = x &>> 63
@@ -84,13 +84,13 @@ extension TileFunction {
 
   /// -1, 0 or 1; zeros and NaN are themselves.
   package static let sign = TileFunction(
-    single: unaryTile { (x: Float) in x > 0 ? 1 : (x < 0 ? -1 : x) },
+    single: unaryTile(inBlocks: .sign) { (x: Float) in x > 0 ? 1 : (x < 0 ? -1 : x) },
     double: unaryTile { (x: Double) in x > 0 ? 1 : (x < 0 ? -1 : x) },
     integer: unaryTile { (x: Int64) in (x > 0 ? 1 : 0) &- (x < 0 ? 1 : 0) })
 
   /// x above 0, else 0; NaN is itself.
   package static let relu = TileFunction(
-    single: unaryTile { (x: Float) in x <= 0 ? 0 : x },
+    single: unaryTile(inBlocks: .relu) { (x: Float) in x <= 0 ? 0 : x },
     double: unaryTile { (x: Double) in x <= 0 ? 0 : x },
     integer: unaryTile { (x: Int64) in x <= 0 ? 0 : x })
 

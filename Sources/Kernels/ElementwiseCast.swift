@@ -7,7 +7,7 @@ import Tensors
 package func castTile(from source: DType, to target: DType) -> TileBody {
   let roundsTwice = target != .f32 && !target.isBlocked && target.lane == .single
   return switch (source.lane, target.lane) {
-  case (.single, .single): unaryTile { (x: Float) in x }
+  case (.single, .single): unaryTile(inBlocks: .copy) { (x: Float) in x }
   case (.single, .double): unaryTile { (x: Float) in Double(x) }
   case (.single, .integer): truncatingTile { (x: Float) in Int64(x) }
   case (.single, .truth): unaryTile { (x: Float) in (x != 0 ? 1 : 0) as UInt8 }

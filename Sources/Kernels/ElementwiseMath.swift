@@ -20,15 +20,15 @@ extension TileFunction {
     double: unaryTile { (x: Double) in Glibc.log1p(x) })
 
   package static let sqrt = TileFunction(
-    single: unaryTile { (x: Float) in x.squareRoot() },
+    single: unaryTile(inBlocks: .squareRoot) { (x: Float) in x.squareRoot() },
     double: unaryTile { (x: Double) in x.squareRoot() })
 
   package static let rsqrt = TileFunction(
-    single: unaryTile { (x: Float) in 1 / x.squareRoot() },
+    single: unaryTile(inBlocks: .reciprocalRoot) { (x: Float) in 1 / x.squareRoot() },
     double: unaryTile { (x: Double) in 1 / x.squareRoot() })
 
   package static let reciprocal = TileFunction(
-    single: unaryTile { (x: Float) in 1 / x },
+    single: unaryTile(inBlocks: .reciprocal) { (x: Float) in 1 / x },
     double: unaryTile { (x: Double) in 1 / x })
 
   package static let tanh = TileFunction(
@@ -100,7 +100,7 @@ private let powerTile = TileBody(
     let y = result.assumingMemoryBound(to: Float.self)
     for i in 0..<count { y[i] = VectorMath.power(x[i], exponent[i]) }
     return nil
-  }, numberSecond: powerOfNumber)
+  }, numberSecond: powerOfNumber, inBlocks: .power)
 
 private let powerOfNumber: TileLoop.Function = { operands, result, count in
   let x = operands[0].assumingMemoryBound(to: Float.self)

@@ -85,12 +85,15 @@ package struct TileBody: Sendable {
   /// load less, and leaves more of the cache for the rest.
   let loopOfNumberFirst: TileLoop
   let loopOfNumberSecond: TileLoop
+  /// The same on f32 as a step over blocks, if there is one.
+  let blockOperation: BlockOperation?
 
   init(
     _ loop: @escaping TileLoop.Function, numberFirst: TileLoop.Function? = nil,
-    numberSecond: TileLoop.Function? = nil
+    numberSecond: TileLoop.Function? = nil, inBlocks blockOperation: BlockOperation? = nil
   ) {
     self.loop = TileLoop(loop)
+    self.blockOperation = blockOperation
     loopOfNumberFirst = numberFirst.map(TileLoop.init) ?? self.loop
     loopOfNumberSecond = numberSecond.map(TileLoop.init) ?? self.loop
   }
@@ -140,17 +143,21 @@ package struct TileFunction: Sendable {
 // pointers, which the compiler turns into vector instructions where the function has no branches.
 
 @inline(__always)
-func unaryTile<X, Y>(_ function: @escaping @Sendable (X) -> Y) -> TileBody {
-  TileBody { operands, result, count in
+func unaryTile<X, Y>(
+  inBlocks blockOperation: BlockOperation? = nil, _ function: @escaping @Sendable (X) -> Y
+) -> TileBody {
+  TileBody({ operands, result, count in
     let x = operands[0].assumingMemoryBound(to: X.self)
     let y = result.assumingMemoryBound(to: Y.self)
     for i in 0..<count { y[i] = function(x[i]) }
     return nil
-  }
+  }, inBlocks: blockOperation)
 }
 
 @inline(__always)
-func binaryTile<A, B, Y>(_ function: @escaping @Sendable (A, B) -> Y) -> TileBody {
+func binaryTile<A, B, Y>(
+  inBlocks blockOperation: BlockOperation? = nil, _ function: @escaping @Sendable (A, B) -> Y
+) -> TileBody {
   TileBody(
     { operands, result, count in
       let a = operands[0].assumingMemoryBound(to: A.self)
@@ -172,7 +179,7 @@ func binaryTile<A, B, Y>(_ function: @escaping @Sendable (A, B) -> Y) -> TileBod
       let y = result.assumingMemoryBound(to: Y.self)
       for i in 0..<count { y[i] = function(a[i], b) }
       return nil
-    })
+    }, inBlocks: blockOperation)
 }
 
 @inline(__always)

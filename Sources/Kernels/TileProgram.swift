@@ -37,6 +37,10 @@ package struct TileProgram: Sendable {
   /// The instruction that makes each result.
   let results: [Int]
   let operandCount: Int
+  /// The same, those together that run as one, and the steps of these.
+  let stretches: [TileStretch]
+  let steps: [BlockStep]
+  let roundedLast: [Int]
   /// The loops of each instruction: on tiles, with a number first, with a number second.
   let loops: [TileLoop]
   /// Which arguments of instructions, `mostSources` each, read each operand and then each instruction; and where
@@ -52,7 +56,7 @@ package struct TileProgram: Sendable {
   let isRead: [Bool]
   /// Whether an instruction rounds to blocks, which begin where tiles do.
   package let roundsToBlocks: Bool
-  /// Whether there are so many instructions that memory would wait for them.
+  /// Whether there are so many stretches that memory would wait for them.
   let isLong: Bool
   /// Bytes of the widest element that an instruction makes.
   let widestLane: Int
@@ -63,6 +67,7 @@ package struct TileProgram: Sendable {
     self.instructions = instructions
     self.running = running
     self.results = results
+    (stretches, steps, roundedLast) = TileProgram.stretches(instructions, running: running, results: results)
     self.operandCount = operandCount
     var last = Array(instructions.indices)
     var lastReads = [Int](repeating: -1, count: operandCount)
@@ -110,7 +115,7 @@ package struct TileProgram: Sendable {
     registerCount = count
     self.lastReads = lastReads
     self.isRead = isRead
-    isLong = running.count >= 8
+    isLong = stretches.count >= 8
     roundsToBlocks = instructions.contains { $0.dtype.isBlocked }
     widestLane = running.map { instructions[$0].dtype.lane.byteCount }.max() ?? 4
   }

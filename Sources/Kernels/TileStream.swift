@@ -12,6 +12,9 @@ struct TileStream {
   private let roundings: UnsafeMutablePointer<UnsafeMutableRawPointer>
   /// The loop of each instruction, which the program keeps.
   private let loops: UnsafeMutablePointer<Unmanaged<TileLoop>>
+  /// The steps of all stretches; whether there is a block for each of them, or loops run instead.
+  private let steps: UnsafeMutablePointer<BlockStep>
+  private var runsBlocks = true
   /// The operands that are read for each tile: numbers are read once.
   private let moving: UnsafeMutablePointer<Int>
   private var movingCount = 0
@@ -37,8 +40,9 @@ struct TileStream {
 
     private static let secondLevelCache = 1 &<< 20
     /// Elements of a tile of a long program over what comes from memory: the processor looks ahead from one short loop
-    /// into the next, and waits for memory while it computes. AdamW took 45 ms so, with tiles of 256 elements 54, of 512
-    /// 64, of 64 57 (32 million parameters, one thread).
+    /// into the next, and waits for memory while it computes. AdamW by its 13 loops took 45 ms so, with tiles of 256
+    /// elements 54, of 512 64, of 64 57 (32 million parameters, one thread). As one stretch it looks ahead from block to
+    /// block, and longer tiles are better: 36 ms with 128 elements, 26 with 256 or 512 (two threads).
     private static let streamedCapacity = 128
 
     /// - Parameters:
@@ -57,7 +61,7 @@ struct TileStream {
       tableByteCount = Kernels.scratchByteCount(
         of: UnsafeMutableRawPointer.self,
         count: program.operandCount &+ (TileProgram.mostSources &+ 3) &* program.instructions.count
-          &+ program.results.count)
+          &+ program.results.count &+ program.steps.count)
       tilesByteCount = tableByteCount &+ (program.registerCount &+ 1) &* registerByteCount
       unit = tileCapacity
       for operand in operands {
@@ -95,7 +99,8 @@ struct TileStream {
     roundings = values + count
     loops = words(Unmanaged<TileLoop>.self, after: roundings + count)
     moving = words(Int.self, after: loops + count)
-    isDirect = words(Bool.self, after: moving + program.operandCount)
+    steps = words(BlockStep.self, after: moving + program.operandCount)
+    isDirect = words(Bool.self, after: steps + program.steps.count)
     rounding = take(sizes.registerByteCount)
     roundings.update(repeating: rounding, count: count)
     let registers = take(program.registerCount &* sizes.registerByteCount)
@@ -117,6 +122,22 @@ struct TileStream {
         moving[movingCount] = index
         movingCount &+= 1
       }
+    }
+    takeNumbersIntoSteps()
+  }
+
+  /// Fits the steps to which operands are numbers.
+  private mutating func takeNumbersIntoSteps() {
+    for (index, original) in program.steps.enumerated() {
+      var step = original
+      if step.readsArgument {
+        let (instruction, side) = Int(step.place).quotientAndRemainder(dividingBy: TileProgram.mostSources)
+        if case .operand(let operand) = program.instructions[instruction].sources[side], readers[operand].isNumber {
+          step.takeNumber(arguments[Int(step.place)].load(as: Float.self))
+        }
+      }
+      (steps + index).initialize(to: step)
+      if step.operation == .power { runsBlocks = false }
     }
   }
 
@@ -153,11 +174,34 @@ struct TileStream {
   /// - Returns: where and how the program failed: `TileProgram.Fault` reads the code.
   @inline(__always)
   func run(_ count: Int) -> (place: Int, code: Int)? {
-    for index in program.running where step(index, count) != nil {
-      let (place, fault) = locate(index, count)
-      return (place, index &<< 2 | fault.rawValue)
+    for stretch in program.stretches {
+      if runsBlocks && !stretch.steps.isEmpty {
+        run(stretch, count)
+        continue
+      }
+      for place in stretch.instructions {
+        let index = program.running[place]
+        if step(index, count) != nil {
+          let (place, fault) = locate(index, count)
+          return (place, index &<< 2 | fault.rawValue)
+        }
+      }
     }
     return nil
+  }
+
+  /// Runs a stretch on blocks; its instructions never fail.
+  @inline(__always)
+  private func run(_ stretch: TileStretch, _ length: Int) {
+    runBlocks(
+      UnsafeBufferPointer(start: steps + stretch.steps.lowerBound, count: stretch.steps.count),
+      UnsafeRawPointer(arguments).assumingMemoryBound(to: UnsafeMutableRawPointer.self), count: length)
+    for place in stretch.roundedLast { _ = round(program.roundedLast[place], length) }
+  }
+
+  /// The place of an instruction's value in the table that begins with `arguments`.
+  static func place(ofValueOf instruction: Int, of count: Int) -> Int32 {
+    Int32(count &* TileProgram.mostSources &+ instruction)
   }
 
   /// Returns the only result from a row-major position on, as it would be stored, until the next call.
@@ -183,8 +227,14 @@ struct TileStream {
     let value = values[index]
     let operands = UnsafePointer(arguments + index &* TileProgram.mostSources)
     if let fault = loops[index]._withUnsafeGuaranteedRef({ $0(operands, value, length) }) { return fault }
+    return program.instructions[index].dtype.isLaneStorage ? nil : round(index, length)
+  }
+
+  /// Rounds an instruction's value to its dtype.
+  @inline(__always)
+  private func round(_ index: Int, _ length: Int) -> ArithmeticFault? {
+    let value = values[index]
     let dtype = program.instructions[index].dtype
-    if dtype.isLaneStorage { return nil }
     let stored = roundings[index]
     if program.isRead[index] && dtype.isNarrow {
       let value = value.assumingMemoryBound(to: Float.self)
