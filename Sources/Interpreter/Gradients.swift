@@ -311,8 +311,7 @@ extension Interpreter {
         let g = trace.builder
         let output = try trace.value(of: value, at: site)
         // Any cotangent will do; as an input it can be differentiated by.
-        let zero = Tensor(
-          [Double](repeating: 0, count: output.shape.elementCount), dtype: output.dtype, shape: output.shape)
+        let zero = Tensor.zeros(output.type)
         let dummy = trace.isStep ? g.constant(zero) : g.input(output.type, concrete: zero)
         let products = try pullBack(g, from: [output], cotangents: [dummy], to: tree.targets)
         var outputs: [GraphValue] = []

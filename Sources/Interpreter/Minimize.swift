@@ -19,115 +19,16 @@ extension Interpreter {
         notes: ["outside one there is no record of how the loss was computed"],
         help: "put these lines into `step train(x, y) { … }`")
     }
-    guard case .tensor(let lossTensor) = loss, let lossValue = lossTensor.value,
-      lossTensor.trace === trace
-    else {
-      throw Failure(
-        "bad-loss", "the loss does not depend on anything in this step, got \(loss.described)",
-        at: lossSite)
-    }
-    guard lossTensor.type.elementCount == 1, lossTensor.dtype.isFloating else {
-      let isFloat = lossTensor.dtype.isFloating
-      throw Failure(
-        "bad-loss",
-        "the loss must be a single \(isFloat ? "number" : "float"), got \(lossTensor.type)", at: lossSite,
-        labels: [.init(site: lossSite, text: describe(lossTensor, at: lossSite))],
-        notes: isFloat ? [] : ["whole numbers and truth values have no derivative"],
-        help: isFloat ? "use `mean(…)` or `sum(…)`" : nil)
-    }
-    let found = parameters(of: tree).filter { !$0.parameter.isBuffer }
-    guard !found.isEmpty else {
-      throw Failure(
-        "no-parameters", "there is nothing to train in \(tree.described)", at: treeSite,
-        notes: ["`minimize` takes a model, a part of one, or a list of them"])
-    }
-    let paths = found.filter { !$0.parameter.isFrozen }
-    guard !paths.isEmpty else {
-      throw Failure(
-        "no-parameters", "there is nothing to train in \(tree.described): all of it is frozen", at: treeSite,
-        help: "free it with `unfreeze(\(treeSite.text))`")
-    }
-    let g = trace.builder
+    let lossValue = try lossValue(loss, in: trace, at: lossSite)
+    let paths = try trained(tree, at: treeSite)
     let outerPhase = trace.phase
     defer { trace.phase = outerPhase }
     do {
-      // Targets: every value each parameter has had; the last that the loss depends on counts.
       trace.phase = .backward
       trace.setOrigin(site)
-      var targets: [GraphValue] = []
-      for entry in paths {
-        _ = trace.track(entry.parameter)
-        targets += trace.histories[ObjectIdentifier(entry.parameter)]!
-      }
-      let scale = try trace.lossScale()
-      let start = try scale.map { try g.cast($0, to: lossValue.dtype) } ?? g.constant(1, lossValue.dtype)
-      let one = try g.broadcast(start, to: lossValue.shape)
-      let cotangents = try pullBack(g, from: [lossValue], cotangents: [one], to: targets)
-      trace.trainedValues.append(lossValue)
-      trace.minimizations += 1
-
-      var gradients: [(entry: ParameterPath, gradient: GraphValue)] = []
-      var unreached: [String] = []
-      var position = 0
-      for entry in paths {
-        let count = trace.histories[ObjectIdentifier(entry.parameter)]!.count
-        let own = cotangents[position..<(position + count)].compactMap { $0 }
-        position += count
-        if let gradient = own.last {
-          var wide = try g.cast(gradient, to: gradient.dtype == .f64 ? .f64 : .f32)
-          if let scale {
-            // Right after the backward pass, so that bounds of clipping keep their meaning.
-            let inverse = try g.cast(g.divide(g.constant(1, .f64), g.cast(scale, to: .f64)), to: wide.dtype)
-            wide = try g.multiply(wide, g.broadcast(inverse, to: wide.shape))
-          }
-          g.graph.gradients.append((wide, entry.path))
-          gradients.append((entry, wide))
-        } else {
-          unreached.append(entry.path.isEmpty ? "this parameter" : entry.path)
-        }
-      }
-      guard !gradients.isEmpty else {
-        throw Failure(
-          "unreached-parameter", "the loss depends on no parameter of `\(treeSite.text)`", at: lossSite,
-          labels: [.init(site: treeSite, text: "to be trained")])
-      }
-      for path in unreached where !trace.isQuiet {
-        output.report(
-          Diagnostic(
-            .warning, "unreached-parameter", "the loss does not depend on `\(path)`; it stays as it is",
-            at: lossSite))
-      }
-
+      var gradients = try self.gradients(of: lossValue, paths, trace, lossSite: lossSite, treeSite: treeSite)
       let overflow = try trace.testOverflow(gradients.map { ($0.entry.path, $0.gradient) })
-
-      // Clipping: by value first, then by the norm of all gradients together.
-      if let clipValue {
-        for index in gradients.indices {
-          let gradient = gradients[index].gradient
-          let bound = try numberValue(clipValue, "`clip_value`", gradient.dtype, trace, at: site)
-          let high = try g.broadcast(bound, to: gradient.shape)
-          gradients[index].gradient = try g.maximum(try g.minimum(gradient, high), try g.negate(high))
-        }
-      }
-      let wide = gradients.contains { $0.gradient.dtype == .f64 } ? DType.f64 : .f32
-      var total: GraphValue?
-      for (_, gradient) in gradients {
-        let flat = try g.reshape(gradient, to: [gradient.shape.elementCount])
-        let square = try g.cast(
-          try g.sum(try g.multiply(flat, flat), axes: [0], keepingAxes: false), to: wide)
-        total = try total.map { try g.add($0, square) } ?? square
-      }
-      let norm = try g.sqrt(total!)
-      if let clip {
-        // torch.nn.utils.clip_grad_norm_: the factor never exceeds 1, 1e-6 keeps a zero norm finite.
-        let bound = try numberValue(clip, "`clip`", wide, trace, at: site)
-        let factor = try g.minimum(
-          try g.divide(bound, try g.add(norm, g.constant(1e-6, wide))), g.constant(1, wide))
-        for index in gradients.indices {
-          let gradient = gradients[index].gradient
-          gradients[index].gradient = try g.multiply(gradient, try g.cast(factor, to: gradient.dtype))
-        }
-      }
+      let norm = try clip(&gradients, by: clip, values: clipValue, trace, at: site)
 
       trace.phase = .update
       do {
@@ -148,7 +49,7 @@ extension Interpreter {
         switch trace.lossScaling {
         case .none: .double(1)
         case .fixed(let scale): .double(scale)
-        case .dynamic: trace.wrap(scale!, isNumber: false, made: site)
+        case .dynamic: trace.wrap(try trace.lossScale()!, isNumber: false, made: site)
         }
       return .record([
         "applied": applied, "reason": reason, "norm": trace.wrap(norm, isNumber: false, made: site),
@@ -157,6 +58,127 @@ extension Interpreter {
     } catch {
       throw Failure.from(error, at: site)
     }
+  }
+
+  /// The loss as a value of the graph: a single float that depends on the step.
+  private func lossValue(_ loss: Value, in trace: Trace, at site: Site) throws(Failure) -> GraphValue {
+    guard case .tensor(let tensor) = loss, let value = tensor.value, tensor.trace === trace else {
+      throw Failure(
+        "bad-loss", "the loss does not depend on anything in this step, got \(loss.described)", at: site)
+    }
+    guard tensor.type.elementCount == 1, tensor.dtype.isFloating else {
+      let isFloat = tensor.dtype.isFloating
+      throw Failure(
+        "bad-loss", "the loss must be a single \(isFloat ? "number" : "float"), got \(tensor.type)", at: site,
+        labels: [.init(site: site, text: describe(tensor, at: site))],
+        notes: isFloat ? [] : ["whole numbers and truth values have no derivative"],
+        help: isFloat ? "use `mean(…)` or `sum(…)`" : nil)
+    }
+    return value
+  }
+
+  /// The params of a tree that are trained.
+  private func trained(_ tree: Value, at site: Site) throws(Failure) -> [ParameterPath] {
+    let found = parameters(of: tree).filter { !$0.parameter.isBuffer }
+    guard !found.isEmpty else {
+      throw Failure(
+        "no-parameters", "there is nothing to train in \(tree.described)", at: site,
+        notes: ["`minimize` takes a model, a part of one, or a list of them"])
+    }
+    let paths = found.filter { !$0.parameter.isFrozen }
+    guard !paths.isEmpty else {
+      throw Failure(
+        "no-parameters", "there is nothing to train in \(tree.described): all of it is frozen", at: site,
+        help: "free it with `unfreeze(\(site.text))`")
+    }
+    return paths
+  }
+
+  /// The gradients of a loss, in f32 or wider and without its scale; of params that it does not reach there is a warning.
+  private func gradients(
+    of loss: GraphValue, _ paths: [ParameterPath], _ trace: Trace, lossSite: Site, treeSite: Site
+  ) throws -> [(entry: ParameterPath, gradient: GraphValue)] {
+    let g = trace.builder
+    // Targets: every value each parameter has had; the last that the loss depends on counts.
+    var targets: [GraphValue] = []
+    for entry in paths {
+      _ = trace.track(entry.parameter)
+      targets += trace.histories[ObjectIdentifier(entry.parameter)]!
+    }
+    let scale = try trace.lossScale()
+    let start = try scale.map { try g.cast($0, to: loss.dtype) } ?? g.constant(1, loss.dtype)
+    let cotangents = try pullBack(g, from: [loss], cotangents: [g.broadcast(start, to: loss.shape)], to: targets)
+    trace.trainedValues.append(loss)
+    trace.minimizations += 1
+
+    var gradients: [(entry: ParameterPath, gradient: GraphValue)] = []
+    var unreached: [String] = []
+    var position = 0
+    for entry in paths {
+      let count = trace.histories[ObjectIdentifier(entry.parameter)]!.count
+      let own = cotangents[position..<(position + count)].compactMap { $0 }
+      position += count
+      guard let gradient = own.last else {
+        unreached.append(entry.path.isEmpty ? "this parameter" : entry.path)
+        continue
+      }
+      var wide = try g.cast(gradient, to: gradient.dtype == .f64 ? .f64 : .f32)
+      if let scale {
+        // Right after the backward pass, so that bounds of clipping keep their meaning.
+        let inverse = try g.cast(g.divide(g.constant(1, .f64), g.cast(scale, to: .f64)), to: wide.dtype)
+        wide = try g.multiply(wide, g.broadcast(inverse, to: wide.shape))
+      }
+      g.graph.gradients.append((wide, entry.path))
+      gradients.append((entry, wide))
+    }
+    guard !gradients.isEmpty else {
+      throw Failure(
+        "unreached-parameter", "the loss depends on no parameter of `\(treeSite.text)`", at: lossSite,
+        labels: [.init(site: treeSite, text: "to be trained")])
+    }
+    for path in unreached where !trace.isQuiet {
+      output.report(
+        Diagnostic(
+          .warning, "unreached-parameter", "the loss does not depend on `\(path)`; it stays as it is", at: lossSite))
+    }
+    return gradients
+  }
+
+  /// Bounds gradients by value first, then by the norm of all together.
+  /// - Returns: the norm before the second.
+  private func clip(
+    _ gradients: inout [(entry: ParameterPath, gradient: GraphValue)], by clip: Value?, values clipValue: Value?,
+    _ trace: Trace, at site: Site
+  ) throws -> GraphValue {
+    let g = trace.builder
+    if let clipValue {
+      for index in gradients.indices {
+        let gradient = gradients[index].gradient
+        let bound = try numberValue(clipValue, "`clip_value`", gradient.dtype, trace, at: site)
+        let high = try g.broadcast(bound, to: gradient.shape)
+        gradients[index].gradient = try g.maximum(try g.minimum(gradient, high), try g.negate(high))
+      }
+    }
+    let wide = gradients.contains { $0.gradient.dtype == .f64 } ? DType.f64 : .f32
+    var total: GraphValue?
+    for (_, gradient) in gradients {
+      let flat = try g.reshape(gradient, to: [gradient.shape.elementCount])
+      let square = try g.cast(
+        try g.sum(try g.multiply(flat, flat), axes: [0], keepingAxes: false), to: wide)
+      total = try total.map { try g.add($0, square) } ?? square
+    }
+    let norm = try g.sqrt(total!)
+    if let clip {
+      // torch.nn.utils.clip_grad_norm_: the factor never exceeds 1, 1e-6 keeps a zero norm finite.
+      let bound = try numberValue(clip, "`clip`", wide, trace, at: site)
+      let factor = try g.minimum(
+        try g.divide(bound, try g.add(norm, g.constant(1e-6, wide))), g.constant(1, wide))
+      for index in gradients.indices {
+        let gradient = gradients[index].gradient
+        gradients[index].gradient = try g.multiply(gradient, try g.cast(factor, to: gradient.dtype))
+      }
+    }
+    return norm
   }
 
   /// `apply_gradients(gradients, tree, opt)`: one update of every parameter that has a gradient.

@@ -288,8 +288,7 @@ package final class OptimizerSlot {
     guard let parameter, parameter.assignmentCount != knownAssignments else { return }
     knownAssignments = parameter.assignmentCount
     guard let compensation else { return }
-    states[compensation] = Tensor(
-      [Double](repeating: 0, count: type.elementCount), dtype: states[compensation].dtype, shape: type.shape)
+    states[compensation] = .zeros(states[compensation].type)
   }
 
   /// Whether the parameter still has the shape and dtype that the state was made for.

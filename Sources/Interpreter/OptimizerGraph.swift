@@ -10,8 +10,7 @@ extension Interpreter {
   /// The update is traced for a matrix. Work on single numbers, such as bias corrections, is no pass.
   func printGraph(of optimizer: OptimizerValue, at site: Site) throws(Failure) {
     let shape: Shape = [64, 64]
-    let zeros = Tensor(
-      [Double](repeating: 0, count: shape.elementCount), dtype: optimizer.hasRounding ? .bf16 : .f32, shape: shape)
+    let zeros = Tensor.zeros(TensorType(optimizer.hasRounding ? .bf16 : .f32, shape))
     let parameter = ModelParameter(zeros, isBuffer: false, made: site)
     let trace = Trace(self, isStep: true)
     let outer = (self.trace, isCapturing)

@@ -202,8 +202,7 @@ extension Interpreter {
     }
     var compensation: Tensor?
     if optimizer.rounding(of: entry) == .kahan {
-      let type = entry.parameter.tensor.type
-      compensation = Tensor([Double](repeating: 0, count: type.elementCount), dtype: type.dtype, shape: type.shape)
+      compensation = .zeros(entry.parameter.tensor.type)
     }
     return OptimizerSlot(entry.parameter, states: tensors, compensation: compensation, of: definition)
   }

@@ -17,6 +17,13 @@ package struct Tensor: @unchecked Sendable {
     layout = Layout(contiguous: type.shape)
   }
 
+  /// A contiguous tensor of zeros: in every dtype those are bytes of 0.
+  package static func zeros(_ type: TensorType) -> Tensor {
+    let tensor = Tensor(uninitialized: type)
+    tensor.storage.base.initializeMemory(as: UInt8.self, repeating: 0, count: type.byteCount)
+    return tensor
+  }
+
   package var shape: Shape { layout.shape }
   package var type: TensorType { TensorType(dtype, layout.shape) }
   package var elementCount: Int { layout.shape.elementCount }

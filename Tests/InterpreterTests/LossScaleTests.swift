@@ -128,5 +128,6 @@ import Testing
     #expect(try session.numbers("skips").count == 18)
     // It recovers by itself.
     try session.run("r = train([1.0, 2.0, 3.0])\nok = if r.applied { 1 } else { 0 }")
+    #expect(try session.numbers("ok") == [1])
   }
 }
