@@ -28,7 +28,7 @@ extension Interpreter {
       trace.setOrigin(site)
       var gradients = try self.gradients(of: lossValue, paths, trace, lossSite: lossSite, treeSite: treeSite)
       let overflow = try trace.testOverflow(gradients.map { ($0.entry.path, $0.gradient) })
-      let norm = try clip(&gradients, by: clip, values: clipValue, trace, at: site)
+      let norm = try self.clip(&gradients, by: clip, values: clipValue, trace, at: site)
 
       trace.phase = .update
       do {
