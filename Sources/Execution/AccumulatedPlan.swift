@@ -40,6 +40,9 @@ package final class AccumulatedPlan: StepPlan {
     }
   }
   package func seconds(_ costs: CostTable) -> Double { runs.reduce(0) { $0 + $1.seconds(costs) } }
+  package func work(_ costs: CostTable) -> [KernelWork] {
+    (before.map { $0.plan.work(costs) } ?? []) + [.none] + (cut + [after]).flatMap { $0.plan.work(costs) }
+  }
   /// The plans as often as they run.
   private var runs: [Plan] {
     [before, after].compactMap { $0?.plan } + pieces.map { rows in cut.first { $0.rowCount == rows.count }!.plan }
@@ -194,7 +197,7 @@ package final class AccumulatedPlan: StepPlan {
       // Later pieces touch what the first of their size has touched.
       let isFirst = observed.insert(index).inserted
       do {
-        try run(section, arena, isFirst ? observer : nil, request)
+        try run(section, arena, isFirst || observer?.watchesRepetitions == true ? observer : nil, request)
       } catch var fault as PlacedFault {
         fault.rows = rows
         throw fault
@@ -358,4 +361,5 @@ private final class ShiftedObserver: RunObserver {
     observer.willRun(step: step + distance, reads: reads, writes: writes)
   }
   func didRun(step: Int) { observer.didRun(step: step + distance) }
+  var watchesRepetitions: Bool { observer.watchesRepetitions }
 }

@@ -70,6 +70,8 @@ package protocol StepPlan: AnyObject {
   var arithmetic: (all: Double, rebuilt: Double) { get }
   /// The time of a run by a table of costs.
   func seconds(_ costs: CostTable) -> Double
+  /// What each step of the ledger has to do, once.
+  func work(_ costs: CostTable) -> [KernelWork]
 
   /// Computes outputs, and gives inputs that are written their new values.
   ///
@@ -171,6 +173,9 @@ package final class Plan: StepPlan {
   package var products: (all: Int, rebuilt: Int) { graph.products }
   package var arithmetic: (all: Double, rebuilt: Double) { graph.arithmetic }
   package func seconds(_ costs: CostTable) -> Double { graph.nodes.reduce(0) { $0 + costs.seconds($1) } }
+  package func work(_ costs: CostTable) -> [KernelWork] {
+    graph.nodes.filter { !$0.isView }.map { KernelWork($0, costs) } + [.none]
+  }
   /// The category of each step's results.
   private(set) var resultCategories: [[MemoryCategory]] = []
 

@@ -3,6 +3,8 @@ import Tensors
 
 /// Watches a run, kernel by kernel. It knows nothing of the plan but what kernels are given.
 package protocol RunObserver: AnyObject {
+  /// Whether pieces of a batch are of interest that touch what an earlier one has touched.
+  var watchesRepetitions: Bool { get }
   /// A kernel is about to read and write these.
   func willRun(step: Int, reads: [TensorView], writes: [TensorView])
   func didRun(step: Int)
@@ -30,6 +32,7 @@ package final class TouchRecorder: RunObserver {
   }
 
   package func didRun(step: Int) {}
+  package let watchesRepetitions = false
 
   private func note(_ view: TensorView, _ step: Int, _ result: Int) {
     guard let range = view.touchedRange else { return }

@@ -57,6 +57,14 @@ package final class Interpreter {
 
   /// What planned times are computed from.
   var costs = CostTable.standard
+  /// The rates of this machine, once they were measured; plans go by `costs`.
+  private var measuredCosts: CostTable?
+  func machineCosts() throws -> CostTable {
+    if let measuredCosts { return measuredCosts }
+    let costs = try CostTable.measured()
+    measuredCosts = costs
+    return costs
+  }
 
   // Random numbers.
   package var seed = 0

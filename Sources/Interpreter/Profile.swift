@@ -53,7 +53,8 @@ final class ProfileReport: ObjectValue {
       rows[row].calls += 1
       rows[row].seconds += times[times.count / 2]
       rows[row].arithmetic += work[event.step].arithmetic
-      rows[row].byteCount += Double(event.byteCount)
+      // What is handed out at the end is no kernel's.
+      if work[event.step].seconds > 0 { rows[row].byteCount += Double(event.byteCount) }
       rows[row].leastSeconds += work[event.step].seconds
     }
     self.rows = rows.enumerated().sorted { ($1.element.seconds, $0.offset) < ($0.element.seconds, $1.offset) }.map(\.element)

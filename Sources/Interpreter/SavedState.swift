@@ -90,15 +90,15 @@ private func parameterPaths(_ things: [SavedThing]) -> [ParameterPath] {
   }
 }
 
-/// `save("memory.svg", timeline(…))`
-private func saveDrawing(_ call: BuiltinCall, _ name: String) throws(Failure) -> Value {
-  guard call.values.count == 2, case .object(let object) = call[1], let svg = object.svg else {
-    throw Failure(
-      "bad-argument", "\(name): only one thing that can be drawn is saved as SVG, such as a timeline; got \(call[1].described)",
-      at: call.sites[1])
+/// `save("memory.svg", timeline(…))`, `save("step.json", profile(…))`
+private func saveReport(_ call: BuiltinCall, _ name: String) throws(Failure) -> Value {
+  let isDrawing = name.hasSuffix(".svg")
+  guard call.values.count == 2, case .object(let object) = call[1], let text = isDrawing ? object.svg : object.json else {
+    let what = isDrawing ? "only one thing that can be drawn is saved as SVG, such as a timeline" : "only a profile is saved as JSON"
+    throw Failure("bad-argument", "\(name): \(what); got \(call[1].described)", at: call.sites[1])
   }
   do {
-    try writeAtomically(Array(svg.utf8), to: call.interpreter.path(name, at: call.sites[0]))
+    try writeAtomically(Array(text.utf8), to: call.interpreter.path(name, at: call.sites[0]))
   } catch { throw Failure(error.code, error.description, at: call.sites[0]) }
   return .none
 }
@@ -112,7 +112,7 @@ func saveState(_ call: BuiltinCall) throws(Failure) -> Value {
     throw Failure("assignment-in-step", "`save` cannot be called inside a step", at: call.site)
   }
   let name = try call.string(0, "the path")
-  if name.hasSuffix(".svg") { return try saveDrawing(call, name) }
+  if name.hasSuffix(".svg") || name.hasSuffix(".json") { return try saveReport(call, name) }
   guard name.hasSuffix(".safetensors") else {
     // `load` goes by the ending: under another one it could not read the file back.
     throw Failure(

@@ -450,6 +450,24 @@ final class TracedStep {
   /// The median time of a run on what the step was bound to, measured on copies of all that it writes. Prints are
   /// not repeated.
   func seconds(_ interpreter: Interpreter, at site: Site) throws(Failure) -> Double {
+    let durations = try runsOnCopies(interpreter, at: site) { nil }.sorted()
+    return durations[durations.count / 2]
+  }
+
+  /// The same kernel by kernel: several runs, each with the time that it took in all.
+  func timedRuns(_ interpreter: Interpreter, at site: Site) throws(Failure) -> [(timer: StepTimer, seconds: Double)] {
+    var timers: [StepTimer] = []
+    let durations = try runsOnCopies(interpreter, at: site) {
+      timers.append(StepTimer())
+      return timers.last
+    }
+    return Array(zip(timers.suffix(durations.count), durations))
+  }
+
+  /// The times of runs on copies of all that the step writes, but for the first.
+  private func runsOnCopies(
+    _ interpreter: Interpreter, at site: Site, observer: () -> StepTimer?
+  ) throws(Failure) -> [Double] {
     try refuseTorn(at: site)
     try refuseWithoutMemory(interpreter.arena, at: site)
     var copies: [Tensor] = []
@@ -466,10 +484,11 @@ final class TracedStep {
     var total = 0.0
     // The first run touches pages and fills caches.
     for run in 0..<200 where run < 6 || total < 0.2 {
+      let observer = observer()
       let start = clock.now
       do {
         _ = try plan.run(
-          bases, in: interpreter.arena, observer: nil, request: { Interpreter.stopRequest }, report: { _, _ in })
+          bases, in: interpreter.arena, observer: observer, request: { Interpreter.stopRequest }, report: { _, _ in })
       } catch {
         throw failure(error, at: site)
       }
@@ -479,7 +498,7 @@ final class TracedStep {
       total += seconds
       if total > 5 && run > 1 { break }
     }
-    return durations.sorted()[durations.count / 2]
+    return durations
   }
 
   /// Marks what a run was stopped in the middle of writing.

@@ -213,6 +213,8 @@ package class ObjectValue {
   package var memberNames: [String] { [] }
   /// A drawing of it, for files and notebooks; nil where it has none.
   package var svg: String? { nil }
+  /// The same as a file for other tools, in JSON; nil where there is none.
+  package var json: String? { nil }
   /// Elements for `for`; nil where it has none.
   func makeIterator(_ interpreter: Interpreter, at site: Site) throws(Failure) -> ValueIterator? { nil }
   /// The number of elements where it is known.

@@ -120,6 +120,7 @@ extension Plan {
 
 /// Watches that kernels write nothing but their results, and poisons memory that nobody reads any more.
 final class Warden: RunObserver {
+  let watchesRepetitions = false
   private var readsByStep: [[Range<UInt>]] = []
   private var writesByStep: [[Range<UInt>]] = []
   private let arena: Arena

@@ -5,6 +5,7 @@
 
 The last line counts.
 """
+import json
 import os
 import re
 import subprocess
@@ -136,6 +137,20 @@ def draws_a_timeline(gradus):
     assert "parameters" in names and "gradients" in names, names
 
 
+def writes_a_trace(gradus):
+    """A profile saved as JSON: a complete event for each kernel, in microseconds, none before the one before it ended."""
+    script = TRAIN + 'save("step.json", profile(train, normal([8, 64]), randint(0, 10, [8])))\n'
+    done, files = run(gradus, script)
+    assert done.returncode == 0, done
+    events = json.loads(files["step.json"])["traceEvents"]
+    assert len(events) > 8 and {event["cat"] for event in events} == {"forward", "backward", "update"}, events
+    end = 0
+    for event in events:
+        assert event["ph"] == "X" and event["dur"] >= 0 and event["ts"] >= end - 0.01, event
+        end = event["ts"] + event["dur"]
+    assert any(re.fullmatch(r".*\.nn:\d+", event["args"]["at"]) for event in events), events
+
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -184,5 +199,5 @@ save("scale.svg", train.scales)
 sys.exit(checks.run(
     [
         refuses_what_does_not_fit, threads_do_not_change_a_bit, refuses_bad_settings, halves_activations,
-        multiplies_bf16_everywhere, draws_a_timeline, draws_updates_beside_their_weights, draws_the_loss_scale,
+        multiplies_bf16_everywhere, draws_a_timeline, writes_a_trace, draws_updates_beside_their_weights, draws_the_loss_scale,
     ], os.path.abspath(sys.argv[1])))
