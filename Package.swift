@@ -1,4 +1,5 @@
 // swift-tools-version: 6.1
+import Foundation
 import PackageDescription
 
 // Kernels are built for this machine unless GRADUS_MARCH names another instruction set
@@ -18,6 +19,10 @@ var kernelFlags: [SwiftSetting] = [
   // Where there are 512-bit vectors, use them: by default compilers do not for some processors, though these
   // loops then run a third faster.
   kernelFlags.append(.unsafeFlags(["-Xcc", "-mprefer-vector-width=512"]))
+  let processor = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+  if march == "x86-64-v4" || march == "native" && processor.contains(" avx512f ") {
+    kernelFlags.append(.define("GRADUS_WIDE_VECTORS"))
+  }
 #endif
 
 // Exclusivity checks cost a tenth of a call, and one thread runs one interpreter and its plans.
@@ -37,7 +42,6 @@ let package = Package(
     .systemLibrary(name: "CReadline", providers: [.apt(["libreadline-dev"])]),
     .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
     // Not a library, but a header: arithmetic on vectors of the processor.
-    .systemLibrary(name: "CVectors"),
     // stdlib/*.nn and the digits data, embedded.
     .target(
       name: "CStdlib", exclude: ["digits.csv.gz", "digits.md"],
@@ -56,7 +60,7 @@ let package = Package(
     .target(name: "Support"),
     .target(name: "Syntax", dependencies: ["Support"]),
     .target(name: "Tensors", dependencies: ["Support"]),
-    .target(name: "Kernels", dependencies: ["Tensors", "CBLAS", "COneDNN", "CThreads", "CVectors"], swiftSettings: kernelFlags),
+    .target(name: "Kernels", dependencies: ["Tensors", "CBLAS", "COneDNN", "CThreads"], swiftSettings: kernelFlags),
     .target(name: "Graphs", dependencies: ["Support", "Tensors"]),
     .target(name: "Ops", dependencies: ["Support", "Tensors", "Kernels", "Graphs"]),
     .target(name: "Passes", dependencies: ["Support", "Tensors", "Graphs", "Ops"]),

@@ -159,7 +159,7 @@ func bfloat16Bits(_ x: Float) -> UInt16 { UInt16(truncatingIfNeeded: bfloat16InF
 
 /// The same as the upper half of a float.
 @inline(__always)
-private func bfloat16InFloat(_ x: Float) -> UInt32 {
+func bfloat16InFloat(_ x: Float) -> UInt32 {
   let bits = x.bitPattern
   let rounded = (bits &+ 0x7FFF &+ ((bits &>> 16) & 1)) & 0xFFFF_0000
   return x != x ? bits & 0x8000_0000 | 0x7FC0_0000 : rounded

@@ -1,5 +1,3 @@
-import CVectors
-
 // Arithmetic on f32 as steps over blocks: as many floats as a few vector registers hold. A stretch of instructions
 // takes one block all the way before the next, so what lies between two of them is in registers rather than in memory, rounded
 // as it would be there.
@@ -58,27 +56,24 @@ struct BlockStep {
 func runBlocks(
   _ steps: UnsafeBufferPointer<BlockStep>, _ places: UnsafePointer<UnsafeMutableRawPointer>, count: Int
 ) {
-  let whole = count / blockCount &* blockCount
+  let whole = count / Block.count &* Block.count
   if whole > 0 {
-    runBlocks(steps, places, from: 0, to: whole, load: { cvectors_load($0) }, store: { cvectors_store($0, $1) })
+    runBlocks(steps, places, from: 0, to: whole, load: { Block(from: $0) }, store: { $0.store(to: $1) })
   }
   if whole < count {
-    let rest = count &- whole
+    let byteCount = 4 &* (count &- whole)
     runBlocks(
-      steps, places, from: whole, to: count, load: { cvectors_load_part($0, rest) },
-      store: { cvectors_store_part($0, $1, rest) })
+      steps, places, from: whole, to: count, load: { Block(from: $0, byteCount: byteCount) },
+      store: { $0.store(to: $1, byteCount: byteCount) })
   }
 }
-
-/// Elements of a block.
-private let blockCount = Int(CVECTORS_COUNT)
 
 @inline(__always)
 private func runBlocks(
   _ steps: UnsafeBufferPointer<BlockStep>, _ places: UnsafePointer<UnsafeMutableRawPointer>, from: Int, to: Int,
-  load: (UnsafeMutableRawPointer) -> cvectors_block, store: (cvectors_block, UnsafeMutableRawPointer) -> Void
+  load: (UnsafeMutableRawPointer) -> Block, store: (Block, UnsafeMutableRawPointer) -> Void
 ) {
-  var x = cvectors_number(0)
+  var x = Block(0)
   var kept = x
   var position = from
   while position < to {
@@ -86,9 +81,9 @@ private func runBlocks(
     for step in steps {
       let place = places[Int(step.place)]
       @inline(__always)
-      func number() -> cvectors_block { cvectors_number(place.load(as: Float.self)) }
+      func number() -> Block { Block(place.load(as: Float.self)) }
       @inline(__always)
-      func combine(_ function: (cvectors_block, cvectors_block) -> cvectors_block) {
+      func combine(_ function: (Block, Block) -> Block) {
         switch step.operand {
         case .memory: x = function(x, load(place + offset))
         case .memoryFirst: x = function(load(place + offset), x)
@@ -100,23 +95,24 @@ private func runBlocks(
         }
       }
       switch step.operation {
-      case .add: combine(cvectors_add)
-      case .subtract: combine(cvectors_subtract)
-      case .multiply: combine(cvectors_multiply)
-      case .divide: combine(cvectors_divide)
-      case .minimum: combine(cvectors_minimum)
-      case .maximum: combine(cvectors_maximum)
+      case .add: combine { $0 + $1 }
+      case .subtract: combine { $0 - $1 }
+      case .multiply: combine { $0 * $1 }
+      case .divide: combine { $0 / $1 }
+      // NaN stays, whichever side it is on.
+      case .minimum: combine { Block.map($0, $1) { a, b in a < b || a != a ? a : b } }
+      case .maximum: combine { Block.map($0, $1) { a, b in a > b || a != a ? a : b } }
       case .copy: break
-      case .negate: x = cvectors_negate(x)
-      case .abs: x = cvectors_abs(x)
-      case .sign: x = cvectors_sign(x)
-      case .relu: x = cvectors_relu(x)
-      case .square, .power: x = cvectors_multiply(x, x)
-      case .squareRoot: x = cvectors_sqrt(x)
-      case .reciprocal: x = cvectors_divide(cvectors_number(1), x)
-      case .reciprocalRoot: x = cvectors_divide(cvectors_number(1), cvectors_sqrt(x))
-      case .roundToF16: x = cvectors_round_to_f16(x)
-      case .roundToBF16: x = cvectors_round_to_bf16(x)
+      case .negate: x = x.map { -$0 }
+      case .abs: x = x.map { Swift.abs($0) }
+      case .sign: x = x.map { $0 > 0 ? 1 : ($0 < 0 ? -1 : $0) }
+      case .relu: x = x.map { $0 <= 0 ? 0 : $0 }
+      case .square, .power: x = x * x
+      case .squareRoot: x = x.map { $0.squareRoot() }
+      case .reciprocal: x = Block(1) / x
+      case .reciprocalRoot: x = Block(1) / x.map { $0.squareRoot() }
+      case .roundToF16: x = x.map { Float(Float16($0)) }
+      case .roundToBF16: x = x.map { Float(bitPattern: bfloat16InFloat($0)) }
       case .load:
         switch step.operand {
         case .kept: x = kept
@@ -127,6 +123,6 @@ private func runBlocks(
       case .store: store(x, place + offset)
       }
     }
-    position &+= blockCount
+    position &+= Block.count
   }
 }
