@@ -335,7 +335,8 @@ package final class StepValue: Callable {
         changes.append("`\(new.source.name)`: \(old.pattern.description), now \(new.pattern.description)")
       }
     }
-    if changes.isEmpty, !plan.numberGuards.isEmpty {
+    let (old, new) = (before.numberGuards.map(\.expected), plan.numberGuards.map(\.expected))
+    if changes.isEmpty, !old.elementsEqual(new, by: { $0.type == $1.type && $0.hasSameBits(as: $1) }) {
       changes.append("a number that decides a shape, a range or an `if`")
     }
     return changes

@@ -78,24 +78,26 @@ private func quantizeFractions(
   block.storeBytes(of: isSigned ? -scale : scale, as: Float.self)
   let bins = isSigned ? tables.signedBins : tables.unsignedBins
   let zero = isSigned ? tables.signedZero : 0
-  // Three loops over memory of their own, which overlaps no other: each becomes vector instructions.
-  withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 2 &* blockSize) { scratch in
-    let ratios = scratch.baseAddress!
-    let entries = ratios + blockSize
-    for i in 0..<count { ratios[i] = (source[i] / scale).bitPattern & 0x7FFF_FFFF }
-    for i in 0..<count {
-      let bin = max(Int32(truncatingIfNeeded: ratios[i] &>> 16), QuantizationTables.firstBin)
-      entries[i] = bins[Int(bin &- QuantizationTables.firstBin)]
-    }
-    for i in 0..<count {
-      // How many boundaries of the map lie below the ratio.
-      let isBeyond: Int32 = ratios[i] & 0xFFFF > entries[i] &>> 8 ? 1 : 0
-      let steps = Int32(truncatingIfNeeded: entries[i] & 0xFF) &+ isBeyond
-      // All bits set below 0: there the steps go down, and there is one fewer.
-      let sign = isSigned ? Int32(bitPattern: patterns[i]) &>> 31 : 0
-      let bound = 255 &- zero &+ sign
-      let code = zero &+ ((min(steps, bound) ^ sign) &- sign)
-      codes[i] = UInt8(truncatingIfNeeded: code)
+  // Three loops over memory of their own, which overlaps no other: each becomes vector instructions. Twice 1024 bytes: what is
+  // larger would come from the heap.
+  withUnsafeTemporaryAllocation(of: UInt32.self, capacity: blockSize) { ratioBuffer in
+    withUnsafeTemporaryAllocation(of: UInt32.self, capacity: blockSize) { entryBuffer in
+      let (ratios, entries) = (ratioBuffer.baseAddress!, entryBuffer.baseAddress!)
+      for i in 0..<count { ratios[i] = (source[i] / scale).bitPattern & 0x7FFF_FFFF }
+      for i in 0..<count {
+        let bin = max(Int32(truncatingIfNeeded: ratios[i] &>> 16), QuantizationTables.firstBin)
+        entries[i] = bins[Int(bin &- QuantizationTables.firstBin)]
+      }
+      for i in 0..<count {
+        // How many boundaries of the map lie below the ratio.
+        let isBeyond: Int32 = ratios[i] & 0xFFFF > entries[i] &>> 8 ? 1 : 0
+        let steps = Int32(truncatingIfNeeded: entries[i] & 0xFF) &+ isBeyond
+        // All bits set below 0: there the steps go down, and there is one fewer.
+        let sign = isSigned ? Int32(bitPattern: patterns[i]) &>> 31 : 0
+        let bound = 255 &- zero &+ sign
+        let code = zero &+ ((min(steps, bound) ^ sign) &- sign)
+        codes[i] = UInt8(truncatingIfNeeded: code)
+      }
     }
   }
 }

@@ -40,6 +40,8 @@ package struct TileProgram: Sendable {
   /// The same, those together that run as one, and the steps of these.
   let stretches: [TileStretch]
   let steps: [BlockStep]
+  /// The steps that read an operand, which may turn out to be a number.
+  let operandSteps: [(step: Int, operand: Int)]
   let roundedLast: [Int]
   /// The loops of each instruction: on tiles, with a number first, with a number second.
   let loops: [TileLoop]
@@ -68,6 +70,12 @@ package struct TileProgram: Sendable {
     self.running = running
     self.results = results
     (stretches, steps, roundedLast) = TileProgram.stretches(instructions, running: running, results: results)
+    operandSteps = steps.indices.compactMap { [steps] index in
+      guard steps[index].readsArgument else { return nil }
+      let (instruction, side) = Int(steps[index].place).quotientAndRemainder(dividingBy: TileProgram.mostSources)
+      guard case .operand(let operand) = instructions[instruction].sources[side] else { return nil }
+      return (index, operand)
+    }
     self.operandCount = operandCount
     var last = Array(instructions.indices)
     var lastReads = [Int](repeating: -1, count: operandCount)

@@ -123,21 +123,17 @@ struct TileStream {
         movingCount &+= 1
       }
     }
-    takeNumbersIntoSteps()
+    if !program.steps.isEmpty { takeNumbersIntoSteps() }
   }
 
   /// Fits the steps to which operands are numbers.
   private mutating func takeNumbersIntoSteps() {
-    for (index, original) in program.steps.enumerated() {
-      var step = original
-      if step.readsArgument {
-        let (instruction, side) = Int(step.place).quotientAndRemainder(dividingBy: TileProgram.mostSources)
-        if case .operand(let operand) = program.instructions[instruction].sources[side], readers[operand].isNumber {
-          step.takeNumber(arguments[Int(step.place)].load(as: Float.self))
-        }
+    program.steps.withUnsafeBufferPointer { steps.initialize(from: $0.baseAddress!, count: $0.count) }
+    for (index, operand) in program.operandSteps {
+      if readers[operand].isNumber {
+        steps[index].takeNumber(arguments[Int(steps[index].place)].load(as: Float.self))
       }
-      (steps + index).initialize(to: step)
-      if step.operation == .power { runsBlocks = false }
+      if steps[index].operation == .power { runsBlocks = false }
     }
   }
 
