@@ -56,7 +56,7 @@ final class Comparison: ObjectValue {
   }
 
   override var html: String? {
-    var table = HTMLTable("", heads: Comparison.heads, wordColumns: [0])
+    var table = HTMLTable(heads: Comparison.heads, wordColumns: [0])
     for row in rows {
       switch row.outcome {
       case .fits(let plan, let seconds): table.add(cells(row, plan, seconds))

@@ -1,6 +1,6 @@
 /// A table for notebooks, which show it in the place of the text that stands for a value.
 struct HTMLTable {
-  /// What stands above it.
+  /// What stands above it; empty for nothing.
   let caption: String
   /// The names of its columns; none without.
   var heads: [String] = []
@@ -9,7 +9,7 @@ struct HTMLTable {
   private var rows: [String] = []
   private var notes: [String] = []
 
-  init(_ caption: String, heads: [String] = [], wordColumns: Set<Int>) {
+  init(_ caption: String = "", heads: [String] = [], wordColumns: Set<Int>) {
     self.caption = caption
     self.heads = heads
     self.wordColumns = wordColumns
@@ -37,11 +37,11 @@ struct HTMLTable {
   }
 
   var text: String {
+    let above = caption.isEmpty ? "" : "<caption style=\"text-align:left\">\(escapedHTML(caption))</caption>\n"
     let head = heads.isEmpty ? "" : "<thead>\(row(heads, tag: "th"))</thead>\n"
     return """
       <table>
-      <caption style="text-align:left">\(escapedHTML(caption))</caption>
-      \(head)<tbody>
+      \(above)\(head)<tbody>
       \(rows.joined(separator: "\n"))
       </tbody>
       </table>

@@ -86,13 +86,17 @@ final class Terminal: DialogueOutput {
     flush()
     var line: [UInt8] = []
     var byte: UInt8 = 0
-    // Byte by byte: what follows the line is not ours.
     while true {
-      let count = read(STDIN_FILENO, &byte, 1)
-      if count < 0, errno == EINTR {
-        if Interpreter.isInterrupted { return .interrupted }
-        continue
+      // The signal of Ctrl-C may go to another thread, so it does not end a wait.
+      if Interpreter.isInterrupted {
+        write("\n")
+        return .interrupted
       }
+      var input = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+      if poll(&input, 1, 100) <= 0 { continue }
+      // Byte by byte: what follows the line is not ours.
+      let count = read(STDIN_FILENO, &byte, 1)
+      if count < 0, errno == EINTR || errno == EAGAIN { continue }
       if count <= 0 { return line.isEmpty ? .nobody : .line(String(decoding: line, as: UTF8.self)) }
       if byte == UInt8(ascii: "\n") { return .line(String(decoding: line, as: UTF8.self)) }
       line.append(byte)
