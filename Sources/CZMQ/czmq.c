@@ -71,12 +71,13 @@ void *czmq_listen(void *context, enum czmq_kind kind, const char *endpoint) {
 const char *czmq_error(void) { return lib.strerror(errno); }
 
 void czmq_wait(void *const *sockets, size_t count, int wake, long milliseconds) {
-  zmq_pollitem_t items[9] = {{.fd = wake, .events = ZMQ_POLLIN}};
-  if (count > 8) count = 8;
-  for (size_t index = 0; index < count; index++)
-    items[index + 1] = (zmq_pollitem_t){.socket = sockets[index], .events = ZMQ_POLLIN};
+  zmq_pollitem_t items[9];
+  int used = 0;
+  if (wake >= 0) items[used++] = (zmq_pollitem_t){.fd = wake, .events = ZMQ_POLLIN};
+  for (size_t index = 0; index < count && index < 8; index++)
+    items[used++] = (zmq_pollitem_t){.socket = sockets[index], .events = ZMQ_POLLIN};
   // A signal ends the wait early, which does no harm.
-  lib.poll(items, (int)count + 1, milliseconds);
+  lib.poll(items, used, milliseconds);
 }
 
 bool czmq_receive(void *socket, struct czmq_frame *frame) {

@@ -7,7 +7,7 @@ import Syntax
 /// A Jupyter kernel: a session whose other end is a notebook or a console.
 ///
 /// The protocol is that of https://jupyter-client.readthedocs.io/en/stable/messaging.html, version 5.5.
-/// See Note [Two threads].
+/// See Note [Three threads].
 package final class Kernel {
   private let wire: Wire
   private let output: KernelOutput
@@ -87,7 +87,9 @@ package final class Kernel {
         "execute_input", ["code": .string(code), "execution_count": .int(executionCount)], for: request)
     }
 
-    var payload = [JSONValue]()
+    // Errors name the cell as its front end does.
+    dialogue.session.inputCount = executionCount - 1
+    var payload: [JSONValue] = []
     var failure: JSONValue?
     switch dialogue.run(code) {
     case .finished: break

@@ -3,15 +3,16 @@ import CZMQ
 import Glibc
 import Interpreter
 
-// Note [Two threads]
+// Note [Three threads]
 //
-// The interpreter's thread runs programs and answers requests of the shell channel. The wire's thread owns all sockets:
-// whatever a program does, it answers heartbeats and the control channel at once, so that an interrupt comes through, and
-// it keeps requests until the interpreter is free for them. What the interpreter says goes through one queue and leaves
-// in the order in which it was said. So `idle` cannot overtake the output before it, and nothing need be flushed.
+// The interpreter's thread runs programs and answers requests of the shell channel. A thread of its own answers the
+// control channel: whatever a program does and prints, an interrupt comes through at once. The wire's thread owns all
+// other sockets: it answers heartbeats, keeps requests until the interpreter is free for them, and publishes. What is
+// published goes through one queue and leaves in the order in which it was said. So `idle` cannot overtake the output
+// before it, and nothing need be flushed.
 
-/// The sockets of a kernel, and the thread that owns them.
-/// See Note [Two threads].
+/// The sockets of a kernel, and the threads that own them.
+/// See Note [Three threads].
 final class Wire: @unchecked Sendable {
   /// What front ends ask to know about a kernel.
   let kernelInfo: JSONValue
@@ -20,20 +21,20 @@ final class Wire: @unchecked Sendable {
   /// A kernel does not outlive the front end that started it, however that ends. nil where none said who it is.
   private let parentProcess: pid_t?
 
-  // Only the wire's thread touches these.
   private let context: UnsafeMutableRawPointer
-  private let shell: Socket
+  // Only the thread of the control channel touches this.
   private let control: Socket
+  // Only the wire's thread touches these.
+  private let shell: Socket
   private let stdin: Socket
   private let iopub: Socket
   private let heartbeat: Socket
-  private var hasStarted = false
   private var lastTextTime = 0
 
   /// A pipe that tells the wire's thread that there is something to send.
   private let bell: (reader: Int32, writer: Int32)
 
-  // What both threads touch, under the monitor.
+  // What all threads touch, under the monitor.
   private let monitor = Monitor()
   private var requests: [Request] = []
   private var outgoing: [Outgoing] = []
@@ -46,6 +47,9 @@ final class Wire: @unchecked Sendable {
   private var answer: String?
   /// Whether the interpreter waits until all requests that have come are in the queue.
   private var mustGather = false
+  /// Whether any request has come.
+  private var hasStarted = false
+  private var isEnding = false
 
   private enum Outgoing {
     case publication(Message)
@@ -95,17 +99,25 @@ final class Wire: @unchecked Sendable {
     }
   }
 
-  /// Starts the wire's thread, which runs until the process ends.
+  /// Starts the threads, which run until the process ends.
   func start() throws {
+    try start { wire in wire.runControl() }
+    try start { wire in wire.run() }
+  }
+
+  private func start(_ body: @escaping @Sendable (Wire) -> Void) throws {
+    let job = ThreadJob { [self] in body(self) }
     var thread = pthread_t()
     let status = pthread_create(
       &thread, nil,
       { argument in
+        // Signals are for the interpreter.
         var signals = sigset_t()
         sigfillset(&signals)
         pthread_sigmask(SIG_BLOCK, &signals, nil)
-        Unmanaged<Wire>.fromOpaque(argument!).takeRetainedValue().run()
-      }, Unmanaged.passRetained(self).toOpaque())
+        Unmanaged<ThreadJob>.fromOpaque(argument!).takeRetainedValue().body()
+        return nil
+      }, Unmanaged.passRetained(job).toOpaque())
     guard status == 0 else { throw KernelError("cannot start a thread") }
     pthread_detach(thread)
   }
@@ -139,7 +151,9 @@ final class Wire: @unchecked Sendable {
 
   /// Takes the requests to execute out of the queue, those that have come but are not yet in it included.
   func takeExecuteRequests() -> [Request] {
-    monitor.locked {
+    // Those that were sent together with one that failed at once may still be on their way.
+    usleep(Wire.gatheringTime)
+    return monitor.locked {
       mustGather = true
       ringBell()
       while mustGather { monitor.wait() }
@@ -216,23 +230,21 @@ final class Wire: @unchecked Sendable {
   private static let textInterval = 15
   /// Requests taken from one channel before the others have their turn.
   private static let mostAtOnce = 64
+  /// In microseconds: long for a message of this machine, short for a person who waits for an error.
+  private static let gatheringTime: UInt32 = 20_000
 
-  private func run() -> Never {
-    let sockets = [control, shell, stdin, iopub, heartbeat]
-    let handles: [UnsafeMutableRawPointer?] = sockets.map(\.handle)
+  private func run() {
+    let handles: [UnsafeMutableRawPointer?] = [shell, stdin, iopub, heartbeat].map(\.handle)
     var rings = [UInt8](repeating: 0, count: 256)
     var patience = -1
     while true {
       let limit = parentProcess == nil ? -1 : 1000
       czmq_wait(handles, handles.count, bell.reader, patience < 0 ? limit : patience)
       while read(bell.reader, &rings, rings.count) > 0 {}
-      if let parentProcess, getppid() != parentProcess { end() }
+      if let parentProcess, getppid() != parentProcess { askToEnd() }
+      if monitor.locked({ isEnding }) { end() }
 
       greetSubscribers()
-      for _ in 0..<Wire.mostAtOnce {
-        guard let frames = control.receive() else { break }
-        if let request = Request(frames, signer) { answer(request, on: control) }
-      }
       let isDrained = receiveRequests()
       receiveAnswers()
       while let frames = heartbeat.receive() { heartbeat.send(frames) }
@@ -253,8 +265,8 @@ final class Wire: @unchecked Sendable {
       if request.type == "shutdown_request" {
         answer(request, on: shell)
       } else {
-        hasStarted = true
         monitor.locked {
+          hasStarted = true
           requests.append(request)
           monitor.ring()
         }
@@ -279,42 +291,6 @@ final class Wire: @unchecked Sendable {
     }
   }
 
-  /// Answers a request that does not wait for programs.
-  private func answer(_ request: Request, on socket: Socket) {
-    func reply(_ type: String, _ content: JSONValue) {
-      let message = Message(type: type, content: content, parent: request.header)
-      socket.send(message.frames(to: request.identities, from: session, signer))
-    }
-    func publishState(_ state: String) {
-      publish(Message(type: "status", content: ["execution_state": .string(state)], parent: request.header))
-    }
-    hasStarted = true
-    publishState("busy")
-    switch request.type {
-    case "kernel_info_request": reply("kernel_info_reply", kernelInfo)
-    case "interrupt_request":
-      monitor.locked {
-        if isExecuting {
-          Interpreter.interrupt()
-        } else if requests.contains(where: { $0.type == "execute_request" }) {
-          isInterruptDue = true
-        }
-        monitor.ring()
-      }
-      reply("interrupt_reply", ["status": "ok"])
-    case "shutdown_request":
-      // What was said before the end is still heard.
-      _ = sendOutgoing(evenText: true)
-      let content: JSONValue = ["status": "ok", "restart": .bool(request.content["restart"]?.flag ?? false)]
-      reply("shutdown_reply", content)
-      publish(Message(type: "shutdown_reply", content: content, parent: request.header))
-      publishState("idle")
-      end()
-    default: break
-    }
-    publishState("idle")
-  }
-
   private func greetSubscribers() {
     while let frames = iopub.receive() {
       // A subscription is a 1 and the beginning of the topics that it is for; a 0 ends one.
@@ -324,8 +300,11 @@ final class Wire: @unchecked Sendable {
         type: "iopub_welcome", content: ["subscription": .string(String(decoding: topic, as: UTF8.self))])
       iopub.send(welcome.frames(to: [topic], from: session, signer))
       // Before the first subscriber there was nobody to tell.
-      if !hasStarted { publish(Message(type: "status", content: ["execution_state": "starting"])) }
-      hasStarted = true
+      let isFirst = monitor.locked {
+        defer { hasStarted = true }
+        return !hasStarted
+      }
+      if isFirst { publish(Message(type: "status", content: ["execution_state": "starting"])) }
     }
   }
 
@@ -367,11 +346,67 @@ final class Wire: @unchecked Sendable {
     socket.send(message.frames(to: receiver, from: session, signer))
   }
 
+  private func askToEnd() {
+    monitor.locked {
+      isEnding = true
+      ringBell()
+    }
+  }
+
   /// Ends the process. Whatever its program does is left where it is: files are written whole or not at all.
   private func end() -> Never {
-    for socket in [shell, control, stdin, iopub, heartbeat] { socket.close() }
+    // What was said before the end is still heard.
+    _ = sendOutgoing(evenText: true)
+    for socket in [shell, stdin, iopub, heartbeat] { socket.close() }
+    // Ends the wait of the other thread, which closes its own.
     czmq_end(context)
     _exit(0)
+  }
+
+  // MARK: - The thread of the control channel
+
+  private func runControl() {
+    while true {
+      czmq_wait([control.handle], 1, -1, -1)
+      while !monitor.locked({ isEnding }), let frames = control.receive() {
+        if let request = Request(frames, signer) { answer(request, on: control) }
+      }
+      if monitor.locked({ isEnding }) { return control.close() }
+    }
+  }
+
+  /// Answers a request that does not wait for programs, on a socket of the calling thread.
+  private func answer(_ request: Request, on socket: Socket) {
+    func reply(_ type: String, _ content: JSONValue) {
+      send(Message(type: type, content: content, parent: request.header), on: socket, request.identities)
+    }
+    monitor.locked { hasStarted = true }
+    publishState("busy", for: request)
+    switch request.type {
+    case "kernel_info_request": reply("kernel_info_reply", kernelInfo)
+    case "interrupt_request":
+      interrupt()
+      reply("interrupt_reply", ["status": "ok"])
+    case "shutdown_request":
+      let content: JSONValue = ["status": "ok", "restart": .bool(request.content["restart"]?.flag ?? false)]
+      reply("shutdown_reply", content)
+      publish("shutdown_reply", content, for: request)
+      publishState("idle", for: request)
+      return askToEnd()
+    default: break
+    }
+    publishState("idle", for: request)
+  }
+
+  private func interrupt() {
+    monitor.locked {
+      if isExecuting {
+        Interpreter.interrupt()
+      } else if requests.contains(where: { $0.type == "execute_request" }) {
+        isInterruptDue = true
+      }
+      monitor.ring()
+    }
   }
 
   private func milliseconds() -> Int {
@@ -379,4 +414,10 @@ final class Wire: @unchecked Sendable {
     clock_gettime(CLOCK_MONOTONIC, &time)
     return time.tv_sec * 1000 + time.tv_nsec / 1_000_000
   }
+}
+
+/// What a thread does.
+private final class ThreadJob: Sendable {
+  let body: @Sendable () -> Void
+  init(_ body: @escaping @Sendable () -> Void) { self.body = body }
 }

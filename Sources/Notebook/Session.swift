@@ -12,8 +12,8 @@ package final class Session {
     get { interpreter.output }
     set { interpreter.output = newValue }
   }
-  /// Inputs read so far, for the names of their sources: `<repl 3>`.
-  private var inputCount = 0
+  /// Inputs read so far, for the names of their sources: `<repl 3>`. A front end that numbers them itself sets it.
+  package var inputCount = 0
   /// What inputs are called: `repl`, `cell`.
   package var inputKind = "repl"
   /// The last error, for `:explain`.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Interpreter
 import JupyterKernel
 import Notebook
 
@@ -54,8 +55,13 @@ struct KernelCommand: ParsableCommand {
 
     func run() throws {
       Interrupts.install(.session)
+      let bytes: [UInt8]
       do {
-        let bytes = try readProgram(connectionFile).bytes
+        bytes = try readProgramFile(connectionFile)
+      } catch {
+        throw ValidationError("cannot read the connection file: \(error)")
+      }
+      do {
         try Kernel(connection: connectionFile, bytes: bytes, version: GradusCommand.version).run()
       } catch let error as KernelError {
         Terminal(color: .auto).writeError("error: \(error)")

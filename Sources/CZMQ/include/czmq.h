@@ -19,7 +19,8 @@ enum czmq_kind { CZMQ_ROUTER, CZMQ_XPUB };
 void *czmq_listen(void *context, enum czmq_kind kind, const char *endpoint);
 const char *czmq_error(void);
 
-/// Waits until a socket has something to read, the descriptor `wake` has, or the time is over; below 0 there is no limit.
+/// Waits until one of up to 8 sockets has something to read, or the descriptor `wake` unless it is below 0, or the time is
+/// over; below 0 there is no limit. The end of the context is the end of the wait.
 void czmq_wait(void *const *sockets, size_t count, int wake, long milliseconds);
 
 struct czmq_frame {
@@ -35,7 +36,7 @@ bool czmq_receive(void *socket, struct czmq_frame *frame);
 bool czmq_send(void *socket, const void *bytes, size_t count, bool is_last);
 
 void czmq_close(void *socket);
-/// Waits for what closed sockets still have to send.
+/// Waits until all sockets are closed, and for what they still have to send.
 void czmq_end(void *context);
 
 #endif
