@@ -1,7 +1,7 @@
 #include "ccrypto.h"
 
-// libcrypto signs the messages of a notebook's kernel. It is on every system that speaks TLS; it is loaded as libzmq is,
-// and for the same reason.
+// libcrypto signs the messages of a notebook's kernel. It is on every system that speaks TLS; it is loaded as libzmq
+// is, and for the same reason.
 
 #if __has_include(<openssl/hmac.h>)
 #include <dlfcn.h>

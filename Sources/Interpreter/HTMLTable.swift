@@ -21,9 +21,9 @@ struct HTMLTable {
 
   /// A row of one name and one text that takes all other columns.
   mutating func add(_ name: String, remark: String, of columnCount: Int) {
-    rows.append(
-      "<tr><td style=\"text-align:left\">\(escapedHTML(name))</td><td colspan=\"\(columnCount - 1)\" style=\"text-align:left\">\(escapedHTML(remark))</td></tr>"
-    )
+    let left = "style=\"text-align:left\""
+    let rest = "colspan=\"\(columnCount - 1)\" \(left)"
+    rows.append("<tr><td \(left)>\(escapedHTML(name))</td><td \(rest)>\(escapedHTML(remark))</td></tr>")
   }
 
   /// A line below the table.

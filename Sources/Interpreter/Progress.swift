@@ -115,7 +115,7 @@ private final class WatchedIterator: ValueIterator {
 
   override func next() throws(Failure) -> Value? {
     let seconds = now() - start
-    if seconds >= lastReport + WatchedIterator.interval, seconds >= WatchedIterator.delay { report(seconds, isOver: false) }
+    if seconds >= max(lastReport + WatchedIterator.interval, WatchedIterator.delay) { report(seconds, isOver: false) }
     guard let value = try values.next() else {
       finish()
       return nil

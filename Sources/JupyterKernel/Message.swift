@@ -94,7 +94,8 @@ private func currentTime() -> String {
     let text = String(number)
     return String(repeating: "0", count: max(0, count - text.count)) + text
   }
-  let day = "\(digits(Int(parts.tm_year) + 1900, 4))-\(digits(Int(parts.tm_mon) + 1, 2))-\(digits(Int(parts.tm_mday), 2))"
+  let (year, month) = (digits(Int(parts.tm_year) + 1900, 4), digits(Int(parts.tm_mon) + 1, 2))
+  let day = "\(year)-\(month)-\(digits(Int(parts.tm_mday), 2))"
   let time = "\(digits(Int(parts.tm_hour), 2)):\(digits(Int(parts.tm_min), 2)):\(digits(Int(parts.tm_sec), 2))"
   return "\(day)T\(time).\(digits(now.tv_nsec / 1000, 6))Z"
 }

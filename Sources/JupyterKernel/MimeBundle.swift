@@ -1,6 +1,6 @@
 import Interpreter
 
-/// Returns a value as front ends can show it: always as the terminal's text, and as a drawing or a table where it has one.
+/// Returns a value as front ends can show it: as the terminal's text, and as a drawing or a table where it has one.
 func mimeBundle(_ value: Value, _ text: String) -> JSONValue {
   var bundle: [String: JSONValue] = ["text/plain": .string(text)]
   if case .object(let object) = value {
