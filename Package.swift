@@ -53,6 +53,10 @@ let package = Package(
     // Products of bfloat16 by oneDNN, which is loaded when the first of them is planned.
     .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
 
+    // The sockets of a notebook's kernel and the signatures of its messages: libzmq and libcrypto, loaded when it starts.
+    .target(name: "CZMQ", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    .target(name: "CCrypto", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+
     // What the thread pool needs of C: lending closures, the processors at hand.
     .target(name: "CThreads"),
 
@@ -75,10 +79,13 @@ let package = Package(
       ], swiftSettings: interpreterFlags),
     .target(
       name: "Notebook", dependencies: ["Support", "Syntax", "Tensors", "Formats", "Interpreter"]),
+    .target(
+      name: "JupyterKernel",
+      dependencies: ["Support", "Syntax", "Formats", "Interpreter", "Notebook", "CZMQ", "CCrypto"]),
     .executableTarget(
       name: "gradus",
       dependencies: [
-        "Support", "Syntax", "Tensors", "Kernels", "Formats", "Interpreter", "Notebook", "CReadline",
+        "Support", "Syntax", "Tensors", "Kernels", "Formats", "Interpreter", "Notebook", "JupyterKernel", "CReadline",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

@@ -3,8 +3,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 say() { echo "$@" >&2; }
 
+# Installs the system packages that the program needs, and those named.
 install_packages() {
-  local wanted=(libopenblas-dev libdnnl-dev libreadline-dev zlib1g-dev) missing=() package
+  local wanted=(libopenblas-dev libdnnl-dev libreadline-dev zlib1g-dev libzmq3-dev libssl-dev "$@") missing=() package
   for package in "${wanted[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
   done
@@ -20,7 +21,7 @@ install_packages() {
     root=(sudo)
   fi
   if ! command -v apt-get >/dev/null; then
-    say "Gradus needs OpenBLAS, oneDNN, readline and zlib with their headers (on Debian: ${missing[*]}); there is no apt-get here."
+    say "Gradus needs OpenBLAS, oneDNN, readline, zlib, ZeroMQ and OpenSSL with their headers (on Debian: ${missing[*]}); there is no apt-get here."
     exit 1
   fi
   say "installing ${missing[*]}"

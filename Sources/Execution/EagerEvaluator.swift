@@ -31,10 +31,16 @@ package final class EagerEvaluator: OpEvaluator {
     }
     for type in resultTypes { try checkFits(type) }
     let results = resultTypes.map { Tensor(uninitialized: $0) }
+    ProductBreak.allow(true)
+    defer { ProductBreak.allow(false) }
     try op.run(operands.map(\.view), into: results.map(\.view))
     withExtendedLifetime(operands) {}
+    if ProductBreak.takeHappened() { throw Interrupted() }
     return results
   }
+
+  /// Whether products under way are to be broken off where nothing is lost by it: an interrupt need not wait for them.
+  package static func breakProducts(_ isWanted: Bool) { ProductBreak.want(isWanted) }
 
   private static func view(_ op: any ViewOp, of operand: Tensor) throws -> Tensor {
     if let layout = op.layout(of: operand.layout) {

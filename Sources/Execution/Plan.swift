@@ -467,6 +467,7 @@ package final class Plan: StepPlan {
     for patch in outputPatches { point(patch, at: outputs[patch.index]!.storage.base) }
 
     if observer != nil { Scratch.resetHighWater() }
+    defer { ProductBreak.allow(false) }
     for index in steps.indices {
       if index == commitStep { try checkAssertions(inputs, outputs, arena) }
       switch request() {
@@ -475,6 +476,7 @@ package final class Plan: StepPlan {
       case .now: if index <= commitStep { throw Interrupted() } else { throw Torn() }
       }
       observer?.willRun(step: index, reads: steps[index].operands, writes: steps[index].results)
+      ProductBreak.allow(index < commitStep)
       do {
         try steps[index].op.run(steps[index].operands, into: steps[index].results)
       } catch {
@@ -482,6 +484,7 @@ package final class Plan: StepPlan {
           (steps[index].op as? any FusedOp).map { $0.origin(of: error) } ?? steps[index].origin
         throw PlacedFault(error: error, origin: origin)
       }
+      if ProductBreak.takeHappened() { throw Interrupted() }
       observer?.didRun(step: index)
     }
     if commitStep == steps.count { try checkAssertions(inputs, outputs, arena) }

@@ -72,31 +72,50 @@ final class FitReport: ObjectValue {
 
   override var summary: String {
     var lines = ["fit of \(heading)" + (budget.map { "   budget \(byteText($0))" } ?? ""), "", "  \(answer)", ""]
-    var table = [["", "total", "peak", "activations", "planned time", "recomputed", "by"]]
-    for (index, candidate) in shown {
-      let isChosen = budget != nil && choice?.totalBytes == candidate.totalBytes
-      table.append([
-        isChosen ? "▸" : "", byteText(candidate.totalBytes), byteText(candidate.peakBytes),
-        byteText(candidate.activationBytes),
-        index == frontier.choices.count - 1 ? "as it is" : "+\(percent(frontier.slowdown(candidate)))",
-        recomputedText(candidate.products, share: candidate.recomputedShare(beside: frontier.plain)),
-        way(candidate),
-      ])
-    }
-    let cells = aligned(table.map { Array($0.dropFirst()) }, gap: 3, toTheLeft: [table[0].count - 2])
-    for (row, line) in zip(table, cells) { lines.append("  \(padded(row[0], 1)) \(line)") }
-    if shown.count < frontier.choices.count {
-      lines.append("  \(shown.count) of \(frontier.choices.count) plans shown")
-    }
+    let table = [FitReport.heads] + shown.map { cells($0.index, $0.candidate) }
+    let rows = aligned(table.map { Array($0.dropFirst()) }, gap: 3, toTheLeft: [table[0].count - 2])
+    for (row, line) in zip(table, rows) { lines.append("  \(padded(row[0], 1)) \(line)") }
+    return (lines + notes.map { "  " + $0 }).joined(separator: "\n")
+  }
+
+  private static let heads = ["", "total", "peak", "activations", "planned time", "recomputed", "by"]
+
+  private func cells(_ index: Int, _ candidate: Frontier.Candidate) -> [String] {
+    let isChosen = budget != nil && choice?.totalBytes == candidate.totalBytes
+    return [
+      isChosen ? "▸" : "", byteText(candidate.totalBytes), byteText(candidate.peakBytes),
+      byteText(candidate.activationBytes),
+      index == frontier.choices.count - 1 ? "as it is" : "+\(percent(frontier.slowdown(candidate)))",
+      recomputedText(candidate.products, share: candidate.recomputedShare(beside: frontier.plain)),
+      way(candidate),
+    ]
+  }
+
+  /// What stands below the table.
+  private var notes: [String] {
+    var notes: [String] = []
+    if shown.count < frontier.choices.count { notes.append("\(shown.count) of \(frontier.choices.count) plans shown") }
     let bound = frontier.lowerBound
-    lines.append("  no plan takes less than \(byteText(bound.bytes)): \(bound.holders.joined(separator: "; "))")
+    notes.append("no plan takes less than \(byteText(bound.bytes)): \(bound.holders.joined(separator: "; "))")
     if choosesPieces {
-      if let refusal { lines.append("  not in pieces of the batch: \(refusal.diagnostic.message)") }
+      if let refusal { notes.append("not in pieces of the batch: \(refusal.diagnostic.message)") }
     } else if !inPieces.isEmpty {
       let ways = inPieces.map { "\(byteText($0.totalBytes)) with accumulate: \($0.count)" }
-      lines.append("  in pieces of the batch, sums taken in another order: " + ways.joined(separator: ", "))
+      notes.append("in pieces of the batch, sums taken in another order: " + ways.joined(separator: ", "))
     }
-    return lines.joined(separator: "\n")
+    return notes
+  }
+
+  override var html: String? {
+    var table = HTMLTable(
+      "fit of \(heading)" + (budget.map { ", budget \(byteText($0))" } ?? "") + " — \(answer)", heads: FitReport.heads,
+      wordColumns: [0, 6])
+    for (index, candidate) in shown {
+      let isChosen = budget != nil && choice?.totalBytes == candidate.totalBytes
+      table.add(cells(index, candidate), isStrong: isChosen)
+    }
+    notes.forEach { table.add(note: $0) }
+    return table.text
   }
 
   /// `4 pieces, every(2)`

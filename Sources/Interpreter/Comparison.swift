@@ -40,16 +40,37 @@ final class Comparison: ObjectValue {
       })
   }
 
-  override var summary: String {
-    var table = [["", "peak", "activations", "gradients", "state", "time", "recomputed"]]
+  private static let heads = ["", "peak", "activations", "gradients", "state", "time", "recomputed"]
+
+  private func cells(_ row: Row, _ plan: any StepPlan, _ seconds: Double) -> [String] {
+    let ledger = plan.ledger
+    return [
+      row.name, byteText(ledger.peak), byteText(ledger.peakBytes(.activations)),
+      byteText(ledger.peakBytes(.gradients)), byteText(ledger.peakBytes(.optimizerState)), timeText(seconds),
+      recomputedText(plan.products, share: plan.recomputedShare),
+    ]
+  }
+
+  private func refusal(_ frontier: Frontier) -> String {
+    "does not fit: the smallest found is \(byteText(frontier.choices[0].totalBytes)), the lower bound \(byteText(frontier.lowerBound.bytes))"
+  }
+
+  override var html: String? {
+    var table = HTMLTable(heads: Comparison.heads, wordColumns: [0])
     for row in rows {
-      guard case .fits(let plan, let seconds) = row.outcome else { continue }
-      let ledger = plan.ledger
-      table.append([
-        row.name, byteText(ledger.peak), byteText(ledger.peakBytes(.activations)),
-        byteText(ledger.peakBytes(.gradients)), byteText(ledger.peakBytes(.optimizerState)), timeText(seconds),
-        recomputedText(plan.products, share: plan.recomputedShare),
-      ])
+      switch row.outcome {
+      case .fits(let plan, let seconds): table.add(cells(row, plan, seconds))
+      case .doesNotFit(let frontier):
+        table.add(row.name, remark: refusal(frontier), of: Comparison.heads.count)
+      }
+    }
+    return table.text
+  }
+
+  override var summary: String {
+    var table = [Comparison.heads]
+    for row in rows {
+      if case .fits(let plan, let seconds) = row.outcome { table.append(cells(row, plan, seconds)) }
     }
     var widths = table[0].indices.map { column in table.map { $0[column].displayWidth }.max() ?? 0 }
     widths[0] = max(widths[0], rows.map(\.name.displayWidth).max() ?? 0)
@@ -65,8 +86,7 @@ final class Comparison: ObjectValue {
       switch row.outcome {
       case .fits: lines.append(line(table.removeFirst()))
       case .doesNotFit(let frontier):
-        lines.append(
-          "\(padded(row.name, widths[0]))   does not fit: the smallest found is \(byteText(frontier.choices[0].totalBytes)), the lower bound \(byteText(frontier.lowerBound.bytes))")
+        lines.append("\(padded(row.name, widths[0]))   \(refusal(frontier))")
       }
     }
     return lines.joined(separator: "\n")

@@ -42,8 +42,40 @@ var dataBuiltins: [Builtin] {
     "split", "data, fraction, shuffle = true",
     "Splits data into (train:, test:) by rows, `fraction` of them for training, in a random order drawn once."
   ) { call throws(Failure) in try split(call) },
-  Builtin("progress", "values", "Goes through values as they are.") {
-    call throws(Failure) in call[0]
+  Builtin(
+    "progress", "values",
+    """
+    Goes through values as they are, and shows how far the loop has come: in a line of the terminal, in a bar of a
+    notebook. Short loops show nothing.
+
+    >>> total = 0
+    >>> for i in progress(1...4) { total += i }
+    >>> total
+    10
+    """
+  ) { call throws(Failure) in
+    // A step is traced once: there is no time to watch.
+    if let trace = call.interpreter.trace, trace.isRecording { return call[0] }
+    return .object(Watched(call[0], at: call.sites[0]))
+  },
+  Builtin(
+    "ask", "prompt = \"\"",
+    """
+    Asks the person who runs the program for a line, and gives it as a string: `name = ask("name? ")`. An error where
+    nobody can answer, as in a test; `input` declares values that come with the command.
+    """
+  ) { call throws(Failure) in
+    if let trace = call.interpreter.trace, trace.isRecording {
+      throw Failure("inspection-in-step", "`ask` cannot be called inside a step or `grad`", at: call.site)
+    }
+    switch call.interpreter.output.ask(call.isMissing(0) ? "" : try call.string(0, "the prompt")) {
+    case .line(let line): return .string(line)
+    case .interrupted: throw Failure.interrupted(at: call.site)
+    case .nobody:
+      throw Failure(
+        "no-answer", "`ask` has nobody to ask here", at: call.site,
+        help: "declare it: `input name = \"a default\"`, which the command line sets")
+    }
   },
   ]
 }

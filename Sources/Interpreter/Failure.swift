@@ -1,3 +1,4 @@
+import Execution
 import Graphs
 import Passes
 import Support
@@ -59,6 +60,7 @@ package final class Failure: Error {
     }
     switch error {
     case let failure as Failure: return failure
+    case is Interrupted: return .interrupted(at: site)
     case let diagnostic as Diagnostic: return Failure(diagnostic)
     case let rejection as OpRejection:
       return Failure(

@@ -16,6 +16,28 @@ package protocol Output: AnyObject {
   func write(_ text: String)
   /// Warnings and notes; errors reach the caller of `run` instead.
   func report(_ diagnostic: Diagnostic)
+  /// The value of a top-level expression, and the text that stands for it.
+  ///
+  /// - Parameter isLast: whether no statement of its program follows.
+  func echo(_ value: Value, as text: String, isLast: Bool)
+  /// How far a loop over `progress(…)` has come; ten times a second at most.
+  func show(_ progress: Progress)
+  /// Asks the person who runs the program for a line.
+  func ask(_ prompt: String) -> Answer
+}
+
+/// What came of asking for a line.
+package enum Answer: Equatable, Sendable {
+  case line(String)
+  /// There is nobody to ask.
+  case nobody
+  case interrupted
+}
+
+extension Output {
+  package func echo(_ value: Value, as text: String, isLast: Bool) { write(text + "\n") }
+  package func show(_ progress: Progress) {}
+  package func ask(_ prompt: String) -> Answer { .nobody }
 }
 
 /// The state of one session: global variables, random counter, what is being traced, and the stack of frames.
@@ -133,11 +155,15 @@ package final class Interpreter {
   /// Asks the running evaluation to stop. Safe in a signal handler once this was called before.
   package static func interrupt() {
     interruptCount.add(1, ordering: .relaxed)
+    EagerEvaluator.breakProducts(true)
     runningLimit?.pointee = .max
   }
-  package static func clearInterrupt() { interruptCount.store(0, ordering: .relaxed) }
+  package static func clearInterrupt() {
+    interruptCount.store(0, ordering: .relaxed)
+    EagerEvaluator.breakProducts(false)
+  }
   @inline(__always)
-  static var isInterrupted: Bool { interruptCount.load(ordering: .relaxed) > 0 }
+  package static var isInterrupted: Bool { interruptCount.load(ordering: .relaxed) > 0 }
 
   /// What a run of a step is asked to do between kernels: the first Ctrl-C leaves nothing half done, the second does
   /// not wait.

@@ -81,6 +81,30 @@ final class MemoryReport: ObjectValue {
     return lines
   }
 
+  override var html: String? {
+    let step = ledger.peakStep
+    let holders = ledger.entries(at: step)
+    let rows = MemoryCategory.allCases.map { ($0, ledger.peakBytes($0)) }.filter { $0.1 > 0 }
+    let largest = max(rows.map(\.1).max() ?? 1, 1)
+    let state = measurement == nil ? "planned, nothing has run" : "planned and measured"
+    var table = HTMLTable(
+      "memory of \(heading) — \(state)", heads: ["", "bytes", "", "largest"], wordColumns: [0, 2, 3])
+    for (category, bytes) in rows {
+      let names = MemoryReport.names(holders.filter { $0.category == category })
+      table.add([category.name, grouped(bytes), bar(bytes, of: largest), names])
+    }
+    table.add(["peak", grouped(ledger.peak), "", place(of: step)], isStrong: true)
+    table.add(["workspace", grouped(workspaceByteCount), "", "scratch of kernels, on all threads"])
+    if !recomputed.isEmpty { table.add(note: "recomputed: \(recomputed) more arithmetic") }
+    if let measurement {
+      table.add(
+        note:
+          "planned \(grouped(ledger.peak)), measured \(grouped(measurement.usage.peak)), resident \(signed(measurement.residentGrowth))"
+      )
+    }
+    return table.text
+  }
+
   private func row(_ name: String, _ bytes: Int, bar: String, remark: String) -> String {
     let count = grouped(bytes) + " B"
     let space = String(repeating: " ", count: max(0, 16 - count.count))

@@ -215,6 +215,8 @@ package class ObjectValue {
   package var svg: String? { nil }
   /// The same as a file for other tools, in JSON; nil where there is none.
   package var json: String? { nil }
+  /// A table of it, for notebooks; nil where its summary says it all.
+  package var html: String? { nil }
   /// Elements for `for`; nil where it has none.
   func makeIterator(_ interpreter: Interpreter, at site: Site) throws(Failure) -> ValueIterator? { nil }
   /// The number of elements where it is known.

@@ -550,6 +550,7 @@ private func multiply<Element: ProductElement>(
               let b = rightMatrix.block(
                 at: rightWalk.offset, rows: depths, columns: column..<column &+ width)
               for row in stride(from: rows.lowerBound, to: rows.upperBound, by: product.panelRows) {
+                if ProductBreak.isDue { return }
                 let height = min(product.panelRows, rows.upperBound &- row)
                 let a = leftMatrix.block(
                   at: leftWalk.offset, rows: row..<row &+ height, columns: depths)
@@ -667,6 +668,7 @@ private func multiplyExactly<Whole: FixedWidthInteger>(
     var target = result
     for _ in 0..<sizes.batch {
       for row in 0..<sizes.m {
+        if ProductBreak.isDue { return }
         for column in 0..<sizes.n {
           var a = left.pointer(Whole.self) + leftWalk.offset + row &* left.strides[leftRank - 2]
           var b = right.pointer(Whole.self) + rightWalk.offset + column &* right.strides[rightRank - 1]

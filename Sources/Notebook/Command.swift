@@ -1,8 +1,8 @@
 import Support
 
-/// A command of the terminal: a word after a colon.
+/// A command of the terminal or of a notebook: a word after a colon.
 package enum Command: String, CaseIterable, Sendable {
-  case explain, help, load, quit, reset, save, time, type, vars
+  case clear, explain, help, load, quit, reset, save, time, type, vars
 
   /// What a command takes.
   package enum Argument: Sendable { case name, path, expression, code }
@@ -13,13 +13,14 @@ package enum Command: String, CaseIterable, Sendable {
     case .help: .name
     case .load, .save: .path
     case .time, .type: .expression
-    case .quit, .reset, .vars: nil
+    case .clear, .quit, .reset, .vars: nil
     }
   }
 
   /// How `:help` writes it.
   package var usage: String {
     switch self {
+    case .clear: ":clear"
     case .explain: ":explain [code]"
     case .help: ":help [name]"
     case .load: ":load FILE"
@@ -34,6 +35,7 @@ package enum Command: String, CaseIterable, Sendable {
 
   package var summary: String {
     switch self {
+    case .clear: "an empty screen, or an empty output of a notebook's cell"
     case .explain: "the last error at length, or the one with this code"
     case .help: "this page, or the page of a name; also ?name"
     case .load: "run a file here"
@@ -63,7 +65,7 @@ package enum Command: String, CaseIterable, Sendable {
     Command(rawValue: name) ?? allCases.first { $0.aliases.contains(name) }
   }
 
-  /// A line of the terminal that is not a program.
+  /// A line that is typed in and is not a program.
   package enum Line: Equatable, Sendable {
     case command(Command, argument: String)
     case unknown(String)

@@ -18,6 +18,40 @@ package struct Completion: Equatable, Sendable {
 }
 
 extension Session {
+  /// Returns the page of what stands at a place of a text: of a name, a member (`net.layers[0].weight`), or of the function
+  /// among whose arguments the place is.
+  ///
+  /// Looking is free of effects, as for completion.
+  package func helpPage(at offset: Int, in text: String) -> String? {
+    let bytes = Array(text.utf8)
+    var end = min(max(offset, 0), bytes.count)
+    while end < bytes.count, isNameByte(bytes[end]) { end += 1 }
+    var start = end
+    while start > 0, isNameByte(bytes[start - 1]) || bytes[start - 1] == UInt8(ascii: ".") { start -= 1 }
+    let name = String(decoding: bytes[start..<end], as: UTF8.self)
+    if let page = helpPage(of: name) { return page }
+    if let owner = owner(in: bytes, before: end) { return page(of: name, owner) }
+    var depth = 0
+    for index in stride(from: start - 1, through: 0, by: -1) {
+      switch bytes[index] {
+      case UInt8(ascii: ")"): depth += 1
+      case UInt8(ascii: "("):
+        depth -= 1
+        if depth < 0 { return helpPage(at: index, in: String(decoding: bytes[..<index], as: UTF8.self)) }
+      default: break
+      }
+    }
+    return nil
+  }
+
+  /// Returns what kind of thing a word of the language or a name is, for those who draw an icon beside it.
+  package func kind(ofWord word: String) -> String {
+    if languageKeywords.contains(word) { return "keyword" }
+    if word.hasSuffix(":") { return "param" }
+    if case .callable(let callable)? = interpreter.value(of: word) { return callable.kind }
+    return "instance"
+  }
+
   /// Returns what can stand at the end of `text`, a line up to the cursor.
   ///
   /// Looking is free of effects: names and members are read, nothing is called.

@@ -222,7 +222,7 @@ extension Explanation {
       "inspection-in-step",
       """
       `memory`, `timeline`, `compare` and `time` look at the plan of a step from outside. Inside a step, while it is traced,
-      its arguments have no values yet, and a plan in a plan would say nothing.
+      its arguments have no values yet, and a plan in a plan would say nothing. Nor can a step `ask`: it is traced once.
       """),
     Explanation(
       "integer-overflow",
@@ -249,6 +249,13 @@ extension Explanation {
       of 10,000, models to one of 1,000: keep many things in one list.
       """,
       wrong: "x = []\nfor i in 1...20000 { x = [x] }", right: "x = []\nfor i in 1...20000 { x = append(x, i) }"),
+    Explanation(
+      "no-answer",
+      """
+      `ask` waits for a line from a person, and there is nobody: standard input is at its end, or the program is a test, or
+      the notebook runs by itself. What a program must be able to run without is an `input`, which has a default.
+      """,
+      wrong: "name = ask(\"name? \")", right: "input name = \"Ada\""),
     Explanation(
       "no-history",
       """

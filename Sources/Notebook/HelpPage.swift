@@ -13,7 +13,7 @@ extension Session {
     return HelpTopic.named(name)?.text
   }
 
-  private func page(of name: String, _ value: Value) -> String {
+  func page(of name: String, _ value: Value) -> String {
     guard case .callable(let callable) = value else {
       let text = interpreter.display(value)
       let isLong = text.contains("\n")

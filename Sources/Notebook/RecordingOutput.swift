@@ -21,13 +21,25 @@ package final class RecordingOutput: Output {
     target.report(diagnostic)
   }
 
-  /// Keeps `input` and what `body` says while it runs.
-  package func record(_ input: String, _ body: () -> Session.Outcome) -> Session.Outcome {
+  package func echo(_ value: Value, as text: String, isLast: Bool) {
+    recorder.write(text + "\n")
+    target.echo(value, as: text, isLast: isLast)
+  }
+
+  package func show(_ progress: Progress) { target.show(progress) }
+  package func ask(_ prompt: String) -> Answer { target.ask(prompt) }
+
+  /// Keeps `input`, what `body` says while it runs, and what it ends in.
+  package func record(_ input: String, _ body: () -> Session.EntryOutcome) -> Session.EntryOutcome {
     _ = recorder.take()
     let outcome = body()
-    let (lines, diagnostics) = recorder.take()
+    var (lines, diagnostics) = recorder.take()
+    switch outcome {
     // What was stopped half way has no outcome to expect.
-    if outcome == .interrupted { return outcome }
+    case .interrupted: return outcome
+    case .failed(let errors): diagnostics += errors
+    case .finished, .exited: break
+    }
     // Expectations that came with a pasted input are replaced by what it printed here.
     var kept = input.split(separator: "\n", omittingEmptySubsequences: false).filter { line in
       ExpectedLine(String(line), line: 1).map { $0.kind == .shown } ?? true

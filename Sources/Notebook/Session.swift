@@ -12,8 +12,10 @@ package final class Session {
     get { interpreter.output }
     set { interpreter.output = newValue }
   }
-  /// Inputs read so far, for the names of their sources: `<repl 3>`.
-  private var inputCount = 0
+  /// Inputs read so far, for the names of their sources: `<repl 3>`. A front end that numbers them itself sets it.
+  package var inputCount = 0
+  /// What inputs are called: `repl`, `cell`.
+  package var inputKind = "repl"
   /// The last error, for `:explain`.
   package private(set) var lastError: Diagnostic?
 
@@ -42,13 +44,22 @@ package final class Session {
     }
   }
 
-  /// What happened in one entry.
+  /// What happened in one entry, or came at the end of several.
   package enum EntryOutcome {
     case finished
     /// Mistakes of its text, or the error that stopped it; not reported yet.
     case failed([Diagnostic])
     case interrupted(Diagnostic)
     case exited(Int)
+
+    package var outcome: Outcome {
+      switch self {
+      case .finished: .finished
+      case .failed: .failed
+      case .interrupted: .interrupted
+      case .exited(let code): .exited(code)
+      }
+    }
   }
 
   // MARK: - Scripts
@@ -83,20 +94,30 @@ package final class Session {
   package func run(_ file: SourceFile) -> Outcome { run(prepare(Script(file))) }
 
   package func run(_ prepared: PreparedScript) -> Outcome {
+    let end = runToEnd(prepared)
+    switch end {
+    case .failed(let errors): errors.forEach(output.report)
+    case .interrupted(let diagnostic): output.report(diagnostic)
+    case .finished, .exited: break
+    }
+    return end.outcome
+  }
+
+  /// Does the same, and hands over what stopped it instead of reporting it.
+  package func runToEnd(_ prepared: PreparedScript) -> EntryOutcome {
     let mistakes = prepared.unexpectedMistakes
     if !mistakes.isEmpty {
-      mistakes.forEach(report)
-      return .failed
+      lastError = mistakes.last
+      return .failed(mistakes)
     }
     for entry in prepared.script.entries {
       switch run(entry, of: prepared) {
       case .finished: continue
       case .failed(let errors):
-        errors.forEach(report)
-        if !entry.expectation.allows(errors) { return .failed }
-      case .interrupted(let diagnostic):
-        output.report(diagnostic)
-        return .interrupted
+        lastError = errors.last
+        if !entry.expectation.allows(errors) { return .failed(errors) }
+        errors.forEach(output.report)
+      case .interrupted(let diagnostic): return .interrupted(diagnostic)
       case .exited(let code): return .exited(code)
       }
     }
@@ -107,29 +128,30 @@ package final class Session {
   package func run(_ entry: Script.Entry, of prepared: PreparedScript) -> EntryOutcome {
     let mistakes = prepared.mistakes(in: entry)
     if !mistakes.isEmpty { return .failed(mistakes) }
-    for statement in prepared.statements[entry.statements] {
+    for index in entry.statements {
       do throws(Failure) {
-        if let value = try interpreter.run(statement) { echo(value) }
-      } catch {
-        switch error.kind {
-        case .diagnostic: return .failed([error.diagnostic])
-        case .interrupted: return .interrupted(error.diagnostic)
-        case .exit(let code): return .exited(code)
+        if let value = try interpreter.run(prepared.statements[index]) {
+          echo(value, isLast: index == prepared.statements.count - 1)
         }
+      } catch {
+        return outcome(of: error)
       }
     }
     return .finished
   }
 
-  private func report(_ error: Diagnostic) {
-    lastError = error
-    output.report(error)
+  private func outcome(of failure: Failure) -> EntryOutcome {
+    switch failure.kind {
+    case .diagnostic: .failed([failure.diagnostic])
+    case .interrupted: .interrupted(failure.diagnostic)
+    case .exit(let code): .exited(code)
+    }
   }
 
   // MARK: - Values
 
-  private func echo(_ value: Value) {
-    output.write(interpreter.display(value) + "\n")
+  private func echo(_ value: Value, isLast: Bool) {
+    output.echo(value, as: interpreter.display(value), isLast: isLast)
     interpreter.define(Session.lastValueName, value, in: interpreter.main)
   }
 
@@ -153,28 +175,27 @@ package final class Session {
   /// Makes a source of the next text typed in.
   package func makeInput(_ text: String) -> SourceFile {
     inputCount += 1
-    return SourceFile(name: "<repl \(inputCount)>", text: text)
+    return SourceFile(name: "<\(inputKind) \(inputCount)>", text: text)
   }
 
   /// Runs a text without echoing, and returns the value of its last statement; for `:type` and its kin.
   ///
-  /// An error is reported; then there is no value, and the outcome says why.
-  package func evaluate(_ file: SourceFile) -> (value: Value?, outcome: Outcome) {
+  /// Where it does not finish there is no value, and the outcome says why: nothing is reported.
+  package func evaluate(_ file: SourceFile) -> (value: Value?, outcome: EntryOutcome) {
     let prepared = prepare(Script(file))
     let mistakes = prepared.unexpectedMistakes
     if !mistakes.isEmpty {
-      mistakes.forEach(report)
-      return (nil, .failed)
+      lastError = mistakes.last
+      return (nil, .failed(mistakes))
     }
     var value: Value?
     for statement in prepared.statements {
       do throws(Failure) {
         value = try interpreter.run(statement)
       } catch {
-        if case .exit(let code) = error.kind { return (nil, .exited(code)) }
-        report(error.diagnostic)
-        if case .interrupted = error.kind { return (nil, .interrupted) }
-        return (nil, .failed)
+        let outcome = outcome(of: error)
+        if case .failed(let errors) = outcome { lastError = errors.last }
+        return (nil, outcome)
       }
     }
     return (value, .finished)

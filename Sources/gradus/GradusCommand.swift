@@ -14,6 +14,7 @@ struct GradusCommand: ParsableCommand {
     version: "Gradus \(version)",
     subcommands: [
       RunCommand.self, TestCommand.self, CheckCommand.self, HelpCommand.self, ExplainCommand.self,
+      KernelCommand.self,
     ],
     defaultSubcommand: RunCommand.self)
 
@@ -27,6 +28,7 @@ struct GradusCommand: ParsableCommand {
     gradus check FILE                    look for mistakes without running
     gradus help [NAME]                   the page of a function or topic
     gradus explain [CODE]                an error at length
+    gradus kernel install [--prefix P]   be a kernel of Jupyter notebooks
     """
 
   func validate() throws {

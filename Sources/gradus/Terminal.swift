@@ -1,10 +1,11 @@
 import Glibc
 import Interpreter
+import Notebook
 import Support
 
 /// Standard output and error. What the program writes is gathered, and is out before anything is said on stderr and
 /// before the process ends.
-final class Terminal: Output {
+final class Terminal: DialogueOutput {
   /// Whether diagnostics have colours.
   let hasColor: Bool
   private var buffer: [UInt8] = []
@@ -28,6 +29,7 @@ final class Terminal: Output {
   // MARK: - Output
 
   func write(_ text: String) {
+    eraseProgress()
     buffer.append(contentsOf: text.utf8)
     let now = monotonicNanoseconds()
     if now - windowStart > Self.windowNanoseconds {
@@ -45,8 +47,67 @@ final class Terminal: Output {
         ? diagnostic.message : render(diagnostic, color: hasColor))
   }
 
+  func page(_ text: String) { write(text + "\n") }
+
+  func clear() { if isatty(STDOUT_FILENO) == 1 { write("\u{1B}[H\u{1B}[2J") } }
+
+  // MARK: - Progress
+
+  /// Whether the line of the cursor shows progress: what is written next takes its place.
+  private var showsProgress = false
+  /// When a log was told last, by the seconds of its loop.
+  private var lastLogged: (loop: Int, seconds: Double) = (-1, 0)
+  private static let logInterval = 60.0
+
+  /// Progress is for people: a line that changes on a terminal. A log gets a line a minute.
+  func show(_ progress: Progress) {
+    if isatty(STDERR_FILENO) == 1 {
+      flush()
+      writeFully(Array(("\r" + progress.line + "\u{1B}[K" + (progress.isOver ? "\n" : "")).utf8), to: STDERR_FILENO)
+      showsProgress = !progress.isOver
+    } else if !progress.isOver {
+      if lastLogged.loop != progress.loop { lastLogged = (progress.loop, 0) }
+      if progress.seconds - lastLogged.seconds < Self.logInterval { return }
+      lastLogged.seconds = progress.seconds
+      writeError(progress.fields)
+    }
+  }
+
+  private func eraseProgress() {
+    if !showsProgress { return }
+    showsProgress = false
+    writeFully(Array("\r\u{1B}[K".utf8), to: STDERR_FILENO)
+  }
+
+  // MARK: - Questions
+
+  func ask(_ prompt: String) -> Answer {
+    write(prompt)
+    flush()
+    var line: [UInt8] = []
+    var byte: UInt8 = 0
+    while true {
+      // The signal of Ctrl-C may go to another thread, so it does not end a wait.
+      if Interpreter.isInterrupted {
+        write("\n")
+        return .interrupted
+      }
+      var input = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+      if poll(&input, 1, 100) <= 0 { continue }
+      // Byte by byte: what follows the line is not ours.
+      let count = read(STDIN_FILENO, &byte, 1)
+      if count < 0, errno == EINTR || errno == EAGAIN { continue }
+      if count <= 0 { return line.isEmpty ? .nobody : .line(String(decoding: line, as: UTF8.self)) }
+      if byte == UInt8(ascii: "\n") { return .line(String(decoding: line, as: UTF8.self)) }
+      line.append(byte)
+    }
+  }
+
+  // MARK: - Streams
+
   /// Writes a line to standard error.
   func writeError(_ text: String) {
+    eraseProgress()
     flush()
     writeFully(Array((text + "\n").utf8), to: STDERR_FILENO)
   }
@@ -86,9 +147,3 @@ func environment(_ name: String) -> String? { getenv(name).map { String(cString:
 
 /// Whether an environment variable is set to anything but nothing.
 func isSet(_ name: String) -> Bool { environment(name)?.isEmpty == false }
-
-func monotonicNanoseconds() -> Int {
-  var time = timespec()
-  clock_gettime(CLOCK_MONOTONIC, &time)
-  return time.tv_sec * 1_000_000_000 + time.tv_nsec
-}

@@ -35,10 +35,11 @@ class Failed(Exception):
 class Session:
     """A gradus on a terminal 100 columns wide."""
 
-    def __init__(self, gradus, home, arguments=(), folder=None):
+    def __init__(self, gradus, home, arguments=(), folder=None, more={}):
         environment = {
             "HOME": home, "XDG_STATE_HOME": os.path.join(home, "state"), "TERM": "xterm",
             "PATH": os.environ.get("PATH", ""), "INPUTRC": "/dev/null", "LANG": "C.UTF-8",
+            **more,
         }
         self.child, self.terminal = pty.fork()
         if self.child == 0:
@@ -224,6 +225,61 @@ def interrupt_while_running(gradus, home):
     equal(session.close(), 0)
 
 
+def interrupt_in_a_large_product(gradus, home):
+    session = Session(gradus, home, more={"GRADUS_THREADS": "1"})
+    session.prompt()
+    session.run("a = normal([6000, 6000]);")
+    session.run("step square(x) = x @ x")
+    # Outside of a step, inside one, and of whole numbers: each takes seconds.
+    for product in ("b = a @ a", "b = square(a)", "b = i64(a) @ i64(a)"):
+        session.send(product + "\r")
+        time.sleep(0.5)
+        start = time.monotonic()
+        session.send(CTRL_C)
+        check("interrupted" in session.prompt(), session.seen)
+        check(time.monotonic() - start < 1, time.monotonic() - start)
+    equal(session.run("a.shape"), "[6000, 6000]\n")
+    # A product of its own right is whole again.
+    equal(session.run("allclose(ones([50, 60]) @ ones([60, 70]), 60.0)"), "true\n")
+    equal(session.close(), 0)
+
+
+def questions(gradus, home):
+    session = Session(gradus, home)
+    session.prompt()
+    session.send('name = ask("name? ")\r')
+    session.expect(r"^name\? \Z", "the question")
+    session.send("Ada\r")
+    session.prompt()
+    equal(session.run('"hello, {name}"'), '"hello, Ada"\n')
+    session.send('ask("and? ")\r')
+    session.expect(r"^and\? \Z")
+    session.send(CTRL_C)
+    check("interrupted" in session.prompt(), session.seen)
+    equal(session.close(), 0)
+    asking = os.path.join(home, "asking.nn")
+    with open(asking, "w") as file:
+        file.write('print(ask("a? ") + ask())\nask()\n')
+    run = subprocess.run([gradus, asking], input="one\ntwo", text=True, capture_output=True)
+    equal((run.stdout, run.returncode), ("a? onetwo\n", 1))
+    check(run.stderr.startswith("error[no-answer]"), run.stderr)
+
+
+def progress(gradus, home):
+    session = Session(gradus, home)
+    session.prompt()
+    output = session.run("for i in progress(1...200) { t = clock()\nwhile clock() - t < 0.003 { } }")
+    check(re.search(r"\r█.* \d+%  \d+/200 ", output), output)
+    check(re.search(r"\r█{20} 100%  200/200  [0-9,.]+ it/s  0:00:\d\d\n\Z", output), output)
+    equal(session.run("for i in progress(1...3) { }"), "")
+    output = session.run('for i in progress(1...200) { t = clock()\nwhile clock() - t < 0.003 { }\nif i == 190 { print("near") } }')
+    check(re.search(r"^\r?near$|\rnear\n", output, re.M), output)
+    equal(session.close(), 0)
+    quiet = subprocess.run(
+        [gradus, "-e", "for i in progress(1...200) { t = clock()\nwhile clock() - t < 0.003 { } }"], capture_output=True, text=True)
+    equal((quiet.stdout, quiet.stderr, quiet.returncode), ("", "", 0))
+
+
 def completion(gradus, home):
     session = Session(gradus, home)
     session.prompt()
@@ -339,7 +395,7 @@ def silent_when_piped(gradus, home):
 TESTS = [
     banner_and_echo, continuation, errors_and_bindings, paste_of_a_block, paste_of_a_transcript,
     transcript_line_by_line, output_that_cannot_be_written,
-    interrupt_at_the_prompt, interrupt_while_running, completion, history, help_pages, commands,
+    interrupt_at_the_prompt, interrupt_while_running, interrupt_in_a_large_product, questions, progress, completion, history, help_pages, commands,
     script_interrupted, silent_when_piped,
 ]
 
