@@ -7,7 +7,14 @@ package struct HelpTopic: Sendable {
 
   package static var names: [String] { all.map(\.name) }
 
-  package static func named(_ name: String) -> HelpTopic? { all.first { $0.name == name } }
+  /// The page of a topic, or that on which a word of policies stands.
+  package static func named(_ name: String) -> HelpTopic? {
+    all.first { $0.name == (policyWords.contains(name) ? "policies" : name) }
+  }
+
+  private static let policyWords: Set<String> = [
+    "accumulate", "batch", "budget", "loss_scale", "no_decay", "rounding", "rules", "selective", "state", "training", "with",
+  ]
 
   /// Columns of a page.
   static let width = 80
@@ -125,7 +132,7 @@ package struct HelpTopic: Sendable {
 
     Of an optimizer:
 
-      state: q8             state stored in 8 bits, blocks of 256; or in bf16; small tensors and embeddings keep f32
+      state: q8             state in 8 bits, blocks of 256; f8e4m3, 8-bit floats; bf16. Small tensors and embeddings keep f32
       rounding: stochastic  how updates of params in bf16 are rounded; kahan, nearest
       no_decay: "*.bias"    paths without weight decay; `*` stands for any characters
       rules: [("head.*", (lr: 1e-4, state: f32))]
