@@ -41,7 +41,6 @@ let package = Package(
     .systemLibrary(name: "CBLAS", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CReadline", providers: [.apt(["libreadline-dev"])]),
     .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
-    // Not a library, but a header: arithmetic on vectors of the processor.
     // stdlib/*.nn and the digits data, embedded.
     .target(
       name: "CStdlib", exclude: ["digits.csv.gz", "digits.md"],

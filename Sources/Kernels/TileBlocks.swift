@@ -1,6 +1,6 @@
 // Arithmetic on f32 as steps over blocks: as many floats as a few vector registers hold. A stretch of instructions
-// takes one block all the way before the next, so what lies between two of them is in registers rather than in memory, rounded
-// as it would be there.
+// takes one block all the way before the next, so what lies between two of them is in registers rather than in memory,
+// rounded as it would be there.
 
 /// What a step does to the block at hand, `x`, and another operand.
 enum BlockOperation: UInt8 {
