@@ -52,7 +52,7 @@ let package = Package(
     // Products of bfloat16 by oneDNN, which is loaded when the first of them is planned.
     .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
 
-    // The sockets of a notebook's kernel and the signatures of its messages: libzmq and libcrypto, loaded when it starts.
+    // The sockets of a notebook's kernel and the signatures of its messages: libzmq and libcrypto, loaded as it starts.
     .target(name: "CZMQ", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     .target(name: "CCrypto", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
 

@@ -1,5 +1,6 @@
 import Graphs
 import Ops
+import Support
 import Tensors
 
 extension CostTable {
@@ -13,8 +14,7 @@ extension CostTable {
       for _ in 0..<6 {
         let start = clock.now
         for _ in 0..<times { try op.run(operands.map(\.view), into: results.map(\.view)) }
-        let duration = start.duration(to: clock.now).components
-        best = min(best, (Double(duration.seconds) + Double(duration.attoseconds) * 1e-18) / Double(times))
+        best = min(best, start.duration(to: clock.now).inSeconds / Double(times))
       }
       withExtendedLifetime((operands, results)) {}
       return best

@@ -10,6 +10,12 @@ package struct StepDraft {
   }
   private let body: Body
   private let roles: [InputRole]
+  private let plain = Plain()
+
+  /// The plan without checkpointing, which is what the step runs and the first of the ways to run it.
+  private final class Plain {
+    var plan: (any StepPlan)?
+  }
 
   /// - Parameter graph: as it was traced, before any pass.
   package init(_ graph: Graph, inputs roles: [InputRole]) throws {
@@ -54,8 +60,16 @@ package struct StepDraft {
   /// Whether there is anything that checkpointing could free.
   var hasBackwardPass: Bool { graphs[0].nodes.contains { $0.origin.phase == .backward } }
 
-  /// A plan under a checkpointing.
+  /// A plan under a checkpointing; without one always the same.
   package func plan(_ checkpointing: Checkpointing) throws -> any StepPlan {
+    if checkpointing != .none { return try newPlan(checkpointing) }
+    if let plan = plain.plan { return plan }
+    let plan = try newPlan(.none)
+    plain.plan = plan
+    return plan
+  }
+
+  private func newPlan(_ checkpointing: Checkpointing) throws -> any StepPlan {
     switch body {
     case .whole(var graph):
       try Pipeline.run(Pipeline.afterSimplification(checkpointing), on: &graph)

@@ -1,4 +1,6 @@
 import Graphs
+import Kernels
+import Support
 import Tensors
 
 /// Times one run of a step, kernel by kernel.
@@ -17,6 +19,9 @@ package final class StepTimer: RunObserver {
   private let start: ContinuousClock.Instant
   private var began: ContinuousClock.Instant
 
+  /// The threads that share a kernel's work.
+  package static var threadCount: Int { ThreadPool.threadCount }
+
   package init() {
     start = clock.now
     began = start
@@ -27,15 +32,10 @@ package final class StepTimer: RunObserver {
   package func willRun(step: Int, reads: [TensorView], writes: [TensorView]) {
     let byteCount = (reads + writes).reduce(0) { $0 + $1.shape.reduce($1.dtype.byteCount, *) }
     began = clock.now
-    events.append(Event(step: step, start: StepTimer.seconds(start, began), seconds: 0, byteCount: byteCount))
+    events.append(Event(step: step, start: start.duration(to: began).inSeconds, seconds: 0, byteCount: byteCount))
   }
 
-  package func didRun(step: Int) { events[events.count - 1].seconds = StepTimer.seconds(began, clock.now) }
-
-  private static func seconds(_ start: ContinuousClock.Instant, _ end: ContinuousClock.Instant) -> Double {
-    let duration = start.duration(to: end).components
-    return Double(duration.seconds) + Double(duration.attoseconds) * 1e-18
-  }
+  package func didRun(step: Int) { events[events.count - 1].seconds = began.duration(to: clock.now).inSeconds }
 }
 
 /// What a kernel has to do, whatever machine it runs on.

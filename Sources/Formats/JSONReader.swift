@@ -142,7 +142,7 @@ struct JSONReader {
 }
 
 /// Returns `text` as a JSON string.
-func jsonString(_ text: String) -> String {
+package func jsonString(_ text: String) -> String {
   var result = "\""
   for scalar in text.unicodeScalars {
     switch scalar {

@@ -1,6 +1,6 @@
 import Execution
+import Formats
 import Graphs
-import Kernels
 import Support
 import Tensors
 
@@ -113,19 +113,10 @@ final class ProfileReport: ObjectValue {
 
   /// The kernels of one run in the format that trace viewers of browsers read: complete events, in microseconds.
   override var json: String? {
-    func quoted(_ text: String) -> String {
-      "\"" + text.unicodeScalars.map { scalar in
-        switch scalar {
-        case "\"", "\\": "\\\(scalar)"
-        case _ where scalar.value < 0x20: " "
-        default: String(scalar)
-        }
-      }.joined() + "\""
-    }
     func microseconds(_ seconds: Double) -> String { format(seconds * 1e6, spec: ".3f") ?? "0" }
     let events = trace.map { entry in
       """
-      {"name":\(quoted(entry.name)),"cat":\(quoted("\(entry.phase)")),"ph":"X","pid":1,"tid":1,"ts":\(microseconds(entry.event.start)),"dur":\(microseconds(entry.event.seconds)),"args":{"at":\(quoted(entry.place)),"bytes":\(entry.event.byteCount)}}
+      {"name":\(jsonString(entry.name)),"cat":\(jsonString("\(entry.phase)")),"ph":"X","pid":1,"tid":1,"ts":\(microseconds(entry.event.start)),"dur":\(microseconds(entry.event.seconds)),"args":{"at":\(jsonString(entry.place)),"bytes":\(entry.event.byteCount)}}
       """
     }
     return "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n" + events.joined(separator: ",\n") + "\n]}\n"
@@ -152,7 +143,7 @@ var profileBuiltins: [Builtin] {
       let step = try call.plannedStep()
       let runs = try step.timedRuns(call.interpreter, at: call.site)
       do {
-        return .object(ProfileReport(step, runs, try call.interpreter.machineCosts(), threadCount: ThreadPool.threadCount))
+        return .object(ProfileReport(step, runs, try call.interpreter.machineCosts(), threadCount: StepTimer.threadCount))
       } catch { throw Failure.from(error, at: call.site) }
     }
   ]

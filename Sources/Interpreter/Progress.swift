@@ -1,4 +1,3 @@
-import Glibc
 import Support
 import Tensors
 
@@ -97,7 +96,7 @@ private final class WatchedIterator: ValueIterator {
   private let total: Int?
   private let output: any Output
   private let loop: Int
-  private let start = now()
+  private let start = ContinuousClock.now
   private var started = 0
   private var lastReport = 0.0
   private var isShown = false
@@ -114,7 +113,7 @@ private final class WatchedIterator: ValueIterator {
   private nonisolated(unsafe) static var loopCount = 0
 
   override func next() throws(Failure) -> Value? {
-    let seconds = now() - start
+    let seconds = self.seconds
     if seconds >= max(lastReport + WatchedIterator.interval, WatchedIterator.delay) { report(seconds, isOver: false) }
     guard let value = try values.next() else {
       finish()
@@ -124,6 +123,8 @@ private final class WatchedIterator: ValueIterator {
     return value
   }
 
+  private var seconds: Double { start.duration(to: .now).inSeconds }
+
   /// The value that was handed out last is done when the next one is asked for.
   private func report(_ seconds: Double, isOver: Bool) {
     lastReport = seconds
@@ -132,15 +133,9 @@ private final class WatchedIterator: ValueIterator {
   }
 
   private func finish() {
-    if isShown { report(now() - start, isOver: true) }
+    if isShown { report(seconds, isOver: true) }
   }
 
   /// A loop that ends early leaves the line as far as it came.
   deinit { finish() }
-}
-
-private func now() -> Double {
-  var time = timespec()
-  clock_gettime(CLOCK_MONOTONIC, &time)
-  return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }

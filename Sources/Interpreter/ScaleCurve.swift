@@ -119,8 +119,7 @@ final class ScaleCurve: ObjectValue {
       let place = number(top + height * (1 - Double(exponent - low) / Double(high - low)))
       parts.append("<text x=\"\(left - 6)\" y=\"\(place)\" text-anchor=\"end\">2^\(exponent)</text>")
     }
-    let title = heading.replacing("&", with: "&amp;").replacing("<", with: "&lt;")
-    parts.append("<text x=\"\(left)\" y=\"18\">\(title)</text>")
+    parts.append("<text x=\"\(left)\" y=\"18\">\(escapedHTML(heading))</text>")
     return """
       <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(Int(left + width + 20)) \(Int(top + height + 20))" font-family="sans-serif" font-size="12">
       <style>text{fill:#333}.curve{fill:none;stroke:hsl(210,55%,55%);stroke-width:2}.skip{fill:#c33}@media(prefers-color-scheme:dark){text{fill:#ccc}}</style>

@@ -144,8 +144,8 @@ final class Timeline: ObjectValue {
     }
     parts.append("<text x=\"\(left - 6)\" y=\"\(top + 4)\" text-anchor=\"end\">\(byteText(ledger.peak))</text>")
     parts.append("<text x=\"\(left - 6)\" y=\"\(top + height)\" text-anchor=\"end\">0</text>")
-    parts.append("<text x=\"\(left)\" y=\"18\">\(escaped("live bytes of \(heading)"))</text>")
-    parts.append("<text x=\"\(left)\" y=\"\(top + height + 40)\">\(escaped(peakLine))</text>")
+    parts.append("<text x=\"\(left)\" y=\"18\">\(escapedHTML("live bytes of \(heading)"))</text>")
+    parts.append("<text x=\"\(left)\" y=\"\(top + height + 40)\">\(escapedHTML(peakLine))</text>")
     return """
       <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 \(Int(top + height + 50))" font-family="sans-serif" font-size="12">
       <style>text{fill:#333}.rule{stroke:#999}@media(prefers-color-scheme:dark){text{fill:#ccc}}</style>
@@ -153,9 +153,5 @@ final class Timeline: ObjectValue {
       </svg>
 
       """
-  }
-
-  private func escaped(_ text: String) -> String {
-    text.replacing("&", with: "&amp;").replacing("<", with: "&lt;")
   }
 }

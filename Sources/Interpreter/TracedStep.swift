@@ -492,8 +492,7 @@ final class TracedStep {
       } catch {
         throw failure(error, at: site)
       }
-      let duration = start.duration(to: clock.now)
-      let seconds = Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+      let seconds = start.duration(to: clock.now).inSeconds
       if run > 0 { durations.append(seconds) }
       total += seconds
       if total > 5 && run > 1 { break }

@@ -4,17 +4,18 @@ import Tensors
 package struct HelpTopic: Sendable {
   package let name: String
   package let text: String
+  /// Words that stand on the page and have none of their own.
+  private let words: Set<String>
+
+  private init(name: String, text: String, words: Set<String> = []) {
+    self.name = name
+    self.text = text
+    self.words = words
+  }
 
   package static var names: [String] { all.map(\.name) }
 
-  /// The page of a topic, or that on which a word of policies stands.
-  package static func named(_ name: String) -> HelpTopic? {
-    all.first { $0.name == (policyWords.contains(name) ? "policies" : name) }
-  }
-
-  private static let policyWords: Set<String> = [
-    "accumulate", "batch", "budget", "loss_scale", "no_decay", "rounding", "rules", "selective", "state", "training", "with",
-  ]
+  package static func named(_ name: String) -> HelpTopic? { all.first { $0.name == name || $0.words.contains(name) } }
 
   /// Columns of a page.
   static let width = 80
@@ -23,7 +24,12 @@ package struct HelpTopic: Sendable {
     HelpTopic(name: "commands", text: commands),
     HelpTopic(name: "dtypes", text: dtypes),
     HelpTopic(name: "mixed_precision", text: mixedPrecision),
-    HelpTopic(name: "policies", text: policies),
+    HelpTopic(
+      name: "policies", text: policies,
+      words: [
+        "accumulate", "batch", "budget", "loss_scale", "no_decay", "rounding", "rules", "selective", "state", "training",
+        "with",
+      ]),
     HelpTopic(name: "scripts", text: scripts),
     HelpTopic(name: "syntax", text: syntax),
   ]

@@ -36,6 +36,26 @@ def scalars(t):
     return [Digits(value, digits) for value in t.double().tolist()]
 
 
+def places(shape):
+    """The elements of a parameter whose values are written: the first, some across the end of a block, the last."""
+    count = math.prod(shape)
+    return sorted({*range(8), *range(252, 260), *range(count - 8, count)})
+
+
+def sum_of_squares(shape, start, target):
+    """Start, target and weights of a sum of squares with gradients of several sizes.
+
+    Both are whole numbers over what is given.
+    """
+    i = torch.arange(math.prod(shape))
+    values = (
+        ((i * 53 % 97) - 48).float() / start,
+        ((i * 37 % 101) - 50).float() / target,
+        0.5 ** ((i * 13 + i // 256) % 4).float(),
+    )
+    return [t.reshape(shape) for t in values]
+
+
 def tensor(t):
     return {"dtype": NAMES[t.dtype], "shape": list(t.shape), "values": scalars(t)}
 

@@ -11,7 +11,7 @@ import torch
 
 from bitsandbytes.backends.cpu import ops as cpu_ops
 
-from common import scalars, write
+from common import places, scalars, sum_of_squares, write
 
 
 def quantize(numbers, code):
@@ -37,24 +37,10 @@ LEARNING_RATE = 0.01
 SHAPES = {"w": (70, 64), "v": (4101,), "b": (300,)}
 
 
-def places(shape):
-    """The elements whose values are written: the first, some across the end of a block, the last."""
-    count = numpy.prod(shape).item()
-    return sorted({*range(8), *range(252, 260), *range(count - 8, count)})
-
-
-def problem(shape):
-    """Start, target and weights of a sum of squares: exact fractions, and gradients of several sizes."""
-    i = torch.arange(numpy.prod(shape).item())
-    start = ((i * 53 % 97) - 48).float() / 64
-    target = ((i * 37 % 101) - 50).float() / 64
-    weight = 0.5 ** ((i * 13 + i // 256) % 4).float()
-    return [t.reshape(shape) for t in (start, target, weight)]
-
-
 def run(optimizer):
     names = list(SHAPES)
-    parts = {name: problem(SHAPES[name]) for name in names}
+    # Exact fractions.
+    parts = {name: sum_of_squares(SHAPES[name], 64, 64) for name in names}
     parameters = {name: torch.nn.Parameter(parts[name][0].clone()) for name in names}
     optimizer = optimizer(list(parameters.values()))
     shown = []

@@ -13,7 +13,7 @@ import torchao
 from torchao.optim import AdamFp8
 from torchao.optim.subclass_fp8 import quantize_fp8
 
-from common import scalars, write
+from common import places, scalars, sum_of_squares, write
 
 STEPS = 200
 SHOWN = (1, 2, 5, 10, 20, 200)
@@ -22,26 +22,9 @@ LEARNING_RATE = 0.01
 SHAPES = {"w": (72, 64), "v": (4352,), "b": (300,)}
 
 
-def places(shape):
-    """The elements whose values are written: the first, some across the end of a block, the last."""
-    count = torch.Size(shape).numel()
-    return sorted({*range(8), *range(252, 260), *range(count - 8, count)})
-
-
-def problem(shape):
-    """Start, target and weights of a sum of squares, gradients of several sizes.
-
-    Over 61 and 59, for binary fractions would lie halfway between two f8e4m3 all the time.
-    """
-    i = torch.arange(torch.Size(shape).numel())
-    start = ((i * 53 % 97) - 48).float() / 61
-    target = ((i * 37 % 101) - 50).float() / 59
-    weight = 0.5 ** ((i * 13 + i // 256) % 4).float()
-    return [t.reshape(shape) for t in (start, target, weight)]
-
-
 def run(optimizer):
-    parts = {name: problem(shape) for name, shape in SHAPES.items()}
+    # Over 61 and 59, for binary fractions would lie halfway between two f8e4m3 all the time.
+    parts = {name: sum_of_squares(shape, 61, 59) for name, shape in SHAPES.items()}
     parameters = {name: torch.nn.Parameter(parts[name][0].clone()) for name in SHAPES}
     optimizer = optimizer(list(parameters.values()))
     shown = []
