@@ -2,10 +2,10 @@
 #include <dlfcn.h>
 #include <pthread.h>
 
-// oneDNN is loaded when the first bfloat16 product is planned: linked to the program it would cost 2 ms and 5 MiB of each
-// start, which most runs have no use for, and the program would not start where it is missing.
+// oneDNN is loaded when the first product that goes to it is planned: linked to the program it would cost 2 ms and 5 MiB of
+// each start, which most runs have no use for, and the program would not start where it is missing.
 //
-// Its matmul primitives are made once, for matrices of any size: one for each way in which operands can be transposed,
+// For bfloat16, its matmul primitives are made once, for matrices of any size: one for each way in which operands can be transposed,
 // with and without accumulation. They take no scratchpad; what they pack, they allocate, as OpenBLAS does.
 
 #if __has_include(<dnnl.h>)
@@ -26,7 +26,7 @@
 #define FUNCTIONS(f) \
   f(engine_create) f(stream_create) f(get_effective_cpu_isa) f(primitive_attr_create) f(primitive_attr_set_post_ops) \
   f(post_ops_create) f(post_ops_append_sum) f(primitive_create) f(primitive_execute) f(memory_create) \
-  f(memory_destroy) OF_THIS_VERSION(f)
+  f(memory_destroy) f(sgemm) OF_THIS_VERSION(f)
 
 static struct {
 #define DECLARE(name) __typeof__(dnnl_##name) *name;
@@ -34,7 +34,9 @@ static struct {
   void (*set_thread_count)(int);
 } lib;
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_once_t loading = PTHREAD_ONCE_INIT, making = PTHREAD_ONCE_INIT;
+/// The instruction sets that the library uses; 0 without it.
+static int isa;
 static bool has_native_bf16;
 static dnnl_engine_t engine;
 static dnnl_stream_t stream;
@@ -112,9 +114,16 @@ static void load(void) {
   FUNCTIONS(LOAD)
   // Where oneDNN has threads of another kind than OpenMP's, there is no such function.
   lib.set_thread_count = (void (*)(int))dlsym(library, "omp_set_num_threads");
-  if (!lib.set_thread_count) return;
-  int isa = lib.get_effective_cpu_isa();
-  if ((isa & dnnl_cpu_isa_avx512_core_bf16) != dnnl_cpu_isa_avx512_core_bf16) return;
+  if (lib.set_thread_count) isa = lib.get_effective_cpu_isa();
+}
+
+static bool uses(int instructions) {
+  pthread_once(&loading, load);
+  return (isa & instructions) == instructions;
+}
+
+static void make_products(void) {
+  if (!uses(dnnl_cpu_isa_avx512_core_bf16)) return;
   be_serial();
   if (lib.engine_create(&engine, dnnl_cpu, 0) != dnnl_success
       || lib.stream_create(&stream, engine, dnnl_stream_default_flags) != dnnl_success)
@@ -125,8 +134,20 @@ static void load(void) {
 }
 
 bool conednn_has_native_bf16(void) {
-  pthread_once(&once, load);
+  pthread_once(&making, make_products);
   return has_native_bf16;
+}
+
+bool conednn_has_wide_f32(void) { return uses(dnnl_cpu_isa_avx512_core); }
+
+bool conednn_multiply_f32(
+    long rows, long columns, long depth, const float *a, bool a_transposed, long a_stride, const float *b,
+    bool b_transposed, long b_stride, float scale, bool accumulating, float *result, long result_stride) {
+  be_serial();
+  return lib.sgemm(
+             a_transposed ? 'T' : 'N', b_transposed ? 'T' : 'N', rows, columns, depth, scale, a, a_stride, b, b_stride,
+             accumulating, result, result_stride)
+      == dnnl_success;
 }
 
 static bool execute(
@@ -170,6 +191,13 @@ bool conednn_multiply(
 #else
 
 bool conednn_has_native_bf16(void) { return false; }
+bool conednn_has_wide_f32(void) { return false; }
+
+bool conednn_multiply_f32(
+    long rows, long columns, long depth, const float *a, bool a_transposed, long a_stride, const float *b,
+    bool b_transposed, long b_stride, float scale, bool accumulating, float *result, long result_stride) {
+  return false;
+}
 
 bool conednn_multiply(
     long rows, long columns, long depth, const uint16_t *a, bool a_transposed, long a_stride, const uint16_t *b,
