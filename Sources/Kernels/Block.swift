@@ -5,50 +5,38 @@
 struct Block {
   #if GRADUS_WIDE_VECTORS
     typealias Part = SIMD16<Float>
+    /// There are 32 registers.
+    typealias Parts = Pair<Pair<Pair<Part>>>
   #else
     typealias Part = SIMD8<Float>
+    typealias Parts = Pair<Pair<Part>>
   #endif
-  static let count = 4 &* Part.scalarCount
+  static let count = MemoryLayout<Parts>.size / 4
   static let byteCount = 4 &* count
 
-  private let a, b, c, d: Part
+  private let parts: Parts
 
   @inline(__always)
-  private init(_ a: Part, _ b: Part, _ c: Part, _ d: Part) { (self.a, self.b, self.c, self.d) = (a, b, c, d) }
+  private init(_ parts: Parts) { self.parts = parts }
 
   /// The number everywhere.
   @inline(__always)
-  init(_ number: Float) {
-    let part = Part(repeating: number)
-    self.init(part, part, part, part)
-  }
+  init(_ number: Float) { parts = Parts(repeating: number) }
 
   @inline(__always)
-  init(from memory: UnsafeRawPointer) {
-    let size = MemoryLayout<Part>.size
-    self.init(
-      memory.loadUnaligned(as: Part.self), memory.loadUnaligned(fromByteOffset: size, as: Part.self),
-      memory.loadUnaligned(fromByteOffset: 2 &* size, as: Part.self),
-      memory.loadUnaligned(fromByteOffset: 3 &* size, as: Part.self))
-  }
+  init(from memory: UnsafeRawPointer) { parts = Parts(from: memory) }
 
   @inline(__always)
-  func store(to memory: UnsafeMutableRawPointer) {
-    let size = MemoryLayout<Part>.size
-    memory.storeBytes(of: a, as: Part.self)
-    memory.storeBytes(of: b, toByteOffset: size, as: Part.self)
-    memory.storeBytes(of: c, toByteOffset: 2 &* size, as: Part.self)
-    memory.storeBytes(of: d, toByteOffset: 3 &* size, as: Part.self)
-  }
+  func store(to memory: UnsafeMutableRawPointer) { parts.store(to: memory) }
 
   @inline(__always)
-  static func + (x: Block, y: Block) -> Block { Block(x.a + y.a, x.b + y.b, x.c + y.c, x.d + y.d) }
+  static func + (x: Block, y: Block) -> Block { Block(x.parts + y.parts) }
   @inline(__always)
-  static func - (x: Block, y: Block) -> Block { Block(x.a - y.a, x.b - y.b, x.c - y.c, x.d - y.d) }
+  static func - (x: Block, y: Block) -> Block { Block(x.parts - y.parts) }
   @inline(__always)
-  static func * (x: Block, y: Block) -> Block { Block(x.a * y.a, x.b * y.b, x.c * y.c, x.d * y.d) }
+  static func * (x: Block, y: Block) -> Block { Block(x.parts * y.parts) }
   @inline(__always)
-  static func / (x: Block, y: Block) -> Block { Block(x.a / y.a, x.b / y.b, x.c / y.c, x.d / y.d) }
+  static func / (x: Block, y: Block) -> Block { Block(x.parts / y.parts) }
 
   /// A function of each element.
   @inline(__always)
@@ -87,4 +75,48 @@ struct Block {
   func store(to memory: UnsafeMutableRawPointer, byteCount: Int) {
     withUnsafeBytes(of: self) { memory.copyMemory(from: $0.baseAddress!, byteCount: byteCount) }
   }
+}
+
+/// A vector of floats, or two of them.
+protocol FloatVector {
+  init(repeating number: Float)
+  init(from memory: UnsafeRawPointer)
+  func store(to memory: UnsafeMutableRawPointer)
+  static func + (x: Self, y: Self) -> Self
+  static func - (x: Self, y: Self) -> Self
+  static func * (x: Self, y: Self) -> Self
+  static func / (x: Self, y: Self) -> Self
+}
+
+extension Block.Part: FloatVector {
+  @inline(__always)
+  init(from memory: UnsafeRawPointer) { self = memory.loadUnaligned(as: Self.self) }
+  @inline(__always)
+  func store(to memory: UnsafeMutableRawPointer) { memory.storeBytes(of: self, as: Self.self) }
+}
+
+struct Pair<Half: FloatVector>: FloatVector {
+  private let low, high: Half
+
+  @inline(__always)
+  private init(_ low: Half, _ high: Half) { (self.low, self.high) = (low, high) }
+  @inline(__always)
+  init(repeating number: Float) { self.init(Half(repeating: number), Half(repeating: number)) }
+  @inline(__always)
+  init(from memory: UnsafeRawPointer) {
+    self.init(Half(from: memory), Half(from: memory + MemoryLayout<Half>.size))
+  }
+  @inline(__always)
+  func store(to memory: UnsafeMutableRawPointer) {
+    low.store(to: memory)
+    high.store(to: memory + MemoryLayout<Half>.size)
+  }
+  @inline(__always)
+  static func + (x: Pair, y: Pair) -> Pair { Pair(x.low + y.low, x.high + y.high) }
+  @inline(__always)
+  static func - (x: Pair, y: Pair) -> Pair { Pair(x.low - y.low, x.high - y.high) }
+  @inline(__always)
+  static func * (x: Pair, y: Pair) -> Pair { Pair(x.low * y.low, x.high * y.high) }
+  @inline(__always)
+  static func / (x: Pair, y: Pair) -> Pair { Pair(x.low / y.low, x.high / y.high) }
 }
