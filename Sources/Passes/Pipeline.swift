@@ -20,6 +20,7 @@ package enum Pipeline {
   package static let simplification: [Pass] = [
     Pass(name: "identities", run: removeIdentities),
     Pass(name: "round trips", run: removeRoundTrips),
+    Pass(name: "reciprocals", run: multiplyByReciprocals),
     Pass(name: "common subexpressions", run: mergeCommonSubexpressions),
     Pass(name: "pads", run: joinPads),
     Pass(name: "dead code", run: removeDeadCode),
