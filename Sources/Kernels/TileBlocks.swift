@@ -83,14 +83,17 @@ private func runBlocks(
       @inline(__always)
       func number() -> Block { Block(place.load(as: Float.self)) }
       @inline(__always)
-      func combine(_ function: (Block, Block) -> Block) {
+      func combine(_ function: (Block, Block) -> Block) { combine(function) { function($1, $0) } }
+      /// - Parameter flipped: the function of its operands exchanged.
+      @inline(__always)
+      func combine(_ function: (Block, Block) -> Block, flipped: (Block, Block) -> Block) {
         switch step.operand {
         case .memory: x = function(x, load(place + offset))
-        case .memoryFirst: x = function(load(place + offset), x)
+        case .memoryFirst: x = flipped(x, load(place + offset))
         case .number: x = function(x, number())
-        case .numberFirst: x = function(number(), x)
+        case .numberFirst: x = flipped(x, number())
         case .kept: x = function(x, kept)
-        case .keptFirst: x = function(kept, x)
+        case .keptFirst: x = flipped(x, kept)
         case .same: x = function(x, x)
         }
       }
@@ -99,9 +102,16 @@ private func runBlocks(
       case .subtract: combine { $0 - $1 }
       case .multiply: combine { $0 * $1 }
       case .divide: combine { $0 / $1 }
-      // NaN stays, whichever side it is on.
-      case .minimum: combine { Block.map($0, $1) { a, b in a < b || a != a ? a : b } }
-      case .maximum: combine { Block.map($0, $1) { a, b in a > b || a != a ? a : b } }
+      // NaN stays, whichever side it is on; of equal ones, the second. That x alone is tested for NaN keeps the
+      // compiler from testing the kept block before each step, whatever it does.
+      case .minimum:
+        combine { Block.map($0, $1) { x, y in x < y || x != x ? x : y } } flipped: {
+          Block.map($0, $1) { x, y in x <= y || x != x ? x : y }
+        }
+      case .maximum:
+        combine { Block.map($0, $1) { x, y in x > y || x != x ? x : y } } flipped: {
+          Block.map($0, $1) { x, y in x >= y || x != x ? x : y }
+        }
       case .copy: break
       case .negate: x = x.map { -$0 }
       case .abs: x = x.map { Swift.abs($0) }

@@ -3,7 +3,7 @@ import Tensors
 /// A chain of elementwise functions run tile by tile: what lies between them never leaves the first-level cache.
 ///
 /// Each instruction rounds to its own dtype, so a program gives the bits that its functions would give one by one.
-package struct TileProgram: Sendable {
+package final class TileProgram: Sendable {
   /// What an instruction reads.
   package enum Source: Hashable, Sendable {
     case operand(Int)
