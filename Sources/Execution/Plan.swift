@@ -518,44 +518,41 @@ package final class Plan: StepPlan {
     _ observer: (any RunObserver)?, _ report: (Int, [Tensor]) -> Void
   ) -> [Tensor] {
     var outputs = direct
-    var reads: [TensorView] = []
-    var writes: [TensorView] = []
-    for (index, value) in graph.outputs.enumerated() {
-      if outputs[index] != nil {
-        reads.append(outputs[index]!.view)
-        continue
-      }
-      let source = view(of: value, inputs, direct, arena)
-      let tensor = copy(of: source)
-      outputs[index] = tensor
-      reads.append(source)
-      writes.append(tensor.view)
+    for (index, value) in graph.outputs.enumerated() where outputs[index] == nil {
+      outputs[index] = copy(of: view(of: value, inputs, direct, arena))
     }
     for effect in graph.effects {
-      switch effect.kind {
-      case .assertion(let value): reads.append(view(of: value, inputs, direct, arena))
-      case .report(let values, let slot):
-        let tensors = values.map { value in
-          let source = view(of: value, inputs, direct, arena)
-          reads.append(source)
-          return copy(of: source)
-        }
-        writes += tensors.map(\.view)
-        report(slot, tensors)
+      if case .report(let values, let slot) = effect.kind {
+        report(slot, values.map { copy(of: view(of: $0, inputs, direct, arena)) })
       }
     }
     for write in graph.writes where !write.isInPlace {
-      let source = view(of: write.value, inputs, direct, arena)
-      let target = contiguousView(write.value.type, at: inputs[write.input])
-      copyRegion(source, into: target)
-      reads += [source, target]
+      copyRegion(view(of: write.value, inputs, direct, arena), into: contiguousView(write.value.type, at: inputs[write.input]))
     }
-    for write in graph.writes where write.isInPlace {
-      reads.append(contiguousView(write.value.type, at: inputs[write.input]))
-    }
-    observer?.willRun(step: steps.count, reads: reads, writes: writes)
-    observer?.didRun(step: steps.count)
+    if let observer { show(observer, inputs, direct, copied: outputs, arena) }
     return outputs.map { $0! }
+  }
+
+  /// Tells an observer what lies where at the end, and what was copied.
+  private func show(
+    _ observer: any RunObserver, _ inputs: UnsafePointer<UnsafeMutableRawPointer>, _ direct: [Tensor?], copied: [Tensor?],
+    _ arena: Arena
+  ) {
+    func source(_ value: GraphValue) -> TensorView { view(of: value, inputs, direct, arena) }
+    var reads = zip(graph.outputs, direct).map { value, tensor in tensor?.view ?? source(value) }
+    let writes = zip(copied, direct).compactMap { copy, tensor in tensor == nil ? copy!.view : nil }
+    for effect in graph.effects {
+      switch effect.kind {
+      case .assertion(let value): reads.append(source(value))
+      case .report(let values, _): reads += values.map(source)
+      }
+    }
+    for write in graph.writes {
+      let target = contiguousView(write.value.type, at: inputs[write.input])
+      reads += write.isInPlace ? [target] : [source(write.value), target]
+    }
+    observer.willRun(step: steps.count, reads: reads, writes: writes)
+    observer.didRun(step: steps.count)
   }
 
   private func contiguousView(_ type: TensorType, at base: UnsafeMutableRawPointer) -> TensorView {

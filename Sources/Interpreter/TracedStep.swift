@@ -308,19 +308,25 @@ final class TracedStep {
         numbers[2 * index + 1] = interpreter.tick
       }
     }
-    for (value, expected) in numberGuards {
-      // A number that cannot be computed any more fits no plan: tracing again says why.
-      let number = try? evaluateNumber(value, in: guardGraph) { value in
-        guard case .input(let input) = guardGraph.definition(of: value), value.type.elementCount == 1 else {
-          return nil
-        }
-        let copy = Tensor(uninitialized: value.type)
-        copy.firstElement.copyMemory(from: bases[input], byteCount: value.type.byteCount)
-        return copy
-      }
-      guard let number, number.hasSameBits(as: expected) else { return false }
+    return numberGuards.allSatisfy(holds)
+  }
+
+  /// Whether a number that shaped the trace is as it was then.
+  private func holds(_ value: GraphValue, _ expected: Tensor) -> Bool {
+    // Most are fields and arguments as they are, such as the sizes of a layer.
+    if case .input(let input) = guardGraph.definition(of: value) {
+      return memcmp(bases[input], expected.firstElement, value.type.byteCount) == 0
     }
-    return true
+    // A number that cannot be computed any more fits no plan: tracing again says why.
+    let number = try? evaluateNumber(value, in: guardGraph) { value in
+      guard case .input(let input) = guardGraph.definition(of: value), value.type.elementCount == 1 else {
+        return nil
+      }
+      let copy = Tensor(uninitialized: value.type)
+      copy.firstElement.copyMemory(from: bases[input], byteCount: value.type.byteCount)
+      return copy
+    }
+    return number?.hasSameBits(as: expected) ?? false
   }
 
   private func bind(number: Int, _ index: Int) {
