@@ -36,7 +36,7 @@ VOCABULARY = 65
 CNN_BATCH = 64
 # The update of an optimizer alone.
 UPDATES = {"adamw-32m": (32, 1_000_000), "adam-q8-32m": (32, 1_000_000), "adafactor-32m": (8000, 4000)}
-WORKLOADS = [*MLPS, "cnn-mnist", *GPTS, *UPDATES]
+WORKLOADS = [*MLPS, "cnn-mnist", *GPTS, "sampling", *UPDATES]
 
 
 def arguments(description, *flags):

@@ -3,7 +3,7 @@
 Eager, or with --compile the network and its loss through torch.compile. With --precision the forward pass runs under
 autocast, in f16 with a GradScaler. AdamW is PyTorch's own fused one, its
 fastest, in both. `adamw-32m` and the other updates time opt.step() alone, with .grad set to constants; 8-bit Adam is
-that of bitsandbytes.
+that of bitsandbytes. A step of `sampling` is one letter, eager.
 
 Bytes are counted in one more step, run after the timed ones under a dispatch mode, which sees each op of
 forward, backward and update: a storage that an op returns is live until its last reference goes. Parameters,
@@ -52,6 +52,16 @@ class Block(nn.Module):
         parts = self.qkv(self.norm1(x)).split(width, dim=2)
         q, k, v = (part.view(b, t, self.heads, width // self.heads).transpose(1, 2) for part in parts)
         seen = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.output(seen.transpose(1, 2).reshape(b, t, width))
+        return x + self.contract(F.gelu(self.expand(self.norm2(x))))
+
+    def extend(self, x, keys, values, at):
+        """The block on the letter at one place of a text, whose earlier keys and values there are."""
+        b, t, width = x.shape
+        parts = self.qkv(self.norm1(x)).split(width, dim=2)
+        q, k, v = (part.view(b, t, self.heads, width // self.heads).transpose(1, 2) for part in parts)
+        keys[:, :, at:at + 1], values[:, :, at:at + 1] = k, v
+        seen = F.scaled_dot_product_attention(q, keys[:, :, :at + 1], values[:, :, :at + 1])
         x = x + self.output(seen.transpose(1, 2).reshape(b, t, width))
         return x + self.contract(F.gelu(self.expand(self.norm2(x))))
 
@@ -132,6 +142,27 @@ def update_alone(name):
     return opt.step, opt, [parameter.grad]
 
 
+def sampling():
+    """A function that samples one letter from a GPT as large as gpt-nano, with a cache of keys and values."""
+    depth, heads, width, context, _ = common.GPTS["gpt-nano"]
+    net = GPT(depth, heads, width, context).eval()
+    caches = [torch.zeros(2, 1, heads, context, width // heads) for _ in range(depth)]
+    state = {"at": 0, "code": torch.zeros(1, 1, dtype=torch.int64)}
+
+    @torch.inference_mode()
+    def letter():
+        at = state["at"]
+        x = net.tokens(state["code"]) + net.positions.weight[at]
+        for block, (keys, values) in zip(net.blocks, caches):
+            x = block.extend(x, keys, values, at)
+        logits = net.head(net.norm(x))[0]
+        state["code"] = torch.multinomial(logits.softmax(1), 1)
+        state["at"] = (at + 1) % context
+        return state["code"].item()
+
+    return letter
+
+
 class LiveBytes(TorchDispatchMode):
     """Adds up the storages that are alive, and keeps the largest sum."""
 
@@ -183,6 +214,9 @@ def main():
     options = common.arguments(__doc__, "--compile")
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
+    if options.workload == "sampling":
+        common.report(**common.timings(sampling(), options), peak_bytes=None, measured_peak_bytes=None)
+        return
     if options.workload in common.UPDATES:
         step, opt, inputs = update_alone(options.workload)
     else:
