@@ -4,7 +4,7 @@ import Glibc
 
 extension TileFunction {
   package static let exp = TileFunction(
-    single: unaryTile { (x: Float) in VectorMath.exp(x) },
+    single: unaryTile(inBlocks: .exp) { (x: Float) in VectorMath.exp(x) },
     double: unaryTile { (x: Double) in Glibc.exp(x) })
 
   package static let expm1 = TileFunction(
@@ -12,7 +12,7 @@ extension TileFunction {
     double: unaryTile { (x: Double) in Glibc.expm1(x) })
 
   package static let log = TileFunction(
-    single: unaryTile { (x: Float) in VectorMath.log(x) },
+    single: unaryTile(inBlocks: .log) { (x: Float) in VectorMath.log(x) },
     double: unaryTile { (x: Double) in Glibc.log(x) })
 
   package static let log1p = TileFunction(
@@ -32,18 +32,18 @@ extension TileFunction {
     double: unaryTile { (x: Double) in 1 / x })
 
   package static let tanh = TileFunction(
-    single: unaryTile { (x: Float) in VectorMath.tanh(x) },
+    single: unaryTile(inBlocks: .tanh) { (x: Float) in VectorMath.tanh(x) },
     double: unaryTile { (x: Double) in Glibc.tanh(x) })
 
   package static let sigmoid = TileFunction(
-    single: unaryTile { (x: Float) in VectorMath.sigmoid(x) },
+    single: unaryTile(inBlocks: .sigmoid) { (x: Float) in VectorMath.sigmoid(x) },
     double: unaryTile { (x: Double) in
       let e = Glibc.exp(-x.magnitude)
       return (x < 0 ? e : 1) / (1 + e)
     })
 
   package static let erf = TileFunction(
-    single: unaryTile { (x: Float) in VectorMath.erf(x) },
+    single: unaryTile(inBlocks: .erf) { (x: Float) in VectorMath.erf(x) },
     double: unaryTile { (x: Double) in Glibc.erf(x) })
 
   package static let atan = TileFunction(

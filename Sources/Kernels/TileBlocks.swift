@@ -6,6 +6,7 @@
 enum BlockOperation: UInt8 {
   case add, subtract, multiply, divide, minimum, maximum
   case copy, negate, abs, sign, relu, square, squareRoot, reciprocal, reciprocalRoot
+  case exp, log, tanh, sigmoid, erf
   /// A power with the exponent 2 is `square`; others have no block.
   case power
   /// x as it would be stored in 16 bits.
@@ -121,6 +122,11 @@ private func runBlocks(
       case .squareRoot: x = x.map { $0.squareRoot() }
       case .reciprocal: x = Block(1) / x
       case .reciprocalRoot: x = Block(1) / x.map { $0.squareRoot() }
+      case .exp: x = x.map(VectorMath.exp)
+      case .log: x = x.map(VectorMath.log)
+      case .tanh: x = x.map(VectorMath.tanh)
+      case .sigmoid: x = x.map(VectorMath.sigmoid)
+      case .erf: x = x.map(VectorMath.erf)
       case .roundToF16: x = x.map { Float(Float16($0)) }
       case .roundToBF16: x = x.map { Float(bitPattern: bfloat16InFloat($0)) }
       case .load:
