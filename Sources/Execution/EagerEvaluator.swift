@@ -23,11 +23,9 @@ package final class EagerEvaluator: OpEvaluator {
       return [try EagerEvaluator.view(view, of: operands[0])]
     }
     var operands = operands
-    if traits.operands == .contiguous {
-      for index in operands.indices where !operands[index].layout.isContiguous {
-        try checkFits(operands[index].type)
-        operands[index] = contiguous(operands[index])
-      }
+    for index in operands.indices where !traits.operands.takes(operands[index].layout) {
+      try checkFits(operands[index].type)
+      operands[index] = contiguous(operands[index])
     }
     for type in resultTypes { try checkFits(type) }
     let results = resultTypes.map { Tensor(uninitialized: $0) }

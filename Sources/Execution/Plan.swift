@@ -518,29 +518,32 @@ package final class Plan: StepPlan {
     _ observer: (any RunObserver)?, _ report: (Int, [Tensor]) -> Void
   ) -> [Tensor] {
     var outputs = direct
-    for (index, value) in graph.outputs.enumerated() where outputs[index] == nil {
-      outputs[index] = copy(of: view(of: value, inputs, direct, arena))
+    var copies: [Tensor] = []
+    func copied(_ value: GraphValue) -> Tensor {
+      let tensor = copy(of: view(of: value, inputs, direct, arena))
+      if observer != nil { copies.append(tensor) }
+      return tensor
     }
+    for (index, value) in graph.outputs.enumerated() where outputs[index] == nil { outputs[index] = copied(value) }
     for effect in graph.effects {
       if case .report(let values, let slot) = effect.kind {
-        report(slot, values.map { copy(of: view(of: $0, inputs, direct, arena)) })
+        report(slot, values.map(copied))
       }
     }
     for write in graph.writes where !write.isInPlace {
       copyRegion(view(of: write.value, inputs, direct, arena), into: contiguousView(write.value.type, at: inputs[write.input]))
     }
-    if let observer { show(observer, inputs, direct, copied: outputs, arena) }
+    if let observer { show(observer, inputs, direct, copies, arena) }
     return outputs.map { $0! }
   }
 
   /// Tells an observer what lies where at the end, and what was copied.
   private func show(
-    _ observer: any RunObserver, _ inputs: UnsafePointer<UnsafeMutableRawPointer>, _ direct: [Tensor?], copied: [Tensor?],
+    _ observer: any RunObserver, _ inputs: UnsafePointer<UnsafeMutableRawPointer>, _ direct: [Tensor?], _ copies: [Tensor],
     _ arena: Arena
   ) {
     func source(_ value: GraphValue) -> TensorView { view(of: value, inputs, direct, arena) }
     var reads = zip(graph.outputs, direct).map { value, tensor in tensor?.view ?? source(value) }
-    let writes = zip(copied, direct).compactMap { copy, tensor in tensor == nil ? copy!.view : nil }
     for effect in graph.effects {
       switch effect.kind {
       case .assertion(let value): reads.append(source(value))
@@ -551,7 +554,7 @@ package final class Plan: StepPlan {
       let target = contiguousView(write.value.type, at: inputs[write.input])
       reads += write.isInPlace ? [target] : [source(write.value), target]
     }
-    observer.willRun(step: steps.count, reads: reads, writes: writes)
+    observer.willRun(step: steps.count, reads: reads, writes: copies.map(\.view))
     observer.didRun(step: steps.count)
   }
 

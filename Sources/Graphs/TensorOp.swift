@@ -31,7 +31,7 @@ package protocol TensorOp: Hashable, Sendable {
   /// The definition: Float64, plain loops, written to be read.
   func reference(_ operands: [ReferenceTensor]) throws(KernelFault) -> [ReferenceTensor]
   /// The fast path. Reads `operands`, writes every element of the (contiguous) `results`, allocates nothing.
-  /// Operands may be strided only where `traits.operands` is `.strided`.
+  /// Operands lie as `traits.operands` takes them.
   func run(_ operands: [TensorView], into results: [TensorView]) throws(KernelFault)
   /// The floating-point operations of `run`, as papers count them: a multiply-add is two, and so many for each element
   /// where elements are taken one by one. Moving bytes is none.
@@ -117,8 +117,28 @@ package struct OpTraits: Sendable {
   /// all but operand 0, a condition, to one; or each left as it is, because operands differ in role
   /// (values and indices).
   package enum Promotion: Sendable { case unify, unifyFloating, unifyAfterCondition, asIs }
-  /// Whether the kernel walks strides, or wants contiguous operands (the executor then copies first).
-  package enum Operands: Sendable { case strided, contiguous }
+  /// How operands may lie; the executor copies first what lies otherwise.
+  package enum Operands: Sendable {
+    /// Anyhow: the kernel walks strides.
+    case strided
+    /// In matrices whose rows are contiguous and lie apart, as BLAS reads them.
+    case rows
+    case contiguous
+
+    package func takes(_ layout: Layout) -> Bool {
+      switch self {
+      case .strided: return true
+      case .contiguous: return layout.isContiguous
+      case .rows:
+        if layout.isContiguous { return true }
+        let rank = layout.shape.rank
+        if rank < 2 { return false }
+        let (row, width) = (layout.strides[rank - 2], layout.shape[rank - 1])
+        return (width == 1 || layout.strides[rank - 1] == 1)
+          && (layout.shape[rank - 2] == 1 || row >= width && row <= Int(Int32.max))
+      }
+    }
+  }
 
   package let precision: Precision
   package let cost: Cost

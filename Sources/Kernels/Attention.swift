@@ -47,8 +47,42 @@ package struct AttentionSizes: Sendable {
   }
 }
 
-/// y = attention(q, k, v); `mask` (bool, broadcast to [.., t, s]) hides keys where it is false. All else is contiguous and
-/// of one dtype, f32 or f64; or q, k and v are in 16 bits, strided, and y is in 16 bits or f32.
+/// The matrices of heads: where each begins, and how far their rows lie apart.
+struct Heads<Scalar> {
+  private let base: UnsafeMutablePointer<Scalar>
+  let rowStride: Int
+  private let sizes: [Int]
+  private let strides: [Int]
+
+  /// - Requires: rows are contiguous.
+  init(_ view: TensorView) {
+    let rank = view.shape.count
+    base = view.pointer(Scalar.self)
+    // The stride of a single row says nothing.
+    rowStride = view.shape[rank &- 2] == 1 ? view.shape[rank &- 1] : view.strides[rank &- 2]
+    sizes = Array(view.shape.dropLast(2))
+    strides = Array(view.strides.dropLast(2))
+  }
+
+  /// One matrix, which serves as that of any head.
+  init(_ matrix: UnsafeMutablePointer<Scalar>, width: Int) {
+    (base, rowStride, sizes, strides) = (matrix, width, [], [])
+  }
+
+  /// Not inlined: loops that come after it in long functions would not be either.
+  @inline(never)
+  func row(_ row: Int, of head: Int) -> UnsafeMutablePointer<Scalar> {
+    var (offset, rest) = (row &* rowStride, head)
+    for axis in sizes.indices.reversed() {
+      offset &+= rest % sizes[axis] &* strides[axis]
+      rest /= sizes[axis]
+    }
+    return base + offset
+  }
+}
+
+/// y = attention(q, k, v); `mask` (bool, broadcast to [.., t, s]) hides keys where it is false. All else is of one dtype, f32
+/// or f64, and rows of q, k and v are contiguous; or these are in 16 bits, strided, and y is in 16 bits or f32.
 package func attend(
   _ q: TensorView, _ k: TensorView, _ v: TensorView, mask: TensorView?, into y: TensorView,
   _ sizes: AttentionSizes
@@ -56,10 +90,9 @@ package func attend(
   if q.dtype.isNarrow {
     attendNarrow(q, k, v, mask: mask, into: y, sizes)
   } else if y.dtype == .f64 {
-    attend(
-      q.pointer(Double.self), k.pointer(Double.self), v.pointer(Double.self), mask, y.pointer(Double.self), sizes)
+    attend(Heads(q), Heads(k), Heads(v), mask, y.pointer(Double.self), sizes)
   } else {
-    attend(q.pointer(Float.self), k.pointer(Float.self), v.pointer(Float.self), mask, y.pointer(Float.self), sizes)
+    attend(Heads(q), Heads(k), Heads(v), mask, y.pointer(Float.self), sizes)
   }
 }
 
@@ -72,11 +105,11 @@ package func attendGradient(
     attendGradientNarrow(q, k, v, dy, mask: mask, dq: dq, dk: dk, dv: dv, sizes)
   } else if dq.dtype == .f64 {
     attendGradient(
-      q.pointer(Double.self), k.pointer(Double.self), v.pointer(Double.self), dy.pointer(Double.self), mask,
+      Heads(q), Heads(k), Heads(v), Heads(dy), mask,
       dq.pointer(Double.self), dk.pointer(Double.self), dv.pointer(Double.self), sizes)
   } else {
     attendGradient(
-      q.pointer(Float.self), k.pointer(Float.self), v.pointer(Float.self), dy.pointer(Float.self), mask,
+      Heads(q), Heads(k), Heads(v), Heads(dy), mask,
       dq.pointer(Float.self), dk.pointer(Float.self), dv.pointer(Float.self), sizes)
   }
 }
@@ -101,22 +134,19 @@ private func scoresByteCount(_ dtype: DType, _ sizes: AttentionSizes, matrices: 
 }
 
 private func attend<Scalar: KernelFloat & BLASScalar>(
-  _ q: UnsafeMutablePointer<Scalar>, _ k: UnsafeMutablePointer<Scalar>,
-  _ v: UnsafeMutablePointer<Scalar>, _ mask: TensorView?, _ y: UnsafeMutablePointer<Scalar>,
+  _ q: Heads<Scalar>, _ k: Heads<Scalar>, _ v: Heads<Scalar>, _ mask: TensorView?, _ y: UnsafeMutablePointer<Scalar>,
   _ sizes: AttentionSizes
 ) {
-  let (d, e, s) = (sizes.keyWidth, sizes.valueWidth, sizes.keyCount)
+  let e = sizes.valueWidth
   inParallel(sizes.heads &* sizes.blocks, cost: sizes.cost(rows: sizes.blockRows)) { from, to in
     withScratch(of: Scalar.self, count: sizes.scoreCount) { scratch in
       for index in from..<to {
         let block = sizes.block(index)
-        let (k, v) = (k + block.head &* s &* d, v + block.head &* s &* e)
-        let query = block.head &* sizes.queryCount &+ block.first
-        probabilities(q + query &* d, k, mask, block, sizes, into: scratch)
+        probabilities(q, k, mask, block, sizes, into: scratch)
         Scalar.multiply(
           rows: block.count, columns: e, depth: block.keyCount,
-          scratch, .asIs, stride: block.keyCount, v, .asIs, stride: e,
-          scale: 1, accumulating: false, into: y + query &* e, stride: e)
+          scratch, .asIs, stride: block.keyCount, v.row(0, of: block.head), .asIs, stride: v.rowStride,
+          scale: 1, accumulating: false, into: y + (block.head &* sizes.queryCount &+ block.first) &* e, stride: e)
       }
     }
   }
@@ -129,8 +159,7 @@ private func attend<Scalar: KernelFloat & BLASScalar>(
 // which find P, dS and dq, then its keys, whose rows of dk and dv are nobody else's.
 
 private func attendGradient<Scalar: KernelFloat & BLASScalar>(
-  _ q: UnsafeMutablePointer<Scalar>, _ k: UnsafeMutablePointer<Scalar>,
-  _ v: UnsafeMutablePointer<Scalar>, _ dy: UnsafeMutablePointer<Scalar>, _ mask: TensorView?,
+  _ q: Heads<Scalar>, _ k: Heads<Scalar>, _ v: Heads<Scalar>, _ dy: Heads<Scalar>, _ mask: TensorView?,
   _ dq: UnsafeMutablePointer<Scalar>, _ dk: UnsafeMutablePointer<Scalar>,
   _ dv: UnsafeMutablePointer<Scalar>, _ sizes: AttentionSizes
 ) {
@@ -151,10 +180,10 @@ private func attendGradient<Scalar: KernelFloat & BLASScalar>(
 }
 
 struct BackwardPass<Scalar: KernelFloat & BLASScalar> {
-  let q: UnsafeMutablePointer<Scalar>
-  let k: UnsafeMutablePointer<Scalar>
-  let v: UnsafeMutablePointer<Scalar>
-  let dy: UnsafeMutablePointer<Scalar>
+  let q: Heads<Scalar>
+  let k: Heads<Scalar>
+  let v: Heads<Scalar>
+  let dy: Heads<Scalar>
   let mask: TensorView?
   let dq: UnsafeMutablePointer<Scalar>
   let dk: UnsafeMutablePointer<Scalar>
@@ -188,15 +217,14 @@ struct BackwardPass<Scalar: KernelFloat & BLASScalar> {
     _ ds: UnsafeMutablePointer<Scalar>
   ) {
     let (d, e, n) = (sizes.keyWidth, sizes.valueWidth, block.keyCount)
-    let (k, v) = (k + block.head &* sizes.keyCount &* d, v + block.head &* sizes.keyCount &* e)
-    let query = block.head &* sizes.queryCount &+ block.first &+ rows.lowerBound
+    let first = block.first &+ rows.lowerBound
     let (p, ds) = (p + rows.lowerBound &* n, ds + rows.lowerBound &* n)
-    let part = QueryBlock(
-      head: block.head, first: block.first &+ rows.lowerBound, count: rows.count, keyCount: n)
-    probabilities(q + query &* d, k, mask, part, sizes, into: p)
+    let part = QueryBlock(head: block.head, first: first, count: rows.count, keyCount: n)
+    probabilities(q, k, mask, part, sizes, into: p)
     Scalar.multiply(
       rows: rows.count, columns: n, depth: e,
-      dy + query &* e, .asIs, stride: e, v, .transposed, stride: e,
+      dy.row(first, of: block.head), .asIs, stride: dy.rowStride, v.row(0, of: block.head), .transposed,
+      stride: v.rowStride,
       scale: 1, accumulating: false, into: ds, stride: n)
     for row in 0..<rows.count {
       let (p, ds) = (p + row &* n, ds + row &* n)
@@ -205,8 +233,8 @@ struct BackwardPass<Scalar: KernelFloat & BLASScalar> {
     }
     Scalar.multiply(
       rows: rows.count, columns: d, depth: n,
-      ds, .asIs, stride: n, k, .asIs, stride: d,
-      scale: Scalar(sizes.scale), accumulating: false, into: dq + query &* d, stride: d)
+      ds, .asIs, stride: n, k.row(0, of: block.head), .asIs, stride: k.rowStride,
+      scale: Scalar(sizes.scale), accumulating: false, into: dq + (block.head &* sizes.queryCount &+ first) &* d, stride: d)
   }
 
   /// What a block adds to dk and dv of some keys.
@@ -215,15 +243,14 @@ struct BackwardPass<Scalar: KernelFloat & BLASScalar> {
     _ ds: UnsafeMutablePointer<Scalar>
   ) {
     let (d, e, n) = (sizes.keyWidth, sizes.valueWidth, block.keyCount)
-    let query = block.head &* sizes.queryCount &+ block.first
     let key = block.head &* sizes.keyCount &+ keys.lowerBound
     Scalar.multiply(
       rows: keys.count, columns: e, depth: block.count,
-      p + keys.lowerBound, .transposed, stride: n, dy + query &* e, .asIs, stride: e,
+      p + keys.lowerBound, .transposed, stride: n, dy.row(block.first, of: block.head), .asIs, stride: dy.rowStride,
       scale: 1, accumulating: true, into: dv + key &* e, stride: e)
     Scalar.multiply(
       rows: keys.count, columns: d, depth: block.count,
-      ds + keys.lowerBound, .transposed, stride: n, q + query &* d, .asIs, stride: d,
+      ds + keys.lowerBound, .transposed, stride: n, q.row(block.first, of: block.head), .asIs, stride: q.rowStride,
       scale: Scalar(sizes.scale), accumulating: true, into: dk + key &* d, stride: d)
   }
 }
@@ -272,12 +299,12 @@ extension AttentionSizes {
 /// P of a block: each row the softmax of its scaled scores over the keys it sees, zero elsewhere.
 @inline(__always)
 func probabilities<Scalar: KernelFloat & BLASScalar>(
-  _ q: UnsafeMutablePointer<Scalar>, _ k: UnsafeMutablePointer<Scalar>, _ mask: TensorView?,
-  _ block: QueryBlock, _ sizes: AttentionSizes, into p: UnsafeMutablePointer<Scalar>
+  _ q: Heads<Scalar>, _ k: Heads<Scalar>, _ mask: TensorView?, _ block: QueryBlock, _ sizes: AttentionSizes, into p: UnsafeMutablePointer<Scalar>
 ) {
   let (d, n) = (sizes.keyWidth, block.keyCount)
   Scalar.multiply(
-    rows: block.count, columns: n, depth: d, q, .asIs, stride: d, k, .transposed, stride: d,
+    rows: block.count, columns: n, depth: d, q.row(block.first, of: block.head), .asIs, stride: q.rowStride,
+    k.row(0, of: block.head), .transposed, stride: k.rowStride,
     scale: Scalar(sizes.scale), accumulating: false, into: p, stride: n)
   for row in 0..<block.count {
     let line = p + row &* n

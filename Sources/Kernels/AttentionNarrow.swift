@@ -87,7 +87,8 @@ func attendNarrow(
           known.keyCount = block.keyCount
         }
         sizes.widen(q, head: block.head, rows: block.first..<block.first &+ block.count, into: queries)
-        probabilities(queries, keys, mask, block, sizes, into: scores)
+        probabilities(
+          Heads(queries - block.first &* d, width: d), Heads(keys, width: d), mask, block, sizes, into: scores)
         let position = (block.head &* sizes.queryCount &+ block.first) &* e
         let target = y.dtype.isNarrow ? panel : y.pointer(Float.self) + position
         Float.multiply(
@@ -157,8 +158,8 @@ func attendGradientNarrow(
         sizes.widen(v, head: head, rows: 0..<sizes.keyCount, into: values)
         sizes.widen(dy, head: head, rows: 0..<sizes.queryCount, into: cotangents)
         let pass = BackwardPass(
-          q: queries - head &* parts.queryCount, k: keys - head &* parts.keyCount,
-          v: values - head &* parts.valueCount, dy: cotangents - head &* parts.resultCount, mask: mask,
+          q: Heads(queries, width: sizes.keyWidth), k: Heads(keys, width: sizes.keyWidth),
+          v: Heads(values, width: sizes.valueWidth), dy: Heads(cotangents, width: sizes.valueWidth), mask: mask,
           dq: parts.dq.base(head, queryResults), dk: parts.dk.base(head, keyResults),
           dv: parts.dv.base(head, valueResults), sizes: sizes)
         pass.run(head, p, ds)

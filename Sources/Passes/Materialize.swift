@@ -49,8 +49,9 @@ package func materialize(_ graph: inout Graph) throws {
         throw InternalError("materialize", "\(type(of: view).name) has no layout for a contiguous operand")
       }
       layouts[node.results[0].id] = layout
-    } else if type(of: node.op).traits.operands == .contiguous {
-      for position in node.operands.indices {
+    } else {
+      let wanted = type(of: node.op).traits.operands
+      for position in node.operands.indices where !wanted.takes(layouts[node.operands[position].id]) {
         node.operands[position] = contiguous(node.operands[position], node.origin)
       }
     }

@@ -6,8 +6,8 @@ import Tensors
 func run(_ op: any TensorOp, _ operands: [Tensor], poison: UInt8) throws -> [Tensor] {
   let types = try op.resultTypes(of: operands.map(\.type))
   if op is any ViewOp { return try EagerEvaluator.run(op, operands, resultTypes: types) }
-  let isStrided = type(of: op).traits.operands == .strided
-  let operands = isStrided ? operands : operands.map { $0.contiguous() }
+  let wanted = type(of: op).traits.operands
+  let operands = operands.map { wanted.takes($0.layout) ? $0 : $0.contiguous() }
   let results = types.map { Tensor(uninitialized: $0) }
   for result in results {
     result.storage.base.initializeMemory(

@@ -156,8 +156,8 @@ import Testing
   private func runMeasured(_ test: OpCase, _ operands: [Tensor]) throws -> [Tensor] {
     let op = try test.makeOp(operands.map(\.type))
     let types = try op.resultTypes(of: operands.map(\.type))
-    let isStrided = test.op.traits.operands == .strided
-    let operands = isStrided ? operands : operands.map { $0.contiguous() }
+    let wanted = test.op.traits.operands
+    let operands = operands.map { wanted.takes($0.layout) ? $0 : $0.contiguous() }
     let results = types.map { Tensor(uninitialized: $0) }
     let (views, targets) = (operands.map(\.view), results.map(\.view))
     let announced = op.scratchByteCount(views, targets)

@@ -159,5 +159,5 @@ extension OpTraits {
   /// Traits of attention and its gradient. The mask keeps its dtype, so nothing is promoted.
   static let attention = OpTraits(
     precision: .low, cost: .computeBound, fusion: .alone, effect: .pure, promotion: .asIs,
-    operands: .contiguous, broadcasts: false, inPlace: false)
+    operands: .rows, broadcasts: false, inPlace: false)
 }
