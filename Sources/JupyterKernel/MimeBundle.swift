@@ -1,4 +1,5 @@
 import Interpreter
+import Support
 
 /// Returns a value as front ends can show it: as the terminal's text, and as a drawing or a table where it has one.
 func mimeBundle(_ value: Value, _ text: String) -> JSONValue {
