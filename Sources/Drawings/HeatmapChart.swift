@@ -31,7 +31,7 @@ package struct HeatmapChart {
   }
 
   private func grid(rows mostRows: Int, columns mostColumns: Int) -> Grid {
-    let block = (rows: (rows + mostRows - 1) / mostRows, columns: (columns + mostColumns - 1) / mostColumns)
+    let block = (rows: max(1, (rows + mostRows - 1) / mostRows), columns: max(1, (columns + mostColumns - 1) / mostColumns))
     let size = (rows: (rows + block.rows - 1) / block.rows, columns: (columns + block.columns - 1) / block.columns)
     let color = Axis(low: range?.lowerBound ?? 0, high: range?.upperBound ?? 1, ticks: [])
     var shares: [Double?] = []

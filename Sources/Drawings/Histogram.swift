@@ -79,7 +79,7 @@ package struct Histogram {
     let labelled = share == 1 ? frame : TextFrame(Axis(0...top, .init(wanted: 4)), rows: Histogram.rows, .cells)
     lines += labelled.lines(Bars.lines(heights.flatMap { [Int](repeating: $0, count: wide) }, rows: Histogram.rows))
     let columns = shown.count * wide
-    lines += labelled.bottom(horizontal(wanted: max(2, columns / 10)), columns: columns, .cells, name: nil)
+    lines += labelled.bottom(horizontal(wanted: max(3, columns / 9)), columns: columns, .cells, name: nil)
     lines.append(labelled.below(remark))
     return lines.joined(separator: "\n")
   }

@@ -30,12 +30,13 @@ package struct Statistics: Sendable {
     infiniteCount += other.infiniteCount
     least = min(least, other.least)
     greatest = max(greatest, other.greatest)
-    if let range = other.wholeRange {
-      wholeRange = wholeRange.map {
-        min($0.lowerBound, range.lowerBound)...max($0.upperBound, range.upperBound)
-      } ?? range
-    }
     if there == 0 { return }
+    // Beside floats whole numbers are floats too.
+    if let range = other.wholeRange, here == 0 || wholeRange != nil {
+      wholeRange = wholeRange.map { min($0.lowerBound, range.lowerBound)...max($0.upperBound, range.upperBound) } ?? range
+    } else {
+      wholeRange = nil
+    }
     let distance = other.mean - mean
     mean += distance * (there / (here + there))
     squares += other.squares + distance * distance * (here * there / (here + there))
@@ -48,8 +49,9 @@ private let tileCount = 4096
 private let mostParts = 256
 private let sampleCount = 1 &<< 14
 
-/// Reads `x` once, without a copy of it. The result has the same bits for any number of threads.
-package func statistics(of x: TensorView) -> Statistics {
+/// Reads `view` once, without a copy of it. The result has the same bits for any number of threads.
+package func statistics(of view: TensorView) -> Statistics {
+  let x = view.inStorageOrder
   let count = x.elementCount
   var result = Statistics()
   if count == 0 { return result }
@@ -69,6 +71,14 @@ package func statistics(of x: TensorView) -> Statistics {
   parts.deinitialize(count: cut.parts)
   parts.deallocate()
   return result
+}
+
+extension TensorView {
+  /// The same elements with axes of long strides outermost: a transposed matrix is read as it lies.
+  fileprivate var inStorageOrder: TensorView {
+    let order = shape.indices.sorted { (abs(strides[$0]), $1) > (abs(strides[$1]), $0) }
+    return TensorView(base: base, dtype: dtype, shape: order.map { shape[$0] }, strides: order.map { strides[$0] })
+  }
 }
 
 /// Every so many elements, by their place.
@@ -126,7 +136,7 @@ private func statistics(of x: TensorView, from start: Int, to end: Int, _ sample
 
 /// - Parameter room: for as many elements.
 @inline(__always)
-private func floats<Scalar: BinaryFloatingPoint & SIMDScalar>(
+private func floats<Scalar: Wideable>(
   _ tile: UnsafePointer<Scalar>, _ count: Int, room: UnsafeMutablePointer<Scalar>
 ) -> Statistics {
   var result = Statistics()
@@ -166,76 +176,84 @@ private func wholeNumbers<Element>(
 /// Fills in the range, the mean and the squares of elements; false where one of them is not finite.
 /// - Requires: there is one.
 @inline(__always)
-private func describe<Scalar: BinaryFloatingPoint & SIMDScalar>(
+private func describe<Scalar: Wideable>(
   _ tile: UnsafePointer<Scalar>, _ count: Int, _ result: inout Statistics
 ) -> Bool {
-  typealias Lanes = SIMD16<Scalar>
-  let base = UnsafeRawPointer(tile)
-  let whole = count & ~(Lanes.scalarCount &- 1)
+  let whole = count & ~(laneCount &- 1)
   let first = tile[0]
   // What is not finite makes nan of a difference with itself, and a sum keeps it.
-  var strange = Lanes.zero
-  var (least, greatest) = (Lanes(repeating: first), Lanes(repeating: first))
-  var sums = DoubleLanes()
-  for start in stride(from: 0, to: whole, by: Lanes.scalarCount) {
-    let lanes = (base + start &* MemoryLayout<Scalar>.stride).loadUnaligned(as: Lanes.self)
-    strange += lanes - lanes
-    least.replace(with: lanes, where: lanes .< least)
-    greatest.replace(with: lanes, where: lanes .> greatest)
-    sums.add(lanes) { $0 }
-  }
-  var (low, high) = (first, first)
-  var rest = strange.sum()
-  var sum = sums.total
-  for lane in 0..<Lanes.scalarCount {
-    if least[lane] < low { low = least[lane] }
-    if greatest[lane] > high { high = greatest[lane] }
+  var (strange, low, high) = (first - first, first, first)
+  var sum = 0.0
+  withScratch(of: Scalar.self, count: 3 &* laneCount) { lanes in
+    withScratch(of: Double.self, count: laneCount) { sums in
+      let (stranges, lows, highs) = (lanes, lanes + laneCount, lanes + 2 &* laneCount)
+      for lane in 0..<laneCount {
+        (stranges[lane], lows[lane], highs[lane]) = (0, first, first)
+        sums[lane] = 0
+      }
+      var start = 0
+      // A loop for each: with one store in it, it becomes vector instructions.
+      while start < whole {
+        let x = tile + start
+        for lane in 0..<laneCount { sums[lane] += x[lane].wide }
+        for lane in 0..<laneCount { lows[lane] = x[lane] < lows[lane] ? x[lane] : lows[lane] }
+        for lane in 0..<laneCount { highs[lane] = x[lane] > highs[lane] ? x[lane] : highs[lane] }
+        for lane in 0..<laneCount { stranges[lane] += x[lane] - x[lane] }
+        start &+= laneCount
+      }
+      for lane in 0..<laneCount {
+        if lows[lane] < low { low = lows[lane] }
+        if highs[lane] > high { high = highs[lane] }
+        strange += stranges[lane]
+        sum += sums[lane]
+      }
+    }
   }
   for index in whole..<count {
     let value = tile[index]
-    rest += value - value
+    strange += value - value
     if value < low { low = value }
     if value > high { high = value }
-    sum += Double(value)
+    sum += value.wide
   }
-  if rest != 0 { return false }
+  if strange != 0 { return false }
   let mean = sum / Double(count)
-  let means = SIMD8<Double>(repeating: mean)
-  var squares = DoubleLanes()
-  for start in stride(from: 0, to: whole, by: Lanes.scalarCount) {
-    squares.add((base + start &* MemoryLayout<Scalar>.stride).loadUnaligned(as: Lanes.self)) { lanes in
-      let distance = lanes - means
-      return distance * distance
+  var squares = 0.0
+  withScratch(of: Double.self, count: laneCount) { sums in
+    for lane in 0..<laneCount { sums[lane] = 0 }
+    var start = 0
+    while start < whole {
+      let x = tile + start
+      for lane in 0..<laneCount {
+        let distance = x[lane].wide - mean
+        sums[lane] += distance * distance
+      }
+      start &+= laneCount
     }
+    for lane in 0..<laneCount { squares += sums[lane] }
   }
-  result.squares = squares.total
   for index in whole..<count {
-    let distance = Double(tile[index]) - mean
-    result.squares += distance * distance
+    let distance = tile[index].wide - mean
+    squares += distance * distance
   }
-  (result.least, result.greatest, result.mean) = (Double(low), Double(high), mean)
+  (result.least, result.greatest, result.mean, result.squares) = (low.wide, high.wide, mean, squares)
   return true
 }
 
-/// Sixteen sums in f64.
-private struct DoubleLanes {
-  private var low = SIMD8<Double>.zero
-  private var high = SIMD8<Double>.zero
+/// Sums that go on side by side.
+private let laneCount = 64
 
+/// A float whose f64 the compiler knows: the general conversion goes by way of bits.
+private protocol Wideable: BinaryFloatingPoint {
+  var wide: Double { get }
+}
+
+extension Float: Wideable {
   @inline(__always)
-  mutating func add<Scalar: BinaryFloatingPoint & SIMDScalar>(
-    _ lanes: SIMD16<Scalar>, _ transform: (SIMD8<Double>) -> SIMD8<Double>
-  ) {
-    low += transform(DoubleLanes.wide(lanes.lowHalf))
-    high += transform(DoubleLanes.wide(lanes.highHalf))
-  }
+  fileprivate var wide: Double { Double(self) }
+}
 
+extension Double: Wideable {
   @inline(__always)
-  private static func wide<Scalar: BinaryFloatingPoint & SIMDScalar>(_ lanes: SIMD8<Scalar>) -> SIMD8<Double> {
-    SIMD8(
-      Double(lanes[0]), Double(lanes[1]), Double(lanes[2]), Double(lanes[3]), Double(lanes[4]), Double(lanes[5]),
-      Double(lanes[6]), Double(lanes[7]))
-  }
-
-  var total: Double { low.sum() + high.sum() }
+  fileprivate var wide: Double { self }
 }
