@@ -31,7 +31,7 @@ package struct Surface: Equatable, Sendable {
 
   /// The text in the colour of a series.
   package func inked(_ text: String, series: Int) -> String {
-    hasColors && !text.isEmpty ? "\u{1B}[\(Surface.hues[series % Surface.hues.count])m\(text)\u{1B}[0m" : text
+    hasColors && text.contains { $0 != " " } ? "\u{1B}[\(Surface.hues[series % Surface.hues.count])m\(text)\u{1B}[0m" : text
   }
 
   /// The text in one colour on another.
