@@ -85,7 +85,7 @@ package struct Axis: Sendable {
       let (low, high) = (value / 2, value * 2)
       return (low > 0 ? low : value, high.isFinite ? high : value)
     }
-    let distance = fit.isWhole ? 1 : value == 0 ? 1 : abs(value) / 2
+    let distance = fit.isWhole ? 1 : value == 0 ? 1 : max(abs(value) / 2, .leastNonzeroMagnitude)
     return (max(value - distance, -.greatestFiniteMagnitude), min(value + distance, .greatestFiniteMagnitude))
   }
 
@@ -102,7 +102,8 @@ package struct Axis: Sendable {
       guard raw.isNormal, max(abs(low), abs(high)) / raw < 1e12, raw > 1e-290 else { return nil }
       var exponent = Int(log10(raw).rounded(.down))
       let digit = raw / Axis.power(exponent)
-      var chosen = digit <= 1 + 1e-9 ? 1 : digit <= 2 + 1e-9 ? 2 : digit <= 5 + 1e-9 ? 5 : 10
+      // The nearest of them by ratio.
+      var chosen = digit < 2.0.squareRoot() ? 1 : digit < 10.0.squareRoot() ? 2 : digit < 50.0.squareRoot() ? 5 : 10
       if chosen == 10 { (chosen, exponent) = (1, exponent + 1) }
       if isWhole, exponent < 0 { (chosen, exponent) = (1, 0) }
       (self.digit, self.exponent) = (chosen, exponent)
@@ -140,7 +141,7 @@ package struct Axis: Sendable {
     let first = Int((log10(low) - 1e-9).rounded(.up))
     let last = Int((log10(high) + 1e-9).rounded(.down))
     if last > first {
-      let every = (last - first + wanted) / wanted
+      let every = max(1, Int((Double(last - first + 1) / Double(wanted)).rounded()))
       return stride(from: first, through: last, by: every).map { Tick(power($0), label(of: power($0), digits: 1)) }
     }
     // Too few powers of ten: 1, 2 and 5 times them, or any.

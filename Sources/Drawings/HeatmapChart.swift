@@ -74,7 +74,7 @@ package struct HeatmapChart {
   private static let mostLines = 24
 
   package func text(on surface: Surface) -> String {
-    let side = indices(rows, wanted: 6)
+    let side = indices(rows, wanted: 4)
     let margin = side.ticks.map(\.label.count).max() ?? 0
     let room = surface.width - margin - 4
     let lines: [String]

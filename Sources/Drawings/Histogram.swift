@@ -41,7 +41,7 @@ package struct Histogram {
   }
 
   private static func around(_ value: Double) -> (Double, Double) {
-    let distance = value == 0 ? 0.5 : abs(value) / 2
+    let distance = value == 0 ? 0.5 : max(abs(value) / 2, .leastNonzeroMagnitude)
     return (max(value - distance, -.greatestFiniteMagnitude), min(value + distance, .greatestFiniteMagnitude))
   }
 
@@ -58,7 +58,7 @@ package struct Histogram {
     Axis(low: axis.low, high: axis.high, ticks: Axis(axis.low...axis.high, .init(wanted: wanted)).ticks)
   }
   private var vertical: Axis {
-    Axis(0...Double(max(counts.max() ?? 1, 1)), .init(wanted: 4, extends: true, isWhole: true))
+    Axis(0...Double(max(counts.max() ?? 1, 1)), .init(wanted: 3, extends: true, isWhole: true))
   }
 
   // MARK: Text
@@ -76,7 +76,7 @@ package struct Histogram {
     let top = share == 1 ? vertical.high : Double(max(shown.max() ?? 1, 1))
     let heights = shown.map { Bars.height(Double($0), of: top, rows: Histogram.rows) }
     var lines = title.map { [$0] } ?? []
-    let labelled = share == 1 ? frame : TextFrame(Axis(0...top, .init(wanted: 4)), rows: Histogram.rows, .cells)
+    let labelled = share == 1 ? frame : TextFrame(Axis(0...top, .init(wanted: 3)), rows: Histogram.rows, .cells)
     lines += labelled.lines(Bars.lines(heights.flatMap { [Int](repeating: $0, count: wide) }, rows: Histogram.rows))
     let columns = shown.count * wide
     lines += labelled.bottom(horizontal(wanted: max(3, columns / 9)), columns: columns, .cells, name: nil)

@@ -80,7 +80,7 @@ package struct LineChart {
   private static let longestName = 20
 
   package func text(on surface: Surface) -> String {
-    let vertical = vertical(wanted: 4)
+    let vertical = vertical(wanted: 3)
     let frame = TextFrame(vertical, rows: LineChart.rows, .dots)
     let names = series.map { $0.name.map { clipped($0) } ?? "" }
     let nameWidth = isNamed ? names.map(\.displayWidth).max()! + 1 : 0

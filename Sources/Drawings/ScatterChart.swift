@@ -50,10 +50,10 @@ package struct ScatterChart {
   private static let rows = 16
 
   package func text(on surface: Surface) -> String {
-    let vertical = axis(ranges.vertical, wanted: 5)
+    let vertical = axis(ranges.vertical, wanted: 4)
     let frame = TextFrame(vertical, rows: ScatterChart.rows, .dots)
     let columns = min(surface.width - frame.indent, 72)
-    let horizontal = axis(ranges.horizontal, wanted: max(2, columns / 12))
+    let horizontal = axis(ranges.horizontal, wanted: max(2, columns / 14))
     var canvas = Canvas(columns: columns, rows: ScatterChart.rows)
     // The group with most points in a cell has it.
     var counts: [Int: [Int: Int]] = [:]

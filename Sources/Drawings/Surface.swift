@@ -12,7 +12,7 @@ package struct Surface: Equatable, Sendable {
   package let colors: Colors
 
   /// Narrower and wider drawings are hard to read.
-  private static let widths = 40...160
+  private static let widths = 48...160
 
   package init(width: Int, colors: Colors) {
     self.width = min(max(width, Surface.widths.lowerBound), Surface.widths.upperBound)

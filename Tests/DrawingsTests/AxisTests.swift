@@ -10,7 +10,7 @@ struct AxisTests {
     #expect(labels(0...1) == ["0", "0.2", "0.4", "0.6", "0.8", "1.0"])
     #expect(labels(-3.2...7.1) == ["-2", "0", "2", "4", "6"])
     #expect(labels(0...1797) == ["0", "500", "1000", "1500"])
-    #expect(labels(0...3e-7) == ["0", "1e-7", "2e-7", "3e-7"])
+    #expect(labels(0...3e-7, .init(wanted: 3)) == ["0", "1e-7", "2e-7", "3e-7"])
     #expect(labels(0...2.5e9) == ["0", "5e8", "1e9", "1.5e9", "2e9", "2.5e9"])
     #expect(labels(0...2, .init(isWhole: true)) == ["0", "1", "2"])
   }

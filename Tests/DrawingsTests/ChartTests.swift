@@ -38,7 +38,7 @@ struct ChartTests {
     #expect(colored.replacing(codes, with: "") == plain)
   }
 
-  @Test(arguments: [0, 40, 63, 80, 200, 100_000])
+  @Test(arguments: [0, 50, 63, 80, 200, 100_000])
   func linesFitTheSurface(width: Int) {
     let surface = Surface(width: width, colors: .none)
     let values = (0..<500).map { Double($0 * $0 % 97) * 1e7 }
