@@ -71,10 +71,11 @@ let package = Package(
       name: "Execution", dependencies: ["Support", "Tensors", "Kernels", "Graphs", "Ops", "Passes"],
       swiftSettings: interpreterFlags),
     .target(name: "Formats", dependencies: ["Support", "Tensors", "CZlib", "CStdlib"]),
+    .target(name: "Drawings", dependencies: ["Support", "Tensors"]),
     .target(
       name: "Interpreter",
       dependencies: [
-        "Support", "Syntax", "Tensors", "Graphs", "Ops", "Passes", "Execution", "Formats", "CStdlib", "CStack",
+        "Support", "Syntax", "Tensors", "Graphs", "Ops", "Passes", "Execution", "Formats", "Drawings", "CStdlib", "CStack",
       ], swiftSettings: interpreterFlags),
     .target(
       name: "Notebook", dependencies: ["Support", "Syntax", "Tensors", "Formats", "Interpreter"]),
@@ -84,12 +85,14 @@ let package = Package(
     .executableTarget(
       name: "gradus",
       dependencies: [
-        "Support", "Syntax", "Tensors", "Kernels", "Formats", "Interpreter", "Notebook", "JupyterKernel", "CReadline",
+        "Support", "Syntax", "Tensors", "Kernels", "Formats", "Drawings", "Interpreter", "Notebook", "JupyterKernel",
+        "CReadline",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
     .testTarget(name: "SyntaxTests", dependencies: ["Syntax", "Support"]),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "Support"]),
+    .testTarget(name: "DrawingsTests", dependencies: ["Drawings"]),
     .testTarget(
       name: "OpsTests",
       dependencies: ["Ops", "Kernels", "Graphs", "Tensors", "Execution", "Passes", "Support"]),

@@ -12,7 +12,7 @@ extension Interpreter {
     for dtype in DType.allCases { define(dtype.name, .dtype(dtype), in: module) }
     for op in OpCatalog.all { define(op.name, .callable(OpFunction(op)), in: module) }
     for builtin in textBuiltins + listBuiltins + tensorBuiltins + gradientBuiltins + modelBuiltins
-      + memoryBuiltins + budgetBuiltins + profileBuiltins + inspectorBuiltins + policyBuiltins + dataBuiltins + letterBuiltins
+      + memoryBuiltins + budgetBuiltins + profileBuiltins + inspectorBuiltins + chartBuiltins + policyBuiltins + dataBuiltins + letterBuiltins
     {
       define(builtin.name, .callable(builtin), in: module)
     }

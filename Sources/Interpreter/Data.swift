@@ -46,7 +46,8 @@ var dataBuiltins: [Builtin] {
     "progress", "values",
     """
     Goes through values as they are, and shows how far the loop has come: in a line of the terminal, in a bar of a
-    notebook. Short loops show nothing.
+    notebook: the count, the rate, the time taken and left, and the loss that the last training step gave. Short loops
+    show nothing; a log gets a line of key=value a minute.
 
     >>> total = 0
     >>> for i in progress(1...4) { total += i }

@@ -1,3 +1,5 @@
+import Support
+
 /// A table for notebooks, which show it in the place of the text that stands for a value.
 struct HTMLTable {
   /// What stands above it; empty for nothing.
@@ -48,10 +50,4 @@ struct HTMLTable {
       \(notes.joined(separator: "\n"))
       """
   }
-}
-
-/// Returns `text` as HTML shows it.
-package func escapedHTML(_ text: String) -> String {
-  text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
-    .replacing("\"", with: "&quot;")
 }

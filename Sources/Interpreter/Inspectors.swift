@@ -1,3 +1,4 @@
+import Drawings
 import Glibc
 import Support
 import Tensors
@@ -287,7 +288,6 @@ final class FloatHistogram: ObjectValue {
       return count
     }
     let top = max(heights.max() ?? 1, 1)
-    let bars = Array(" ▁▂▃▄▅▆▇█")
     var axis = [Character](repeating: " ", count: range.count + 2)
     var picture = ""
     var marker = [Character](repeating: " ", count: range.count + 2)
@@ -298,7 +298,7 @@ final class FloatHistogram: ObjectValue {
         picture += "│"
         column += 1
       }
-      picture.append(count == 0 ? " " : count * 8 < top ? "·" : bars[count * 8 / top])
+      picture.append(count == 0 ? " " : count * 8 < top ? "·" : Bars.eighths[count * 8 / top])
       if exponent % 8 == 0 {
         let label = Array("\(exponent)")
         let start = column - label.count + 1
@@ -334,51 +334,52 @@ final class FloatHistogram: ObjectValue {
   // MARK: SVG
 
   override var svg: String? {
-    var panels = [
-      panel(
-        all.counts, top: 40, "log2 of \(grouped(all.total)) magnitudes, and what \(dtype) keeps",
-        [(edges[0], "lost"), (edges[1] + 1, "overflow")])
-    ]
+    let ranges = [range(all.counts, edges: [edges[0], edges[1] + 1])] + (comparesWeights ? [range(all.ratios, edges: [swampingEdge])] : [])
+    let width = Double(ranges.map(\.count).max()!) * FloatHistogram.barWidth
+    var svg = SVG(width: max(FloatHistogram.left + width + 80, 560), height: 290 * Double(ranges.count))
+    svg.useSeries(2)
+    panel(
+      all.counts, ranges[0], top: 56, "log2 of \(grouped(all.total)) magnitudes, and what \(dtype) keeps",
+      [(edges[0], "lost"), (edges[1] + 1, "overflow")], on: &svg)
     if comparesWeights {
-      panels.append(
-        panel(
-          all.ratios, top: 310, "log2 of updates over their weights: \(share(all.swamped, of: all)) change nothing in \(dtype)",
-          [(swampingEdge, "w + u is w")]))
+      panel(
+        all.ratios, ranges[1], top: 346,
+        "log2 of updates over their weights: \(share(all.swamped, of: all)) change nothing in \(dtype)",
+        [(swampingEdge, "w + u is w")], on: &svg)
     }
-    return """
-      <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(panels.map(\.width).max()!) \(270 * panels.count)" font-family="sans-serif" font-size="12">
-      <style>text{fill:#333}.bar{fill:hsl(210,55%,55%)}.rule{stroke:#c33}@media(prefers-color-scheme:dark){text{fill:#ccc}}</style>
-      \(panels.map(\.content).joined(separator: "\n"))
-      </svg>
-
-      """
+    return svg.document
   }
 
-  /// Bars for powers of two, 200 high, with lines before some of them.
+  private static let left = 60.0
+  private static let barWidth = 12.0
+
+  /// Bars for powers of two with lines before some of them.
   private func panel(
-    _ counts: [Int: Int], top: Double, _ title: String, _ rules: [(exponent: Int, label: String)]
-  ) -> (content: String, width: Int) {
-    let range = range(counts, edges: rules.map(\.exponent))
-    let (left, height, step) = (50.0, 200.0, 11.0)
-    let most = Double(max(range.map { counts[$0] ?? 0 }.max() ?? 1, 1))
-    func x(_ exponent: Int) -> Double { left + Double(exponent - range.lowerBound) * step }
-    func text(_ number: Double) -> String { format(number, spec: ".1f") ?? "0" }
-    var parts: [String] = []
+    _ counts: [Int: Int], _ range: ClosedRange<Int>, top: Double, _ title: String,
+    _ rules: [(exponent: Int, label: String)], on svg: inout SVG
+  ) {
+    let height = 200.0
+    let exponents = Axis(
+      low: Double(range.lowerBound), high: Double(range.upperBound + 1),
+      ticks: range.filter { $0 % 8 == 0 }.map { .init(Double($0) + 0.5, "\($0)") })
+    let most = Axis(
+      0...Double(max(range.map { counts[$0] ?? 0 }.max() ?? 1, 1)), .init(wanted: 4, extends: true, isWhole: true))
+    let frame = SVGFrame(
+      left: FloatHistogram.left, top: top, width: Double(range.count) * FloatHistogram.barWidth, height: height, exponents, most)
+    frame.draw(on: &svg, title: nil)
+    svg.text(title, frame.left, top - 32, attributes: " font-size=\"14\"")
     for exponent in range {
-      if let count = counts[exponent] {
-        let size = height * Double(count) / most
-        parts.append(
-          "<rect x=\"\(text(x(exponent)))\" y=\"\(text(top + height - size))\" width=\"\(text(step - 1))\" height=\"\(text(size))\" class=\"bar\"><title>2^\(exponent): \(grouped(count))</title></rect>")
-      }
-      if exponent % 8 == 0 { parts.append("<text x=\"\(text(x(exponent)))\" y=\"\(text(top + height + 16))\">\(exponent)</text>") }
+      guard let count = counts[exponent] else { continue }
+      let y = frame.y(Double(count))
+      svg.rectangle(
+        frame.x(Double(exponent)) + 0.5, y, width: FloatHistogram.barWidth - 1, height: top + height - y,
+        class: SVG.fillClass(0), title: "2^\(exponent): \(grouped(count))")
     }
     for (exponent, label) in rules where range.contains(exponent) {
-      parts.append(
-        "<line x1=\"\(text(x(exponent)))\" x2=\"\(text(x(exponent)))\" y1=\"\(text(top - 10))\" y2=\"\(text(top + height))\" class=\"rule\"/>")
-      parts.append("<text x=\"\(text(x(exponent)))\" y=\"\(text(top - 14))\">\(label)</text>")
+      let x = frame.x(Double(exponent))
+      svg.line(x, top - 8, x, top + height, class: SVG.lineClass(1))
+      svg.text(label, x, top - 12, .middle)
     }
-    parts.append("<text x=\"\(text(left))\" y=\"\(text(top - 24))\">\(title)</text>")
-    return (parts.joined(separator: "\n"), Int(left + Double(range.count) * step + 40))
   }
 }
 
@@ -442,18 +443,45 @@ var inspectorBuiltins: [Builtin] {
       return .object(BitPicture(value, dtype, float))
     },
     Builtin(
-      "histogram", "tree, dtype = f16, weights = none",
+      "summary", "tree",
       """
-      How the sizes of a tensor's or a tree's numbers are spread over powers of two, and what a float dtype makes of them:
-      what underflows, what overflows, the loss scales that keep everything, by path. With `weights`, a tree of the same form,
-      the numbers are updates: also their sizes over those of their weights, and which are swamped, too small to change
-      their weight in that dtype. `save("h.svg", histogram(g))` draws it. Its fields: lost, overflow, swamped (shares),
-      zeros, non_finite, low, high (powers of two), paths (a list with path, lost, swamped, low, high).
+      A line for each tensor of a tree or a model, from one reading of its elements: bytes, the least, how they are spread,
+      the greatest, mean, deviation, and how many are nan or infinite, which all the others leave out. The spread is of at
+      most 16,384 elements, evenly chosen. Its fields, over all tensors: count, bytes, min, max, mean, deviation, nan, inf;
+      rows, a list with the same of each, its path and type.
 
-      >>> histogram([1e-9, 1e-3, 0.5]).lost
+      >>> summary([1, 2, 3, 4])
+      f32[4]  16 B  1  │█  █  █  █│  4  mean 2.5  deviation 1.291
+      >>> summary((w: [0.5, nan], b: 1.0)).nan
+      1
+      """
+    ) { call throws(Failure) in
+      try requireWalkable(call[0], at: call.sites[0])
+      return .object(try TensorSummary(pathsOfTensors(call[0], call, 0), call))
+    },
+    Builtin(
+      "histogram", "tree, dtype = none, weights = none, bins = none, title = none",
+      """
+      How the numbers of a tensor or a tree are spread: `histogram(x)`, in so many `bins` of one width or as many as they
+      bear. Its fields: counts, edges, non_finite.
+
+      With a float dtype, how their sizes are spread over powers of two and what that dtype makes of them: what underflows,
+      what overflows, the loss scales that keep everything, by path. With `weights`, a tree of the same form, the numbers
+      are updates: also their sizes over those of their weights, and which are swamped, too small to change their weight in
+      that dtype (f16 where none is given). Its fields: lost, overflow, swamped (shares), zeros, non_finite, low, high
+      (powers of two), paths (a list with path, lost, swamped, low, high). `save("h.svg", histogram(g, f16))` draws it.
+
+      >>> histogram([1, 2, 2, 3, 3, 3]).counts
+      [1, 2, 3]
+      >>> histogram([1e-9, 1e-3, 0.5], f16).lost
       0.3333333333333333
       """
     ) { call throws(Failure) in
+      if call.isMissing(1), call.isMissing(2) { return try plainHistogram(call) }
+      for (index, name) in [(3, "bins"), (4, "title")] where !call.isMissing(index) {
+        throw Failure(
+          "bad-argument", "`\(name)` is for a histogram of values: one through a dtype has powers of two", at: call.sites[index])
+      }
       let dtype = try call.dtype(1, default: .f16)
       guard let float = dtype.format else {
         throw Failure("bad-argument", "`histogram` looks through a float dtype, got \(dtype)", at: call.sites[1])
@@ -472,6 +500,16 @@ var inspectorBuiltins: [Builtin] {
       return .object(FloatHistogram(parts, dtype, float, comparesWeights: weights != nil))
     },
   ]
+}
+
+private func plainHistogram(_ call: BuiltinCall) throws(Failure) -> Value {
+  try requireWalkable(call[0], at: call.sites[0])
+  let bins = call.isMissing(3) ? nil : try call.int(3, "the number of bins")
+  if let bins, !(1...10_000).contains(bins) {
+    throw Failure("bad-argument", "`histogram` has 1 to 10,000 bins, got \(grouped(bins))", at: call.sites[3])
+  }
+  let title = call.isMissing(4) ? nil : try call.string(4, "`title`")
+  return try histogramOfValues(pathsOfTensors(call[0], call, 0).map(\.tensor), bins: bins, title: title, call)
 }
 
 /// The tensors of a tree with their paths; of a model its params.

@@ -104,6 +104,15 @@ package final class Interpreter {
   /// The user's names.
   package var main: Module
   /// Values for `input` from the command line.
+  /// What the last training step gave, and how many have given a number.
+  private(set) var lastLoss: Tensor?
+  private(set) var lossCount = 0
+
+  func noteLoss(_ loss: Tensor) {
+    lastLoss = loss
+    lossCount &+= 1
+  }
+
   package var inputs: [String: String] = [:]
   /// Inputs that the program asked for.
   package var usedInputs: Set<String> = []

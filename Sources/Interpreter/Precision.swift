@@ -127,9 +127,11 @@ final class PrecisionTable: ObjectValue {
   }
 
   override var kind: String { "precision table" }
-  override var summary: String {
-    var table = [["op", "class", "reads", "gives", "times", "first at", "because"]]
-    for (row, count, place) in rows {
+
+  private static let heads = ["op", "class", "reads", "gives", "times", "first at", "because"]
+
+  private var cells: [[String]] {
+    rows.map { row, count, place in
       let name: String =
         switch row.precision {
         case .low: "low"
@@ -137,10 +139,21 @@ final class PrecisionTable: ObjectValue {
         case .widest: "widest"
         case .asIs: "as is"
         }
-      table.append([row.op, name, row.reads, row.gives.name, "\(count)", place, PrecisionRule.reason(row.precision)])
+      return [row.op, name, row.reads, row.gives.name, "\(count)", place, PrecisionRule.reason(row.precision)]
     }
-    let lines = aligned(table, gap: 2, toTheLeft: Set(table[0].indices))
-    let note = isPlain ? ["all in f32; `precision: bf16` or `f16` goes by the classes", ""] : []
-    return ([heading, ""] + note + lines).joined(separator: "\n")
+  }
+
+  private var note: String? { isPlain ? "all in f32; `precision: bf16` or `f16` goes by the classes" : nil }
+
+  override var summary: String {
+    let lines = aligned([PrecisionTable.heads] + cells, gap: 2, toTheLeft: Set(PrecisionTable.heads.indices))
+    return ([heading, ""] + (note.map { [$0, ""] } ?? []) + lines).joined(separator: "\n")
+  }
+
+  override var html: String? {
+    var table = HTMLTable(heading, heads: PrecisionTable.heads, wordColumns: Set(PrecisionTable.heads.indices))
+    for cells in cells { table.add(cells) }
+    if let note { table.add(note: note) }
+    return table.text
   }
 }

@@ -9,13 +9,23 @@ package struct Progress: Sendable {
   /// nil where it is not known.
   package let total: Int?
   package let seconds: Double
+  /// What the last training step in it gave, if there was one.
+  package let loss: Double?
   /// Whether the loop is over, at its end or earlier.
   package let isOver: Bool
 
   /// The share that is done, if the total is known.
   package var share: Double? { total.map { $0 == 0 ? 1 : Double(done) / Double($0) } }
 
-  /// ` 61%  1,098/1,797  4,210 it/s  0:00:12 < 0:00:07`
+  private var rate: Double { seconds > 0 ? Double(done) / seconds : 0 }
+
+  /// The seconds to go, if the total is known and the loop goes on.
+  private var remaining: Double? {
+    guard let total, !isOver, rate > 0 else { return nil }
+    return Double(total - done) / rate
+  }
+
+  /// ` 61%  1,098/1,797  4,210 it/s  0:00:12 < 0:00:07  loss 0.3121`
   package var figures: String {
     var text = ""
     if let total, let share {
@@ -23,9 +33,9 @@ package struct Progress: Sendable {
     } else {
       text = grouped(done)
     }
-    let rate = seconds > 0 ? Double(done) / seconds : 0
     text += "  \(rate >= 100 ? grouped(Int(min(rate, 1e15))) : format(rate, spec: ".1f") ?? "") it/s  \(clock(seconds))"
-    if !isOver, let total, rate > 0 { text += " < \(clock(Double(total - done) / rate))" }
+    if let remaining { text += " < \(clock(remaining))" }
+    if let loss { text += "  loss \(format(loss, spec: ".4g") ?? "")" }
     return text
   }
 
@@ -39,10 +49,11 @@ package struct Progress: Sendable {
     return "\(padded(bar, Progress.barWidth)) \(figures)"
   }
 
-  /// `done=1098 total=1797 rate=4210`, for logs.
+  /// `done=1098 total=1797 rate=91.5 elapsed=12.0 remaining=7.6 loss=0.3121`, for logs.
   package var fields: String {
-    let rate = seconds > 0 ? Double(done) / seconds : 0
-    return "done=\(done)" + (total.map { " total=\($0)" } ?? "") + " rate=\(format(rate, spec: ".1f") ?? "")"
+    func number(_ value: Double, _ spec: String) -> String { format(value, spec: spec) ?? "" }
+    return "done=\(done)" + (total.map { " total=\($0)" } ?? "") + " rate=\(number(rate, ".1f")) elapsed=\(number(seconds, ".1f"))"
+      + (remaining.map { " remaining=\(number($0, ".1f"))" } ?? "") + (loss.map { " loss=\(number($0, ".4g"))" } ?? "")
   }
 
   private static let barWidth = 20
@@ -83,7 +94,7 @@ final class Watched: ObjectValue {
   }
 
   override func makeIterator(_ interpreter: Interpreter, at site: Site) throws(Failure) -> ValueIterator? {
-    WatchedIterator(try interpreter.iterate(values, at: self.site), count, interpreter.output)
+    WatchedIterator(try interpreter.iterate(values, at: self.site), count, interpreter)
   }
 }
 
@@ -94,17 +105,20 @@ private final class WatchedIterator: ValueIterator {
 
   private let values: ValueIterator
   private let total: Int?
-  private let output: any Output
+  private let interpreter: Interpreter
+  /// The losses that were there before the loop.
+  private let lossesBefore: Int
   private let loop: Int
   private let start = ContinuousClock.now
   private var started = 0
   private var lastReport = 0.0
   private var isShown = false
 
-  init(_ values: ValueIterator, _ total: Int?, _ output: any Output) {
+  init(_ values: ValueIterator, _ total: Int?, _ interpreter: Interpreter) {
     self.values = values
     self.total = total
-    self.output = output
+    self.interpreter = interpreter
+    lossesBefore = interpreter.lossCount
     loop = WatchedIterator.loopCount
     WatchedIterator.loopCount += 1
   }
@@ -129,7 +143,9 @@ private final class WatchedIterator: ValueIterator {
   private func report(_ seconds: Double, isOver: Bool) {
     lastReport = seconds
     isShown = !isOver
-    output.show(Progress(loop: loop, done: started, total: total, seconds: seconds, isOver: isOver))
+    let loss = interpreter.lossCount > lossesBefore ? interpreter.lastLoss?.scalar : nil
+    interpreter.output.show(
+      Progress(loop: loop, done: started, total: total, seconds: seconds, loss: loss, isOver: isOver))
   }
 
   private func finish() {

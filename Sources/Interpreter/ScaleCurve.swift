@@ -1,3 +1,4 @@
+import Drawings
 import Support
 import Tensors
 
@@ -5,7 +6,8 @@ import Tensors
 ///
 /// A loop over it gives the scale of each step; the scales are kept by runs.
 final class ScaleCurve: ObjectValue {
-  private static let width = 60
+  /// What labels and the number of steps leave of a line.
+  private static let margin = 20
   private static let mostRows = 12
 
   private let history: ScaleHistory
@@ -57,12 +59,14 @@ final class ScaleCurve: ObjectValue {
   }
 
   /// A row for each power of two, or each few of them; a column for some steps, the last scale of which is shown.
-  override var summary: String {
+  override var summary: String { text(on: .plain) }
+
+  override func text(on surface: Surface) -> String {
     guard history.stepCount > 0 else { return heading }
     let exponents = history.runs.map { exponent($0.scale) }
     let (low, high) = (exponents.min()!, exponents.max()!)
     let rowHeight = (high - low) / ScaleCurve.mostRows + 1
-    let columnCount = min(history.stepCount, ScaleCurve.width)
+    let columnCount = min(history.stepCount, surface.width - ScaleCurve.margin)
     let top = (high - low) / rowHeight
     var rows = [[Character]](repeating: [Character](repeating: " ", count: columnCount), count: top + 1)
     var (run, skip) = (0, 0)
@@ -76,56 +80,43 @@ final class ScaleCurve: ObjectValue {
       }
       rows[(exponent(history.runs[run].scale) - low) / rowHeight][column] = isSkipped ? "×" : "─"
     }
-    var lines = [heading]
-    let labels = (0...top).map { "2^\(low + $0 * rowHeight)" }
-    let margin = labels.map(\.count).max()!
-    for row in (0...top).reversed() {
-      var line = padded("", margin - labels[row].count) + labels[row] + " ┤" + String(rows[row])
-      while line.last == " " { line.removeLast() }
-      lines.append(line)
-    }
-    lines.append(padded("", margin) + " └" + String(repeating: "─", count: columnCount) + " \(grouped(history.stepCount)) step\(history.stepCount == 1 ? "" : "s")")
-    if skip > 0 { lines.append(padded("", margin) + "  × a step that was skipped") }
+    let frame = TextFrame(labels: Dictionary(uniqueKeysWithValues: (0...top).map { (top - $0, "2^\(low + $0 * rowHeight)") }))
+    var lines = [heading] + frame.lines(rows.reversed().map { String($0) })
+    lines.append(frame.rule(String(repeating: "─", count: columnCount) + " \(grouped(history.stepCount)) step\(history.stepCount == 1 ? "" : "s")"))
+    if skip > 0 { lines.append(frame.below("× a step that was skipped")) }
     return lines.joined(separator: "\n")
   }
 
   // MARK: SVG
 
-  /// A stepped line over the steps, powers of two upwards, and a mark for each step that was skipped; light and dark.
+  /// A stepped line over the steps, powers of two upwards, and a mark for each step that was skipped.
   override var svg: String? {
-    let (width, height, left, top) = (720.0, 200.0, 60.0, 40.0)
+    let (left, top, width, height) = (60.0, 40.0, 700.0, 200.0)
     let exponents = history.runs.map { exponent($0.scale) } + [exponent(next)]
     let (low, high) = (exponents.min()! - 1, exponents.max()! + 1)
-    func number(_ value: Double) -> String { format(value, spec: ".1f") ?? "0" }
-    func x(_ step: Int) -> String { number(left + width * Double(step) / Double(max(history.stepCount, 1))) }
-    func y(_ scale: Float) -> String {
-      let level = Double(exponent(scale)) + Double(scale.significand) - 1
-      return number(top + height * (1 - (level - Double(low)) / Double(high - low)))
-    }
-    var points: [String] = []
+    let every = max(1, (high - low) / ScaleCurve.mostRows)
+    let powers = Axis(
+      low: Double(low), high: Double(high),
+      ticks: stride(from: low, through: high, by: every).map { .init(Double($0), "2^\($0)") })
+    let steps = Axis(0...Double(max(history.stepCount, 1)), .init(wanted: 8, isWhole: true))
+    let frame = SVGFrame(left: left, top: top, width: width, height: height, steps, powers)
+    func y(_ scale: Float) -> Double { frame.y(Double(exponent(scale)) + Double(scale.significand) - 1) }
+    var svg = SVG(width: left + width + 24, height: top + height + 46)
+    svg.useSeries(2)
+    frame.draw(on: &svg, title: heading, horizontalName: "steps")
+    var points: [(x: Double, y: Double)] = []
     for run in history.runs.indices {
       let steps = history.steps(of: run)
-      points += ["\(x(steps.lowerBound - 1)),\(y(history.runs[run].scale))", "\(x(steps.upperBound)),\(y(history.runs[run].scale))"]
+      points += [steps.lowerBound - 1, steps.upperBound].map { (frame.x(Double($0)), y(history.runs[run].scale)) }
     }
-    var parts = ["<polyline points=\"\(points.joined(separator: " "))\" class=\"curve\"/>"]
+    svg.polyline(points, class: SVG.lineClass(0))
     var run = 0
     for step in history.skipped {
       while history.steps(of: run).upperBound < step { run += 1 }
-      parts.append(
-        "<circle cx=\"\(x(step))\" cy=\"\(y(history.runs[run].scale))\" r=\"3\" class=\"skip\"><title>step \(grouped(step)) was skipped</title></circle>")
+      svg.circle(
+        frame.x(Double(step)), y(history.runs[run].scale), radius: 3, class: SVG.fillClass(1),
+        title: "step \(grouped(step)) was skipped")
     }
-    let every = max(1, (high - low) / ScaleCurve.mostRows)
-    for exponent in stride(from: low, through: high, by: every) {
-      let place = number(top + height * (1 - Double(exponent - low) / Double(high - low)))
-      parts.append("<text x=\"\(left - 6)\" y=\"\(place)\" text-anchor=\"end\">2^\(exponent)</text>")
-    }
-    parts.append("<text x=\"\(left)\" y=\"18\">\(escapedHTML(heading))</text>")
-    return """
-      <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(Int(left + width + 20)) \(Int(top + height + 20))" font-family="sans-serif" font-size="12">
-      <style>text{fill:#333}.curve{fill:none;stroke:hsl(210,55%,55%);stroke-width:2}.skip{fill:#c33}@media(prefers-color-scheme:dark){text{fill:#ccc}}</style>
-      \(parts.joined(separator: "\n"))
-      </svg>
-
-      """
+    return svg.document
   }
 }

@@ -1,3 +1,4 @@
+import Drawings
 import Execution
 import Graphs
 import Support
@@ -49,31 +50,21 @@ final class Timeline: ObjectValue {
 
   // MARK: Text
 
-  private static let width = 64
   private static let height = 6
+  /// What labels and the frame leave of a line.
+  private static let margin = 16
 
-  override var summary: String {
+  override var summary: String { text(on: .plain) }
+
+  override func text(on surface: Surface) -> String {
     let totals = totals
     guard let top = totals.max(), let bottom = totals.min() else { return "timeline of \(heading): no steps" }
     let sections = sections
-    let columns = columns
-    let labels = [byteText(top), byteText(bottom)]
-    let margin = labels.map(\.count).max() ?? 0
+    let columns = columns(surface.width - Timeline.margin)
     let span = max(top - bottom, 1)
     let eighths = columns.map { 1 + (totals[$0].max()! - bottom) * (8 * Timeline.height - 1) / span }
-    var lines: [String] = ["live bytes of \(heading)"]
-    for row in (0..<Timeline.height).reversed() {
-      let label = row == Timeline.height - 1 ? labels[0] : row == 0 ? labels[1] : ""
-      let axis = label.isEmpty ? "│" : "┤"
-      var line = String(repeating: " ", count: margin - label.count) + label + " " + axis
-      for height in eighths {
-        let filled = max(0, min(8, height - 8 * row))
-        line += String(Array(" ▁▂▃▄▅▆▇█")[filled])
-      }
-      while line.last == " " { line.removeLast() }
-      lines.append(line)
-    }
-    var rule = String(repeating: " ", count: margin) + " └"
+    let frame = TextFrame(labels: [0: byteText(top), Timeline.height - 1: byteText(bottom)])
+    var rule = ""
     for (index, section) in sections.enumerated() {
       let count = columns.count { section.steps.contains($0.lowerBound) }
       let name = count >= section.name.count + 2 ? " \(section.name) " : ""
@@ -83,17 +74,16 @@ final class Timeline: ObjectValue {
         rule += "┴"
       }
     }
-    lines.append(rule)
-    lines.append(peakLine)
-    return lines.joined(separator: "\n")
+    let lines = frame.lines(Bars.lines(eighths, rows: Timeline.height))
+    return (["live bytes of \(heading)"] + lines + [frame.rule(rule), peakLine]).joined(separator: "\n")
   }
 
   /// The steps that each column stands for: several where there are many, one over some columns where there are few.
-  private var columns: [Range<Int>] {
+  private func columns(_ width: Int) -> [Range<Int>] {
     let count = ledger.steps.count
-    return (0..<Timeline.width).map { column in
-      let start = column * count / Timeline.width
-      return start..<max(start + 1, (column + 1) * count / Timeline.width)
+    return (0..<width).map { column in
+      let start = column * count / width
+      return start..<max(start + 1, (column + 1) * count / width)
     }
   }
 
@@ -110,48 +100,48 @@ final class Timeline: ObjectValue {
 
   // MARK: SVG
 
-  /// A stepped area over the steps of the plan, one colour a category, phases marked below; light and dark.
+  /// A stepped area over the steps of the plan, one colour a category, phases marked below.
   override var svg: String? {
-    let (width, height, left, top) = (720.0, 300.0, 80.0, 30.0)
-    let count = max(ledger.steps.count, 1)
-    let peak = Double(max(ledger.peak, 1))
-    func x(_ step: Int) -> String { format(left + width * Double(step) / Double(count), spec: ".1f") ?? "0" }
-    func y(_ bytes: Int) -> String { format(top + height * (1 - Double(bytes) / peak), spec: ".1f") ?? "0" }
-    var parts: [String] = []
+    let (left, top, width, height) = (80.0, 40.0, 700.0, 300.0)
+    let places = Axis(low: 0, high: Double(max(ledger.steps.count, 1)), ticks: [])
+    let frame = SVGFrame(left: left, top: top, width: width, height: height, places, byteAxis(upTo: ledger.peak))
+    var svg = SVG(width: left + width + 160, height: top + height + 56)
+    frame.draw(on: &svg, title: "live bytes of \(heading)")
     var below = [Int](repeating: 0, count: ledger.steps.count)
+    var shown = 0
     for category in MemoryCategory.allCases {
       let bytes = ledger.usage.bytes.map { $0[category.rawValue] }
       if bytes.allSatisfy({ $0 == 0 }) { continue }
-      var upper: [String] = []
-      var lower: [String] = []
+      var upper: [(x: Double, y: Double)] = []
+      var lower: [(x: Double, y: Double)] = []
       for step in bytes.indices {
-        let level = below[step] + bytes[step]
-        upper += ["\(x(step)),\(y(level))", "\(x(step + 1)),\(y(level))"]
-        lower += ["\(x(step)),\(y(below[step]))", "\(x(step + 1)),\(y(below[step]))"]
-        below[step] = level
+        let (start, end) = (frame.x(Double(step)), frame.x(Double(step + 1)))
+        let (low, high) = (frame.y(Double(below[step])), frame.y(Double(below[step] + bytes[step])))
+        upper += [(start, high), (end, high)]
+        lower += [(start, low), (end, low)]
+        below[step] += bytes[step]
       }
-      let points = (upper + lower.reversed()).joined(separator: " ")
-      let hue = category.rawValue * 360 / MemoryCategory.allCases.count
-      parts.append(
-        "<polygon points=\"\(points)\" fill=\"hsl(\(hue),55%,55%)\"><title>\(category.name)</title></polygon>")
-      parts.append(
-        "<text x=\"\(left + width + 12)\" y=\"\(top + 14 + Double(parts.count / 2) * 18)\" style=\"fill:hsl(\(hue),55%,45%)\">\(category.name)</text>")
+      let color = "hsl(\(category.rawValue * 360 / MemoryCategory.allCases.count),55%,55%)"
+      svg.polygon(upper + lower.reversed(), fill: color, title: category.name)
+      let y = top + 12 + 18 * Double(shown)
+      svg.rectangle(left + width + 14, y - 10, width: 12, height: 12, fill: color)
+      svg.text(category.name, left + width + 32, y)
+      shown += 1
     }
     for section in sections {
-      parts.append(
-        "<line x1=\"\(x(section.steps.lowerBound))\" x2=\"\(x(section.steps.lowerBound))\" y1=\"\(top)\" y2=\"\(top + height + 6)\" class=\"rule\"/>")
-      parts.append("<text x=\"\(x(section.steps.lowerBound))\" y=\"\(top + height + 20)\" dx=\"4\">\(section.name)</text>")
+      let x = frame.x(Double(section.steps.lowerBound))
+      svg.line(x, top, x, top + height + 20, class: "rule")
+      svg.text(section.name, x + 4, top + height + 16)
     }
-    parts.append("<text x=\"\(left - 6)\" y=\"\(top + 4)\" text-anchor=\"end\">\(byteText(ledger.peak))</text>")
-    parts.append("<text x=\"\(left - 6)\" y=\"\(top + height)\" text-anchor=\"end\">0</text>")
-    parts.append("<text x=\"\(left)\" y=\"18\">\(escapedHTML("live bytes of \(heading)"))</text>")
-    parts.append("<text x=\"\(left)\" y=\"\(top + height + 40)\">\(escapedHTML(peakLine))</text>")
-    return """
-      <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 \(Int(top + height + 50))" font-family="sans-serif" font-size="12">
-      <style>text{fill:#333}.rule{stroke:#999}@media(prefers-color-scheme:dark){text{fill:#ccc}}</style>
-      \(parts.joined(separator: "\n"))
-      </svg>
+    svg.text(peakLine, left, top + height + 42)
+    return svg.document
+  }
 
-      """
+  /// Ticks at round numbers of the unit in which the most is told.
+  private func byteAxis(upTo most: Int) -> Axis {
+    let (unit, name) = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")].first { most >= $0.0 } ?? (1, "B")
+    let counts = Axis(0...Double(max(most, 1)) / Double(unit), .init(wanted: 5))
+    return Axis(
+      low: 0, high: Double(max(most, 1)), ticks: counts.ticks.map { .init($0.value * Double(unit), "\($0.label) \(name)") })
   }
 }

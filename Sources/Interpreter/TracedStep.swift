@@ -380,7 +380,18 @@ final class TracedStep {
     if usesRandom { interpreter.tick &+= 1 }
     held.removeAll(keepingCapacity: true)
     leaves.removeAll(keepingCapacity: true)
-    return value(result, outputs, interpreter)
+    let value = value(result, outputs, interpreter)
+    if !updates.isEmpty, let loss = TracedStep.loss(in: value) { interpreter.noteLoss(loss) }
+    return value
+  }
+
+  /// The number that a training step gives: itself, or the first of several.
+  private static func loss(in value: Value) -> Tensor? {
+    switch value {
+    case .tensor(let tensor) where tensor.type.elementCount == 1: tensor.tensor
+    case .record(let record): (record["loss"] ?? record.items.first).flatMap { if case .tensor = $0 { loss(in: $0) } else { nil } }
+    default: nil
+    }
   }
 
   /// Counts a step with the loss scale.

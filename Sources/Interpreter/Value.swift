@@ -1,3 +1,4 @@
+import Drawings
 import Support
 import Tensors
 
@@ -211,6 +212,8 @@ package class ObjectValue {
   package var summary: String { kind }
   func member(_ name: String) -> Value? { nil }
   package var memberNames: [String] { [] }
+  /// The text that stands for it where it is echoed: drawings fit the width, and may have colours.
+  package func text(on surface: Surface) -> String { summary }
   /// A drawing of it, for files and notebooks; nil where it has none.
   package var svg: String? { nil }
   /// The same as a file for other tools, in JSON; nil where there is none.

@@ -22,6 +22,7 @@ package final class Kernel {
     output = KernelOutput(wire)
     let session = Session(output: output)
     session.inputKind = "cell"
+    output.interpreter = session.interpreter
     dialogue = Dialogue(session, output)
   }
 
@@ -156,7 +157,7 @@ package final class Kernel {
         switch outcome {
         case .finished:
           let value = value ?? Value.none
-          return ["status": "ok", "data": mimeBundle(value, session.interpreter.display(value)), "metadata": .nothing]
+          return ["status": "ok", "data": mimeBundle(value, session.interpreter.display(value), html: session.interpreter.html(of: value)), "metadata": .nothing]
         case .failed(let errors): return Kernel.failed(errors)
         case .interrupted(let diagnostic): return Kernel.failed([diagnostic])
         case .exited: return Kernel.failed([])

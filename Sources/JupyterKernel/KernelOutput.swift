@@ -5,6 +5,8 @@ import Support
 /// Carries what a program says to the front end that ran it.
 final class KernelOutput: DialogueOutput {
   private let wire: Wire
+  /// Makes tables of values. It holds this output.
+  weak var interpreter: Interpreter?
   /// What runs, and how it wants to be heard.
   private var request: Request?
   private var isSilent = false
@@ -52,11 +54,11 @@ final class KernelOutput: DialogueOutput {
   /// The last value of a cell is its result; those before it are shown as they come.
   func echo(_ value: Value, as text: String, isLast: Bool) {
     if isSilent { return }
-    if !isLast { return publish("display_data", ["data": mimeBundle(value, text), "metadata": .nothing]) }
+    if !isLast { return publish("display_data", ["data": mimeBundle(value, text, html: interpreter?.html(of: value)), "metadata": .nothing]) }
     result = text
     publish(
       "execute_result",
-      ["execution_count": .int(executionCount), "data": mimeBundle(value, text), "metadata": .nothing])
+      ["execution_count": .int(executionCount), "data": mimeBundle(value, text, html: interpreter?.html(of: value)), "metadata": .nothing])
   }
 
   /// A loop's progress is shown once and then changed in its place.

@@ -59,6 +59,22 @@ package struct TensorPrinter {
     return text
   }
 
+  /// The elements shown of a matrix, or of one row, without spaces around them; nil for tensors of other ranks.
+  package var cells: [[String]]? {
+    let rank = tensor.shape.rank
+    guard rank == 1 || rank == 2 else { return nil }
+    func row(_ offset: Int) -> [String] {
+      shownIndices(axis: rank - 1).map { index in
+        index.map { elementText(at: offset + $0 * tensor.layout.strides[rank - 1]) } ?? "…"
+      }
+    }
+    if rank == 1 { return [row(tensor.layout.offset)] }
+    return shownIndices(axis: 0).map { index in
+      index.map { row(tensor.layout.offset + $0 * tensor.layout.strides[0]) }
+        ?? shownIndices(axis: 1).map { _ in "⋮" }
+    }
+  }
+
   // MARK: Notation
 
   private mutating func chooseNotation() {

@@ -1,3 +1,4 @@
+import Drawings
 import Glibc
 import Interpreter
 import Notebook
@@ -8,6 +9,8 @@ import Support
 final class Terminal: DialogueOutput {
   /// Whether diagnostics have colours.
   let hasColor: Bool
+  /// Whether drawings have.
+  private let hasOutputColor: Bool
   private var buffer: [UInt8] = []
 
   /// Writes wait only while they come in floods: more than `flushesPerWindow` in one window.
@@ -18,12 +21,15 @@ final class Terminal: DialogueOutput {
   private var flushesInWindow = 0
 
   init(color: ColorChoice) {
-    hasColor =
+    func allows(_ descriptor: Int32) -> Bool {
       switch color {
       case .always: true
       case .never: false
-      case .auto: isatty(STDERR_FILENO) == 1 && !isSet("NO_COLOR") && environment("TERM") != "dumb"
+      case .auto: isatty(descriptor) == 1 && !isSet("NO_COLOR") && environment("TERM") != "dumb"
       }
+    }
+    hasColor = allows(STDERR_FILENO)
+    hasOutputColor = allows(STDOUT_FILENO)
   }
 
   // MARK: - Output
@@ -45,6 +51,26 @@ final class Terminal: DialogueOutput {
     writeError(
       diagnostic.code == "interrupted"
         ? diagnostic.message : render(diagnostic, color: hasColor))
+  }
+
+  /// Drawings are made for the terminal that shows them.
+  func echo(_ value: Value, as text: String, isLast: Bool) {
+    if case .object(let object) = value, surface != .plain { return write(object.text(on: surface) + "\n") }
+    write(text + "\n")
+  }
+
+  /// What standard output shows; the same as in a file unless it is a terminal.
+  private var surface: Surface {
+    let isTerminal = isatty(STDOUT_FILENO) == 1
+    let hasFullColors = ["truecolor", "24bit"].contains(environment("COLORTERM") ?? "")
+    return Surface(
+      width: isTerminal ? terminalWidth() ?? Surface.plain.width : Surface.plain.width,
+      colors: !hasOutputColor ? .none : hasFullColors ? .full : .indexed)
+  }
+
+  private func terminalWidth() -> Int? {
+    var size = winsize()
+    return ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : nil
   }
 
   func page(_ text: String) { write(text + "\n") }

@@ -9,6 +9,8 @@ from common import DTYPES, NAMES, grid, scalars, whole, write
 
 INF, NAN = math.inf, math.nan
 CASES = []
+EIGHT_BITS = {"f8e4m3": torch.float8_e4m3fn, "f8e5m2": torch.float8_e5m2}
+NAMES.update({dtype: name for name, dtype in EIGHT_BITS.items()})
 
 
 def add(name, t, formula=None):
@@ -189,6 +191,43 @@ def halves():
     add("f64 wrap", normals(2, [17], dtype="f64"))
 
 
+def eight_bits():
+    for name, dtype in EIGHT_BITS.items():
+        for label, listed in {
+            "decimals": [0.1, 0.2, 0.3], "whole": [1.0, -2.0, 16.0, 0.0], "wide": [0.001953125, 448.0, -1.0],
+            "not finite": [NAN, 1.5, -0.0] + ([INF, -INF] if name == "f8e5m2" else []),
+            "wrap": [i / 4 for i in range(30)],
+        }.items():
+            add(f"{name} {label}", torch.tensor(listed).to(dtype))
+        add(f"{name} matrix", torch.tensor([[0.5, 1.0], [2.0, 3.5]]).to(dtype))
+
+
+def mixtures():
+    """Numbers by chance, of every dtype, size and spread, some of them put in the place of others."""
+    generator = torch.Generator().manual_seed(7)
+    shapes = [[], [1], [3], [11], [23], [2, 5], [5, 2], [1, 13], [3, 3], [2, 2, 3], [2, 1, 2, 2], [4, 0, 2]]
+    spreads = [1e-9, 1e-5, 1e-3, 1.0, 30.0, 4e3, 1e6, 1e12]
+    special = [0.0, -0.0, 1.0, -1.0, 1e-4, NAN, INF, -INF]
+    for number in range(132):
+        shape = shapes[number % len(shapes)]
+        dtype = ("f32", "f64", "f16", "bf16", "i64", "i32", "u8", "bool")[number % 8 if number % 3 else 0]
+        count = math.prod(shape)
+        spread = spreads[int(torch.randint(len(spreads), [], generator=generator))]
+        t = spread * torch.randn(count, generator=generator, dtype=torch.float64)
+        if dtype[0] in "fb" and dtype != "bool":
+            # Some are whole, some have elements that change how all are written.
+            if number % 5 == 0:
+                t = t.round()
+            for place in range(0, count, 4):
+                if number % 2:
+                    t[place] = special[int(torch.randint(len(special), [], generator=generator))]
+        elif dtype == "bool":
+            t = t > 0
+        else:
+            t = t.abs() % 256 if dtype == "u8" else t.clamp(-2e9, 2e9)
+        add(f"{number} {dtype} {shape}", t.to(DTYPES[dtype]).reshape(shape))
+
+
 def one_axis():
     for length in (1, 2, 7, 8, 9, 10, 16, 17, 25):
         add(f"normal {length}", normals(10 + length, [length]))
@@ -266,7 +305,7 @@ def summarised():
 
 
 def main():
-    for group in (numbers, empty, fixed_point, whole_numbers, scientific, not_finite, integers, halves, one_axis, more_axes, summarised):
+    for group in (numbers, empty, fixed_point, whole_numbers, scientific, not_finite, integers, halves, eight_bits, mixtures, one_axis, more_axes, summarised):
         before = len(CASES)
         group()
         for case in CASES[before:]:

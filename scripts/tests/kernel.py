@@ -227,7 +227,17 @@ def rich_display(it):
     check("does not fit" not in data("compare(train, train with checkpoint: sqrt, args: (x, y))")["text/html"], "")
     check("does not fit" in data("compare(train, train with budget: 1KiB, args: (x, y))")["text/html"], "")
     check("<table>" in data("fit(train, x, y)")["text/html"], "")
-    for code in ("timeline(train, x, y)", "histogram(x, f16)"):
+    matrix = data("[[1.0, 2.5], [3.0, 4.0]] + 0")
+    check("<td" in matrix["text/html"] and "2.5000" in matrix["text/html"] and "f32[2, 2]" in matrix["text/plain"], matrix)
+    check("layers.0.weight" in data("net")["text/html"], "")
+    check("<td" in data('(rate: 0.1, name: "<a>", w: x)')["text/html"], "")
+    check("&lt;a&gt;" in data('(rate: 0.1, name: "<a>", w: x)')["text/html"], "")
+    check("deviation" in data("summary(net)")["text/html"], "")
+    check("because" in data("explain(train, x, y)")["text/html"], "")
+    for code in (
+        "timeline(train, x, y)", "histogram(x, f16)", "histogram(x)", "plot(loss: [2, 1], other: [1, 2])",
+        "scatter([1, 2], [3, 4])", "heatmap(eye(3))",
+    ):
         drawing = data(code)
         check(drawing["image/svg+xml"].startswith("<svg ") and drawing["text/plain"], drawing)
     equal(sorted(data("1 + 1")), ["text/plain"])

@@ -280,6 +280,28 @@ def progress(gradus, home):
     equal((quiet.stdout, quiet.stderr, quiet.returncode), ("", "", 0))
 
 
+def drawings(gradus, home):
+    """As wide as the terminal and in its colours; what is saved or piped is plain, and the same everywhere."""
+    plain = subprocess.run([gradus, "-e", "plot([1, 4, 9, 16])"], capture_output=True, text=True).stdout
+    equal(max(map(len, plain.splitlines())), 80)
+    check("\x1b" not in plain, plain)
+    session = Session(gradus, home, folder=home)
+    session.prompt()
+    output = session.run("plot([1, 4, 9, 16])")
+    equal(max(len(line.rstrip()) for line in output.splitlines()), 100)
+    session.run(":save drawn.nn")
+    equal(session.close(), 0)
+    with open(os.path.join(home, "drawn.nn"), encoding="utf-8") as file:
+        saved = [line[3:].rstrip() for line in file.read().splitlines() if line.startswith("#>")]
+    equal(saved, plain.splitlines())
+    colored = subprocess.run([gradus, "--color", "always", "-e", "heatmap(eye(2))"], capture_output=True, text=True).stdout
+    check("\x1b[38;5;" in colored and "▀" in colored, colored)
+    full = dict(os.environ, COLORTERM="truecolor")
+    colored = subprocess.run(
+        [gradus, "--color", "always", "-e", "heatmap(eye(2))"], capture_output=True, text=True, env=full).stdout
+    check("\x1b[38;2;" in colored, colored)
+
+
 def completion(gradus, home):
     session = Session(gradus, home)
     session.prompt()
@@ -395,7 +417,7 @@ def silent_when_piped(gradus, home):
 TESTS = [
     banner_and_echo, continuation, errors_and_bindings, paste_of_a_block, paste_of_a_transcript,
     transcript_line_by_line, output_that_cannot_be_written,
-    interrupt_at_the_prompt, interrupt_while_running, interrupt_in_a_large_product, questions, progress, completion, history, help_pages, commands,
+    interrupt_at_the_prompt, interrupt_while_running, interrupt_in_a_large_product, questions, progress, drawings, completion, history, help_pages, commands,
     script_interrupted, silent_when_piped,
 ]
 
