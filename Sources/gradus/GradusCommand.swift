@@ -13,7 +13,7 @@ struct GradusCommand: ParsableCommand {
     discussion: "Exit codes: 0; 1 the script failed; 2 usage; 130 interrupted.",
     version: "Gradus \(version)",
     subcommands: [
-      RunCommand.self, TestCommand.self, CheckCommand.self, HelpCommand.self, ExplainCommand.self,
+      RunCommand.self, TestCommand.self, CheckCommand.self, DocCommand.self, HelpCommand.self, ExplainCommand.self,
       KernelCommand.self,
     ],
     defaultSubcommand: RunCommand.self)
@@ -25,6 +25,7 @@ struct GradusCommand: ParsableCommand {
     gradus FILE [-- key=value ...]       run a script, with values for its inputs
     gradus -e 'EXPRESSION'               run an expression; several are allowed
     gradus test PATH [--bless]           compare scripts with the outputs written in them
+    gradus doc FILE                      the script with the outputs of this run
     gradus check FILE                    look for mistakes without running
     gradus help [NAME]                   the page of a function or topic
     gradus explain [CODE]                an error at length
