@@ -35,11 +35,16 @@ package final class Kernel {
     [
       "status": "ok", "protocol_version": .string(Message.protocolVersion), "implementation": "gradus",
       "implementation_version": .string(version), "banner": "Gradus \(version)   :help   ?name",
-      "language_info": [
-        "name": "gradus", "version": .string(version), "mimetype": "text/x-gradus", "file_extension": ".nn",
-        // Comments, strings, numbers and calls look as in Python.
-        "codemirror_mode": "python",
-      ],
+      "language_info": languageInfo(version),
+    ]
+  }
+
+  /// What a front end needs to know of the language.
+  static func languageInfo(_ version: String) -> JSONValue {
+    [
+      "name": "gradus", "version": .string(version), "mimetype": "text/x-gradus", "file_extension": ".nn",
+      // Comments, strings, numbers and calls look as in Python.
+      "codemirror_mode": "python",
     ]
   }
 

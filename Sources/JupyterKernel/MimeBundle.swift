@@ -1,14 +1,15 @@
 import Interpreter
+import Notebook
 
 /// Returns a value as front ends can show it: as the terminal's text, and as a drawing or a table where it has one.
-func mimeBundle(_ value: Value, _ text: String) -> JSONValue {
-  var bundle: [String: JSONValue] = ["text/plain": .string(text)]
-  if case .object(let object) = value {
-    if let svg = object.svg { bundle["image/svg+xml"] = .string(svg) }
-    if let html = object.html { bundle["text/html"] = .string(html) }
-  }
+func mimeBundle(_ value: ShownValue) -> JSONValue {
+  var bundle: [String: JSONValue] = ["text/plain": .string(value.text)]
+  if let svg = value.svg { bundle["image/svg+xml"] = .string(svg) }
+  if let html = value.html { bundle["text/html"] = .string(html) }
   return .object(bundle)
 }
+
+func mimeBundle(_ value: Value, _ text: String) -> JSONValue { mimeBundle(ShownValue(value, as: text)) }
 
 /// Returns how far a loop has come, as a bar where the total is known.
 func mimeBundle(_ progress: Progress) -> JSONValue {

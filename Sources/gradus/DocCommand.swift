@@ -21,7 +21,7 @@ struct DocCommand: ParsableCommand {
     defer { terminal.flush() }
     Interrupts.install(.script)
     let run = RecordedRun(of: Script(try source.readFile()), inputs: try source.inputs(), front: terminal)
-    if run.hasStarted { terminal.write(String(decoding: run.filledScript(), as: UTF8.self)) }
+    if run.hasStarted { terminal.write(run.filledScript()) }
     try finish(run.end, terminal)
   }
 }

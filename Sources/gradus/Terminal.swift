@@ -28,9 +28,11 @@ final class Terminal: DialogueOutput {
 
   // MARK: - Output
 
-  func write(_ text: String) {
+  func write(_ text: String) { write(Array(text.utf8)) }
+
+  func write(_ bytes: [UInt8]) {
     eraseProgress()
-    buffer.append(contentsOf: text.utf8)
+    buffer.append(contentsOf: bytes)
     let now = monotonicNanoseconds()
     if now - windowStart > Self.windowNanoseconds {
       windowStart = now
