@@ -16,6 +16,7 @@ extension Document {
 private struct PageWriter {
   let document: Document
   var prose = ProseRenderer()
+  private var figureCount = 0
   /// By the byte where a name begins.
   let descriptions: [Int: String]
   let highlights: [Highlight]
@@ -108,7 +109,20 @@ private struct PageWriter {
     return blocks.filter { !$0.isEmpty }.joined(separator: "\n")
   }
 
-  private func html(_ output: CellOutput) -> String {
+  /// A drawing at its own size, or as wide as there is room.
+  private mutating func figure(_ svg: String) -> String {
+    figureCount += 1
+    let id = "figure-\(figureCount)"
+    var size = ""
+    if let start = svg.firstRange(of: "viewBox=\"0 0 ") {
+      size = " style=\"max-width:\(svg[start.upperBound...].prefix { $0.isNumber })px\""
+    }
+    // Styles of a drawing hold for the whole page unless they are nested.
+    let drawing = svg.replacing("<style>", with: "<style>#\(id){").replacing("</style>", with: "}</style>")
+    return "<figure id=\"\(id)\"\(size)>\n\(drawing)\n</figure>"
+  }
+
+  private mutating func html(_ output: CellOutput) -> String {
     func lines(_ text: String, _ style: String) -> String {
       "<pre class=\"output\(style)\"><samp>\(escapedHTML(text))</samp></pre>"
     }
@@ -116,7 +130,7 @@ private struct PageWriter {
     switch output {
     case .text(let text, let isMeasured): return lines(text, isMeasured ? measured : "")
     case .value(let value, let isMeasured):
-      if let svg = value.svg { return "<figure>\n\(svg)\n</figure>" }
+      if let svg = value.svg { return figure(svg) }
       if let html = value.html { return "<div class=\"output table\">\n\(html)\n</div>" }
       return lines(value.text, isMeasured ? measured : "")
     case .warning(let text): return lines(text, " warning")
@@ -197,7 +211,7 @@ private let styleSheet = """
   :root { color-scheme: light dark; }
   * { box-sizing: border-box; }
   body { margin: 0; background: var(--paper); color: var(--ink); font: 1.0625rem/1.6 var(--serif); }
-  main, footer { max-width: 60rem; margin: 0 auto; padding: 2.5rem 1.5rem 0; }
+  main, footer { max-width: 66rem; margin: 0 auto; padding: 2.5rem 1.5rem 0; }
   p, ul, ol, blockquote, h1, h2, h3, h4 { max-width: 44rem; }
   h1, h2, h3, h4 { font-family: var(--sans); line-height: 1.25; margin: 2.4rem 0 0.8rem; }
   h1 { font-size: 2rem; margin-top: 0.5rem; }
@@ -209,7 +223,8 @@ private let styleSheet = """
   :is(p, li, td, th, h1, h2, h3, h4) > code { background: var(--code); border-radius: 3px; padding: 0.1em 0.3em; }
   pre { margin: 0; font-size: 0.83rem; line-height: 1.5; overflow-x: auto; tab-size: 4; }
   pre code, pre samp { font-size: inherit; }
-  pre.sample { margin: 1rem 0; padding: 0.7rem 1rem; }
+  pre.sample { margin: 1rem 0; padding: 0.7rem 1rem; max-width: 44rem; background: var(--code); border-radius: 6px; }
+  li > p, li > ul, li > ol { margin: 0.2em 0; }
   .entry { margin: 1.1rem 0; }
   .code { background: var(--code); border-radius: 6px; padding: 0.7rem 1rem; }
   .output { padding: 0.6rem 1rem 0.1rem 0.9rem; margin-left: 0.2rem; border-left: 3px solid var(--rule); }
@@ -232,12 +247,13 @@ private let styleSheet = """
     background: var(--ink); color: var(--paper); border-radius: 5px; font: 0.8rem/1.5 var(--mono); font-style: normal;
     white-space: pre; pointer-events: none; max-width: 90vw; overflow: hidden; text-overflow: ellipsis;
   }
-  figure { margin: 0.6rem 0; background: #fff; border: 1px solid var(--rule); border-radius: 6px; padding: 0.6rem; overflow-x: auto; }
-  figure svg { display: block; width: 100%; max-width: 60rem; height: auto; color-scheme: light; }
+  figure { margin: 0.6rem 0; }
+  figure svg { display: block; width: 100%; height: auto; overflow: visible; }
   table { border-collapse: collapse; font: 0.88rem/1.5 var(--sans); margin: 0.6rem 0; }
   th, td { padding: 0.2rem 0.7rem; border-bottom: 1px solid var(--rule); font-variant-numeric: tabular-nums; text-align: left; }
   .right { text-align: right; }
   caption { color: var(--faint); padding-bottom: 0.4rem; }
+  .table th, .table td { white-space: nowrap; }
   .table { overflow-x: auto; font: 0.88rem/1.5 var(--sans); }
   blockquote { margin: 1rem 0; padding-left: 1rem; border-left: 3px solid var(--rule); color: var(--faint); }
   hr { border: 0; border-top: 1px solid var(--rule); margin: 2rem 0; }
