@@ -13,8 +13,8 @@ struct GradusCommand: ParsableCommand {
     discussion: "Exit codes: 0; 1 the script failed; 2 usage; 130 interrupted.",
     version: "Gradus \(version)",
     subcommands: [
-      RunCommand.self, TestCommand.self, CheckCommand.self, DocCommand.self, ExportCommand.self, HelpCommand.self,
-      ExplainCommand.self, KernelCommand.self,
+      RunCommand.self, TestCommand.self, CheckCommand.self, DocCommand.self, ExportCommand.self, WatchCommand.self,
+      HelpCommand.self, ExplainCommand.self, KernelCommand.self,
     ],
     defaultSubcommand: RunCommand.self)
 
@@ -27,6 +27,7 @@ struct GradusCommand: ParsableCommand {
     gradus test PATH [--bless]           compare scripts with the outputs written in them
     gradus doc FILE                      the script with the outputs of this run
     gradus export FILE -o OUT            the same as OUT.ipynb, OUT.html or OUT.md
+    gradus watch FILE                    run again from the first changed cell at each save
     gradus check FILE                    look for mistakes without running
     gradus help [NAME]                   the page of a function or topic
     gradus explain [CODE]                an error at length

@@ -75,6 +75,11 @@ final class Terminal: DialogueOutput {
     }
   }
 
+  /// Takes the line away that another process showed progress on.
+  func endProgress() {
+    if isatty(STDERR_FILENO) == 1 { writeFully(Array("\r\u{1B}[K".utf8), to: STDERR_FILENO) }
+  }
+
   private func eraseProgress() {
     if !showsProgress { return }
     showsProgress = false

@@ -1,0 +1,303 @@
+import CProcess
+import Glibc
+import Interpreter
+import Kernels
+import Notebook
+import Support
+import Tensors
+
+// Note [Copies of the process]
+//
+// What a cell changes is more than can be copied name by name: models and optimizers that hold each other, closures,
+// plans, random counters. So `watch` copies the process. The process that runs a script leaves a copy of itself waiting
+// before a cell; when the cell changes, that copy runs on with the new text, leaves a copy in its turn, and what had run
+// on before it is ended. Pages are shared until one side writes, so that a copy costs a millisecond, and later the
+// memory of what cells changed.
+//
+// A copy is left where at least a tenth of a second and a thirty-second part of the run went by since the last: what
+// lies between a copy and a changed cell runs again, in silence, and takes no longer than that. There are 64 at most, and
+// none where free memory would not hold the process twice.
+//
+// One process, the watcher, reads the file, starts and ends the others. Orders go through a pipe for each copy, by its
+// place in the order of entries; their text lies in a file that all share. Reports come back through one pipe. When the
+// watcher is gone, copies read the end of their pipe, and what runs is ended by its next report.
+
+/// What a copy is to do: to run a text, and be heard from an entry on.
+struct WatchOrder {
+  let number: Int
+  let start: Int
+  /// The names that a fresh session would know.
+  let names: [String]
+  let text: [UInt8]
+}
+
+/// What a run tells the watcher.
+struct WatchReport {
+  enum Event: Int {
+    /// A copy waits before the entry.
+    case copied
+    /// The run is about to start the entry.
+    case reached
+    /// The run came to the end, and waits there.
+    case finished
+    /// The run stopped at the entry.
+    case stopped
+  }
+
+  let event: Event
+  let order: Int
+  let process: pid_t
+  let entry: Int
+}
+
+/// The pipes between the watcher and the runs.
+final class WatchLine {
+  static let copyLimit = 64
+
+  /// For each copy: where it reads, and where the watcher writes.
+  private var orders: [(read: Int32, write: Int32)] = []
+  private var reportRead: Int32 = -1
+  private var reportWrite: Int32 = -1
+  /// The text of the last order.
+  private var text: Int32 = -1
+  private var isChild = false
+  private var partial: [UInt8] = []
+
+  init() {
+    for _ in 0..<WatchLine.copyLimit { orders.append(WatchLine.makePipe()) }
+    (reportRead, reportWrite) = WatchLine.makePipe()
+    var template = Array("\(environment("TMPDIR") ?? "/tmp")/gradus-watch-XXXXXX".utf8CString)
+    text = mkstemp(&template)
+    if text >= 0 { unlink(template) }
+  }
+
+  static func makePipe() -> (read: Int32, write: Int32) {
+    var ends: [Int32] = [-1, -1]
+    _ = pipe(&ends)
+    return (ends[0], ends[1])
+  }
+
+  /// Lets go of the watcher's ends, so that its end is noticed.
+  func becomeChild() {
+    isChild = true
+    for pipe in orders { close(pipe.write) }
+    close(reportRead)
+    // Ctrl-C is for the watcher, which ends all others. Nobody waits for copies.
+    signal(SIGINT, SIG_IGN)
+    signal(SIGCHLD, SIG_IGN)
+    signal(SIGPIPE, SIG_DFL)
+  }
+
+  // MARK: - The watcher's side
+
+  /// Waits for a report or the time to look at files.
+  func wait(milliseconds: Int32) {
+    var input = pollfd(fd: reportRead, events: Int16(POLLIN), revents: 0)
+    if poll(&input, 1, milliseconds) > 0 { readReports() }
+  }
+
+  private func readReports() {
+    var chunk = [UInt8](repeating: 0, count: 1 << 16)
+    let count = read(reportRead, &chunk, chunk.count)
+    if count > 0 { partial += chunk[..<count] }
+  }
+
+  /// Returns the reports that came since the last call.
+  func reports() -> [WatchReport] {
+    guard let end = partial.lastIndex(of: UInt8(ascii: "\n")) else { return [] }
+    let lines = String(decoding: partial[..<end], as: UTF8.self).split(separator: "\n")
+    partial.removeSubrange(...end)
+    return lines.compactMap { line in
+      let numbers = line.split(separator: " ").compactMap { Int($0) }
+      guard numbers.count == 4, let event = WatchReport.Event(rawValue: numbers[0]) else { return nil }
+      return WatchReport(event: event, order: numbers[1], process: pid_t(numbers[2]), entry: numbers[3])
+    }
+  }
+
+  func send(_ order: WatchOrder, to copy: Int) {
+    let names = Array(order.names.joined(separator: "\n").utf8)
+    let bytes = names + order.text
+    var offset = 0
+    bytes.withUnsafeBytes { bytes in
+      while offset < bytes.count {
+        let count = pwrite(text, bytes.baseAddress! + offset, bytes.count - offset, offset)
+        if count <= 0 { break }
+        offset += count
+      }
+    }
+    WatchLine.write("\(order.number) \(order.start) \(names.count) \(order.text.count)\n", to: orders[copy].write)
+  }
+
+  // MARK: - The other side
+
+  func report(_ event: WatchReport.Event, order: Int, process: pid_t = getpid(), entry: Int) {
+    WatchLine.write("\(event.rawValue) \(order) \(process) \(entry)\n", to: reportWrite)
+  }
+
+  /// Waits for the order to a copy. Where the watcher is gone, so is this process.
+  func receive(as copy: Int) -> WatchOrder {
+    var line: [UInt8] = []
+    var byte: UInt8 = 0
+    while line.last != UInt8(ascii: "\n") {
+      let count = read(orders[copy].read, &byte, 1)
+      if count < 0, errno == EINTR { continue }
+      if count <= 0 { _exit(0) }
+      line.append(byte)
+    }
+    let numbers = String(decoding: line.dropLast(), as: UTF8.self).split(separator: " ").compactMap { Int($0) }
+    var bytes = [UInt8](repeating: 0, count: numbers[2] + numbers[3])
+    var offset = 0
+    bytes.withUnsafeMutableBytes { bytes in
+      while offset < bytes.count {
+        let count = pread(text, bytes.baseAddress! + offset, bytes.count - offset, offset)
+        if count <= 0 { break }
+        offset += count
+      }
+    }
+    let names = String(decoding: bytes[..<numbers[2]], as: UTF8.self).split(separator: "\n").map(String.init)
+    return WatchOrder(number: numbers[0], start: numbers[1], names: names, text: Array(bytes[numbers[2]...]))
+  }
+
+  /// Writes a line, which is too short to be cut in two.
+  private static func write(_ line: String, to descriptor: Int32) {
+    let bytes = Array(line.utf8)
+    while Glibc.write(descriptor, bytes, bytes.count) < 0, errno == EINTR {}
+  }
+}
+
+/// The run of a script under `watch`, in a process of its own.
+final class WatchRun {
+  private let path: String
+  private let inputs: [(key: String, value: String)]
+  private let terminal: Terminal
+  private let line: WatchLine
+  private let output: MutableOutput
+  private let session: Session
+  /// The copies that were left so far.
+  private var copyCount = 0
+  private var start = monotonicNanoseconds()
+  private var lastCopy = monotonicNanoseconds()
+
+  init(path: String, inputs: [(key: String, value: String)], terminal: Terminal, line: WatchLine) {
+    self.path = path
+    self.inputs = inputs
+    self.terminal = terminal
+    self.line = line
+    output = MutableOutput(terminal)
+    ThreadPool.forgetThreads()
+    session = Session(output: output)
+  }
+
+  /// Runs what is ordered, and whatever its copies are ordered later; each ends its process.
+  func run(_ first: WatchOrder) -> Never {
+    var order = first
+    var position = 0
+    while true {
+      session.interpreter.forgetUnreached(except: Set(order.names))
+      let script = Script(SourceFile(name: path, bytes: order.text))
+      let prepared = session.prepare(script)
+      _ = session.setInputs(inputs, for: script)
+      let borders = Set(script.borders)
+      var next: WatchOrder?
+      while position < script.entries.count {
+        if borders.contains(position) {
+          next = leaveCopy(before: position, order)
+          if next != nil { break }
+          line.report(.reached, order: order.number, entry: position)
+        }
+        output.isMuted = position < order.start
+        if !run(position, of: prepared) { stop(order, position) }
+        position += 1
+      }
+      order = next ?? waitAtEnd(order, position)
+    }
+  }
+
+  /// - Returns: whether the script goes on.
+  private func run(_ index: Int, of prepared: Session.PreparedScript) -> Bool {
+    let entry = prepared.script.entries[index]
+    switch session.run(entry, of: prepared) {
+    case .finished: return true
+    case .failed(let errors):
+      errors.forEach(output.report)
+      return entry.expectation.allows(errors)
+    case .interrupted(let diagnostic):
+      output.report(diagnostic)
+      return false
+    case .exited: return false
+    }
+  }
+
+  private func stop(_ order: WatchOrder, _ entry: Int) -> Never {
+    terminal.flush()
+    line.report(.stopped, order: order.number, entry: entry)
+    _exit(0)
+  }
+
+  // MARK: - Copies
+
+  /// Leaves a copy of the process that waits, where it is worth one.
+  ///
+  /// - Returns: nil in the process that goes on; in the copy, once it comes, the order to it.
+  private func leaveCopy(before entry: Int, _ order: WatchOrder) -> WatchOrder? {
+    let now = monotonicNanoseconds()
+    guard entry > 0, now - lastCopy >= max(100_000_000, (now - start) / 32), copyCount < WatchLine.copyLimit - 1,
+      Machine.shortage(of: residentByteCount()) == nil
+    else { return nil }
+    return copy(before: entry, order.number)
+  }
+
+  private func copy(before entry: Int, _ number: Int) -> WatchOrder? {
+    terminal.flush()
+    // A copy that the watcher never heard of, since this process was ended before it could report, must not wait.
+    let known = WatchLine.makePipe()
+    let process = gradus_fork()
+    if process == 0 {
+      close(known.write)
+      var byte: UInt8 = 0
+      if read(known.read, &byte, 1) != 1 { _exit(0) }
+      close(known.read)
+      ThreadPool.forgetThreads()
+      return answer(as: copyCount, before: entry)
+    }
+    close(known.read)
+    // Where there is no copy to be had, the run goes on without.
+    if process > 0 {
+      line.report(.copied, order: number, process: process, entry: entry)
+      var byte: UInt8 = 1
+      write(known.write, &byte, 1)
+      copyCount += 1
+    }
+    close(known.write)
+    lastCopy = monotonicNanoseconds()
+    return nil
+  }
+
+  /// Waits as a copy for an order, and leaves another copy in its place.
+  private func answer(as index: Int, before entry: Int) -> WatchOrder {
+    let order = line.receive(as: index)
+    (start, lastCopy) = (monotonicNanoseconds() - (lastCopy - start), monotonicNanoseconds())
+    return copy(before: entry, order.number) ?? order
+  }
+
+  private func waitAtEnd(_ order: WatchOrder, _ entry: Int) -> WatchOrder {
+    terminal.flush()
+    if copyCount == WatchLine.copyLimit { stop(order, entry) }
+    line.report(.finished, order: order.number, entry: entry)
+    return answer(as: copyCount, before: entry)
+  }
+}
+
+/// Passes a program's words on, unless they were said before.
+private final class MutableOutput: Output {
+  private let target: any Output
+  var isMuted = false
+
+  init(_ target: any Output) { self.target = target }
+
+  func write(_ text: String) { if !isMuted { target.write(text) } }
+  func report(_ diagnostic: Diagnostic) { if !isMuted { target.report(diagnostic) } }
+  func echo(_ value: Value, as text: String, isLast: Bool) { if !isMuted { target.echo(value, as: text, isLast: isLast) } }
+  func show(_ progress: Progress) { if !isMuted { target.show(progress) } }
+  func ask(_ prompt: String) -> Answer { target.ask(prompt) }
+}
