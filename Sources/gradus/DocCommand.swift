@@ -32,7 +32,7 @@ struct ScriptArguments: ParsableArguments {
     help: ArgumentHelp("The script, or - for standard input.", valueName: "file"), completion: .scripts)
   var path: String
 
-  @Argument(help: ArgumentHelp("Values for its inputs.", valueName: "key=value"), completion: .custom { _, _, _ in [] })
+  @Argument(help: ArgumentHelp("Values for its inputs.", valueName: "key=value"), completion: .inputs)
   var inputTexts: [String] = []
 
   func readFile() throws -> SourceFile {
@@ -40,11 +40,6 @@ struct ScriptArguments: ParsableArguments {
   }
 
   func inputs() throws -> [(key: String, value: String)] { try keysAndValues(inputTexts[...]) }
-}
-
-extension CompletionKind {
-  /// Programs, and the folders that hold them.
-  static var scripts: CompletionKind { .file(extensions: ["nn"]) }
 }
 
 /// Reads `key=value` arguments.

@@ -38,7 +38,7 @@ struct ExportCommand: ParsableCommand {
     completion: .file(extensions: ["nn", "ipynb"]))
   var path: String
 
-  @Argument(help: ArgumentHelp("Values for its inputs.", valueName: "key=value"), completion: .custom { _, _, _ in [] })
+  @Argument(help: ArgumentHelp("Values for its inputs.", valueName: "key=value"), completion: .inputs)
   var inputTexts: [String] = []
 
   func run() throws {

@@ -49,6 +49,12 @@ struct GradusCommand: ParsableCommand {
 
   /// Parses the arguments of the process, runs what they ask for, and returns the exit code.
   static func runMain() -> Int32 {
+    if let script = completionScript(for: CommandLine.arguments) {
+      let terminal = Terminal(color: .auto)
+      terminal.write(script)
+      terminal.flush()
+      return 0
+    }
     do {
       var command = try parseAsRoot()
       try command.run()

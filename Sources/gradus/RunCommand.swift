@@ -18,7 +18,7 @@ struct RunCommand: ParsableCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "The script, or - for standard input; then key=value for its inputs.", valueName: "file"))
+      "The script, or - for standard input; then key=value for its inputs.", valueName: "file"), completion: .scripts)
   var arguments: [String] = []
 
   func run() throws {

@@ -19,7 +19,7 @@ struct WatchCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("The script.", valueName: "file"), completion: .scripts)
   var path: String
 
-  @Argument(help: ArgumentHelp("Values for its inputs.", valueName: "key=value"), completion: .custom { _, _, _ in [] })
+  @Argument(help: ArgumentHelp("Values for its inputs.", valueName: "key=value"), completion: .inputs)
   var inputTexts: [String] = []
 
   func run() throws {
