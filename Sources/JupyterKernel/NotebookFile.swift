@@ -122,9 +122,9 @@ private struct CellWriter {
   private func marker(of cell: ScriptCell) -> String { cell.markerLine.map { file.text(ofLine: $0) } ?? "" }
 
   private func blankLines(after cell: ScriptCell, isLast: Bool) -> [String: JSONValue] {
+    var count = cell.lines.count - document.script.text(of: cell).count
     // Behind the newline at the end of a file begins no line.
-    let end = isLast && file.bytes.last == UInt8(ascii: "\n") ? cell.lines.upperBound - 1 : cell.lines.upperBound
-    let count = end - cell.lines.lowerBound - document.script.text(of: cell).count
+    if isLast, count > 0 { count -= 1 }
     return count == (isLast ? 0 : 1) ? [:] : ["blankLines": .int(count)]
   }
 

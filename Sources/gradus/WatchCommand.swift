@@ -51,6 +51,8 @@ private final class Watcher {
   /// Where the last run stopped before the script's end.
   private var stopped: Int?
   private var order = 0
+  /// The entry from which on the last order is heard.
+  private var lastStart = 0
 
   private struct Copy {
     let process: pid_t
@@ -76,7 +78,7 @@ private final class Watcher {
     while !Interpreter.isInterrupted {
       look()
       line.wait(milliseconds: 200)
-      for report in line.reports() where report.order == order { hear(report) }
+      hearReports()
       reap()
     }
   }
@@ -149,24 +151,26 @@ private final class Watcher {
   // MARK: - Processes
 
   private func begin(_ script: Script, at start: Int, names: [String]) {
-    order += 1
-    let text = script.file.bytes
-    // The nearest copy that is still there.
+    self.order += 1
+    lastStart = start
+    let order = WatchOrder(number: self.order, start: start, names: names, text: script.file.bytes)
+    runner = nil
     while let copy = copies.last {
-      if copy.entry <= start, kill(copy.process, 0) == 0 {
-        line.send(WatchOrder(number: order, start: start, names: names, text: text), to: copies.count - 1)
-        copies.removeLast()
-        runner = Runner(process: copy.process, entry: start)
-        return
+      line.send(order, to: copies.count - 1)
+      for _ in 0..<50 where runner == nil && kill(copy.process, 0) == 0 {
+        line.wait(milliseconds: 100)
+        hearReports()
       }
+      if runner != nil { return }
+      // The system may have ended it to have its memory.
+      line.takeBack(from: copies.count - 1)
       copies.removeLast()
     }
     terminal.flush()
     let process = gradus_fork()
     if process == 0 {
       line.becomeChild()
-      let first = WatchOrder(number: order, start: start, names: names, text: text)
-      WatchRun(path: path, inputs: inputs, terminal: terminal, line: line).run(first)
+      WatchRun(path: path, inputs: inputs, terminal: terminal, line: line).begin(order, at: 0)
     }
     if process < 0 {
       terminal.writeError("error: cannot start a process: \(String(cString: strerror(errno)).lowercased())")
@@ -175,8 +179,13 @@ private final class Watcher {
     runner = Runner(process: process, entry: start)
   }
 
+  private func hearReports() {
+    for report in line.reports() where report.order == order { hear(report) }
+  }
+
   private func hear(_ report: WatchReport) {
     switch report.event {
+    case .began: runner = Runner(process: report.process, entry: lastStart)
     case .copied: copies.append(Copy(process: report.process, entry: report.entry))
     case .reached: if let runner, report.entry > runner.entry { self.runner?.entry = report.entry }
     case .finished:
@@ -205,15 +214,15 @@ private final class Watcher {
 
   private func reap() {
     var status: Int32 = 0
-    while true {
-      let process = waitpid(-1, &status, WNOHANG)
-      if process <= 0 { return }
-      if process == runner?.process {
-        // It said nothing: the system ended it.
-        stopped = runner?.entry
-        runner = nil
-        terminal.writeError("error: the run was ended by signal \(status & 0x7F)")
-      }
+    while waitpid(-1, &status, WNOHANG) > 0 {}
+    if let runner, kill(runner.process, 0) != 0 {
+      // It may have reported and gone since the last look.
+      line.wait(milliseconds: 0)
+      hearReports()
+      if self.runner == nil { return }
+      self.runner = nil
+      stopped = runner.entry
+      terminal.writeError("error: the system ended the run")
     }
   }
 }

@@ -10,13 +10,17 @@ import Tensors
 //
 // What a cell changes is more than can be copied name by name: models and optimizers that hold each other, closures,
 // plans, random counters. So `watch` copies the process. The process that runs a script leaves a copy of itself waiting
-// before a cell; when the cell changes, that copy runs on with the new text, leaves a copy in its turn, and what had run
-// on before it is ended. Pages are shared until one side writes, so that a copy costs a millisecond, and later the
-// memory of what cells changed.
+// before a cell; when the cell changes, a copy of that copy runs on with the new text, and what had run on before is
+// ended. Pages are shared until one side writes, so that a copy costs a millisecond, and later the memory of what cells
+// changed.
 //
 // A copy is left where at least a tenth of a second and a thirty-second part of the run went by since the last: what
 // lies between a copy and a changed cell runs again, in silence, and takes no longer than that. There are 64 at most, and
 // none where free memory would not hold the process twice.
+//
+// In a copied process there is the thread that asked for the copy, alone, and Swift's locks still know it by its number
+// in the old process: a second thread would wait for it for ever. So that thread only waits for orders and makes copies,
+// where it is alone; programs run on new threads.
 //
 // One process, the watcher, reads the file, starts and ends the others. Orders go through a pipe for each copy, by its
 // place in the order of entries; their text lies in a file that all share. Reports come back through one pipe. When the
@@ -34,6 +38,8 @@ struct WatchOrder {
 /// What a run tells the watcher.
 struct WatchReport {
   enum Event: Int {
+    /// The process begins to carry out the order.
+    case began
     /// A copy waits before the entry.
     case copied
     /// The run is about to start the entry.
@@ -128,6 +134,13 @@ final class WatchLine {
     WatchLine.write("\(order.number) \(order.start) \(names.count) \(order.text.count)\n", to: orders[copy].write)
   }
 
+  /// Forgets an order that nobody read.
+  func takeBack(from copy: Int) {
+    var input = pollfd(fd: orders[copy].read, events: Int16(POLLIN), revents: 0)
+    var chunk = [UInt8](repeating: 0, count: 1 << 12)
+    while poll(&input, 1, 0) > 0, read(orders[copy].read, &chunk, chunk.count) > 0 {}
+  }
+
   // MARK: - The other side
 
   func report(_ event: WatchReport.Event, order: Int, process: pid_t = getpid(), entry: Int) {
@@ -165,15 +178,15 @@ final class WatchLine {
   }
 }
 
-/// The run of a script under `watch`, in a process of its own.
-final class WatchRun {
+/// The run of a script under `watch`, in a process of its own. One thread at a time is busy with it.
+final class WatchRun: @unchecked Sendable {
   private let path: String
   private let inputs: [(key: String, value: String)]
   private let terminal: Terminal
   private let line: WatchLine
   private let output: MutableOutput
   private let session: Session
-  /// The copies that were left so far.
+  /// The copies that wait before the entries that have run.
   private var copyCount = 0
   private var start = monotonicNanoseconds()
   private var lastCopy = monotonicNanoseconds()
@@ -184,33 +197,38 @@ final class WatchRun {
     self.terminal = terminal
     self.line = line
     output = MutableOutput(terminal)
-    ThreadPool.forgetThreads()
     session = Session(output: output)
   }
 
-  /// Runs what is ordered, and whatever its copies are ordered later; each ends its process.
-  func run(_ first: WatchOrder) -> Never {
-    var order = first
-    var position = 0
-    while true {
-      session.interpreter.forgetUnreached(except: Set(order.names))
-      let script = Script(SourceFile(name: path, bytes: order.text))
-      let prepared = session.prepare(script)
-      _ = session.setInputs(inputs, for: script)
-      let borders = Set(script.borders)
-      var next: WatchOrder?
-      while position < script.entries.count {
-        if borders.contains(position) {
-          next = leaveCopy(before: position, order)
-          if next != nil { break }
-          line.report(.reached, order: order.number, entry: position)
-        }
-        output.isMuted = position < order.start
-        if !run(position, of: prepared) { stop(order, position) }
-        position += 1
+  /// Carries out an order from an entry on, in a process that was just copied. It ends there.
+  func begin(_ order: WatchOrder, at entry: Int) -> Never {
+    ThreadPool.forgetThreads()
+    runOnLargeStack { self.run(order, from: entry) }
+    _exit(1)
+  }
+
+  private func run(_ order: WatchOrder, from first: Int) {
+    session.interpreter.forgetUnreached(except: Set(order.names))
+    let script = Script(SourceFile(name: path, bytes: order.text))
+    let prepared = session.prepare(script)
+    _ = session.setInputs(inputs, for: script)
+    let borders = Set(script.borders)
+    for index in first..<max(first, script.entries.count) {
+      if borders.contains(index) {
+        if index > first { leaveCopy(before: index, order.number) }
+        line.report(.reached, order: order.number, entry: index)
       }
-      order = next ?? waitAtEnd(order, position)
+      output.isMuted = index < order.start
+      if !run(index, of: prepared) {
+        terminal.flush()
+        line.report(.stopped, order: order.number, entry: index)
+        _exit(0)
+      }
     }
+    // What may be added at the end begins here.
+    terminal.flush()
+    line.report(.finished, order: order.number, entry: script.entries.count)
+    serve(as: copyCount, before: script.entries.count)
   }
 
   /// - Returns: whether the script goes on.
@@ -228,26 +246,15 @@ final class WatchRun {
     }
   }
 
-  private func stop(_ order: WatchOrder, _ entry: Int) -> Never {
-    terminal.flush()
-    line.report(.stopped, order: order.number, entry: entry)
-    _exit(0)
-  }
-
   // MARK: - Copies
 
   /// Leaves a copy of the process that waits, where it is worth one.
-  ///
-  /// - Returns: nil in the process that goes on; in the copy, once it comes, the order to it.
-  private func leaveCopy(before entry: Int, _ order: WatchOrder) -> WatchOrder? {
+  private func leaveCopy(before entry: Int, _ number: Int) {
     let now = monotonicNanoseconds()
-    guard entry > 0, now - lastCopy >= max(100_000_000, (now - start) / 32), copyCount < WatchLine.copyLimit - 1,
+    // The last pipe is for the end of the script.
+    guard now - lastCopy >= max(100_000_000, (now - start) / 32), copyCount < WatchLine.copyLimit - 1,
       Machine.shortage(of: residentByteCount()) == nil
-    else { return nil }
-    return copy(before: entry, order.number)
-  }
-
-  private func copy(before entry: Int, _ number: Int) -> WatchOrder? {
+    else { return }
     terminal.flush()
     // A copy that the watcher never heard of, since this process was ended before it could report, must not wait.
     let known = WatchLine.makePipe()
@@ -257,8 +264,7 @@ final class WatchRun {
       var byte: UInt8 = 0
       if read(known.read, &byte, 1) != 1 { _exit(0) }
       close(known.read)
-      ThreadPool.forgetThreads()
-      return answer(as: copyCount, before: entry)
+      serve(as: copyCount, before: entry)
     }
     close(known.read)
     // Where there is no copy to be had, the run goes on without.
@@ -270,21 +276,22 @@ final class WatchRun {
     }
     close(known.write)
     lastCopy = monotonicNanoseconds()
-    return nil
   }
 
-  /// Waits as a copy for an order, and leaves another copy in its place.
-  private func answer(as index: Int, before entry: Int) -> WatchOrder {
-    let order = line.receive(as: index)
-    (start, lastCopy) = (monotonicNanoseconds() - (lastCopy - start), monotonicNanoseconds())
-    return copy(before: entry, order.number) ?? order
-  }
-
-  private func waitAtEnd(_ order: WatchOrder, _ entry: Int) -> WatchOrder {
-    terminal.flush()
-    if copyCount == WatchLine.copyLimit { stop(order, entry) }
-    line.report(.finished, order: order.number, entry: entry)
-    return answer(as: copyCount, before: entry)
+  /// Waits for orders, and has copies of this process carry them out.
+  private func serve(as index: Int, before entry: Int) -> Never {
+    let spent = monotonicNanoseconds() - start
+    copyCount = index + 1
+    while true {
+      let order = line.receive(as: index)
+      let process = gradus_fork()
+      if process == 0 {
+        lastCopy = monotonicNanoseconds()
+        start = lastCopy - spent
+        begin(order, at: entry)
+      }
+      if process > 0 { line.report(.began, order: order.number, process: process, entry: entry) }
+    }
   }
 }
 
