@@ -3,14 +3,16 @@ import Interpreter
 /// Turns the Markdown of prose into HTML: headings, paragraphs, lists, quotes, tables, code, emphasis and links.
 ///
 /// All text is escaped, HTML in it too, and a link leads to the web, to mail or to a place beside the page.
-struct ProseRenderer {
+package struct ProseRenderer {
   /// Headings met so far, for a table of contents.
   private(set) var headings: [(level: Int, html: String, id: String)] = []
 
   /// Quotes and lists nest no deeper.
   private static let deepest = 12
 
-  mutating func html(_ lines: [String]) -> String { blocks(lines[...], depth: 0) }
+  package init() {}
+
+  package mutating func html(_ lines: [String]) -> String { blocks(lines[...], depth: 0) }
 
   /// A heading, which the table of contents can lead to.
   mutating func heading(_ text: String, level: Int) -> String {
