@@ -56,6 +56,9 @@ let package = Package(
     .target(name: "CZMQ", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     .target(name: "CCrypto", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
 
+    // Copies of the process, by which `gradus watch` keeps what was there before a cell.
+    .target(name: "CProcess"),
+
     // What the thread pool needs of C: lending closures, the processors at hand.
     .target(name: "CThreads"),
 
@@ -86,7 +89,7 @@ let package = Package(
       name: "gradus",
       dependencies: [
         "Support", "Syntax", "Tensors", "Kernels", "Formats", "Drawings", "Interpreter", "Notebook", "JupyterKernel",
-        "CReadline",
+        "CReadline", "CProcess",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

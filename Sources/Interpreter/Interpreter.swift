@@ -156,6 +156,18 @@ package final class Interpreter {
     usedFiles = [:]
   }
 
+  /// Forgets what an earlier version of the program declared and did not come to: names without a value that are not in
+  /// `names`, and used files that have not run.
+  package func forgetUnreached(except names: Set<String>) {
+    main.removeNames { name, slot in
+      if case .unset = globals[slot] { !names.contains(name) } else { false }
+    }
+    usedFiles = usedFiles.filter { $0.value.hasRun }
+  }
+
+  /// The files that the program uses, by their paths in the system.
+  package var usedPaths: [String] { usedFiles.keys.sorted() }
+
   // MARK: Interrupts
 
   /// How often someone has asked to stop since the evaluation began.
@@ -304,6 +316,11 @@ package final class Module {
   /// All that can be named here, sorted.
   package var visibleNames: [String] {
     Set(slots.keys).union(parent?.visibleNames ?? []).sorted()
+  }
+
+  func removeNames(where isGone: (_ name: String, _ slot: Int) -> Bool) {
+    slots = slots.filter { !isGone($0.key, $0.value) }
+    declarations = declarations.filter { slots[$0.key] != nil }
   }
 
   @discardableResult

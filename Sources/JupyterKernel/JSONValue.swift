@@ -1,3 +1,4 @@
+import Formats
 import FoundationEssentials
 
 /// Any JSON value: what a message holds is looked at piece by piece, since others wrote it.
@@ -26,6 +27,7 @@ enum JSONValue: Equatable, Sendable {
     default: nil
     }
   }
+  var items: [JSONValue]? { if case .array(let items) = self { items } else { nil } }
   var members: [String: JSONValue]? { if case .object(let members) = self { members } else { nil } }
 }
 
@@ -76,6 +78,39 @@ extension JSONValue: Codable {
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     // Only numbers that are not finite cannot be written, and no message has any.
     return (try? encoder.encode(self)).map { Array($0) } ?? Array("{}".utf8)
+  }
+}
+
+extension JSONValue {
+  /// Its text on many lines, as notebook files have it: a column of indentation a level, members in the order of names.
+  var indented: String {
+    var text = ""
+    write(to: &text, indent: 0)
+    return text
+  }
+
+  private func write(to text: inout String, indent: Int) {
+    func list<Element>(_ open: String, _ items: [Element], _ close: String, _ write: (Element, inout String) -> Void) {
+      if items.isEmpty {
+        text += open + close
+        return
+      }
+      for (index, item) in items.enumerated() {
+        text += (index == 0 ? open : ",") + "\n" + String(repeating: " ", count: indent + 1)
+        write(item, &text)
+      }
+      text += "\n" + String(repeating: " ", count: indent) + close
+    }
+    switch self {
+    case .array(let items): list("[", items, "]") { $0.write(to: &$1, indent: indent + 1) }
+    case .object(let members):
+      list("{", members.sorted { $0.key < $1.key }, "}") { member, text in
+        text += jsonString(member.key) + ": "
+        member.value.write(to: &text, indent: indent + 1)
+      }
+    case .string(let string): text += jsonString(string)
+    case .null, .bool, .int, .double: text += String(decoding: bytes, as: UTF8.self)
+    }
   }
 }
 

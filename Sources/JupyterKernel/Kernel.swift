@@ -36,11 +36,16 @@ package final class Kernel {
     [
       "status": "ok", "protocol_version": .string(Message.protocolVersion), "implementation": "gradus",
       "implementation_version": .string(version), "banner": "Gradus \(version)   :help   ?name",
-      "language_info": [
-        "name": "gradus", "version": .string(version), "mimetype": "text/x-gradus", "file_extension": ".nn",
-        // Comments, strings, numbers and calls look as in Python.
-        "codemirror_mode": "python",
-      ],
+      "language_info": languageInfo(version),
+    ]
+  }
+
+  /// What a front end needs to know of the language.
+  static func languageInfo(_ version: String) -> JSONValue {
+    [
+      "name": "gradus", "version": .string(version), "mimetype": "text/x-gradus", "file_extension": ".nn",
+      // Comments, strings, numbers and calls look as in Python.
+      "codemirror_mode": "python",
     ]
   }
 
@@ -157,7 +162,7 @@ package final class Kernel {
         switch outcome {
         case .finished:
           let value = value ?? Value.none
-          return ["status": "ok", "data": mimeBundle(value, session.interpreter.display(value), html: session.interpreter.html(of: value)), "metadata": .nothing]
+          return ["status": "ok", "data": mimeBundle(ShownValue(value, as: session.interpreter.display(value), by: session.interpreter)), "metadata": .nothing]
         case .failed(let errors): return Kernel.failed(errors)
         case .interrupted(let diagnostic): return Kernel.failed([diagnostic])
         case .exited: return Kernel.failed([])

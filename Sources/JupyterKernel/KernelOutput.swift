@@ -54,11 +54,12 @@ final class KernelOutput: DialogueOutput {
   /// The last value of a cell is its result; those before it are shown as they come.
   func echo(_ value: Value, as text: String, isLast: Bool) {
     if isSilent { return }
-    if !isLast { return publish("display_data", ["data": mimeBundle(value, text, html: interpreter?.html(of: value)), "metadata": .nothing]) }
+    let shown = ShownValue(value, as: text, by: interpreter)
+    if !isLast { return publish("display_data", ["data": mimeBundle(shown), "metadata": .nothing]) }
     result = text
     publish(
       "execute_result",
-      ["execution_count": .int(executionCount), "data": mimeBundle(value, text, html: interpreter?.html(of: value)), "metadata": .nothing])
+      ["execution_count": .int(executionCount), "data": mimeBundle(shown), "metadata": .nothing])
   }
 
   /// A loop's progress is shown once and then changed in its place.

@@ -1,11 +1,12 @@
 import Interpreter
+import Notebook
 import Support
 
 /// Returns a value as front ends can show it: as the terminal's text, and as a drawing or a table where it has one.
-func mimeBundle(_ value: Value, _ text: String, html: String?) -> JSONValue {
-  var bundle: [String: JSONValue] = ["text/plain": .string(text)]
-  if case .object(let object) = value, let svg = object.svg { bundle["image/svg+xml"] = .string(svg) }
-  if let html { bundle["text/html"] = .string(html) }
+func mimeBundle(_ value: ShownValue) -> JSONValue {
+  var bundle: [String: JSONValue] = ["text/plain": .string(value.text)]
+  if let svg = value.svg { bundle["image/svg+xml"] = .string(svg) }
+  if let html = value.html { bundle["text/html"] = .string(html) }
   return .object(bundle)
 }
 

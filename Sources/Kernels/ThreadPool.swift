@@ -47,6 +47,11 @@ package enum ThreadPool {
 
   fileprivate static let pool = Pool()
 
+  /// Makes the pool usable in a copy of the process, where its threads are not: they are started again at need.
+  ///
+  /// - Requires: the pool was idle when the process was copied.
+  package static func forgetThreads() { pool.forgetThreads() }
+
   /// Calls `body` with the scratch regions of the pool's threads while none of them works.
   static func withIdleRegions(_ body: (UnsafeMutablePointer<ScratchRegion>) -> Void) {
     pool.withIdleRegions(body)
@@ -190,6 +195,16 @@ private final class Pool: @unchecked Sendable {
     pthread_detach(thread)
     created &+= 1
     return true
+  }
+
+  func forgetThreads() {
+    created = 0
+    sleeperCount.store(0, ordering: .relaxed)
+    isCallerAsleep.store(false, ordering: .relaxed)
+    // As threads left them that are gone.
+    pthread_mutex_init(mutex, nil)
+    pthread_cond_init(posted, nil)
+    pthread_cond_init(done, nil)
   }
 
   private func work(as index: Int) -> Never {

@@ -11,6 +11,16 @@ struct Check {
   /// Errors that no `#!` line asks for.
   let unexpectedErrors: [Diagnostic]
 
+  /// Which words of an entry are compared.
+  enum Extent {
+    /// Those of a kind that some line expects.
+    case expected
+    /// Also those of an entry without expectations.
+    case unexpected
+    /// Also warnings, and output where only an error is expected: all but output that `#~` lines stand for.
+    case everything
+  }
+
   /// How expected lines are written in the file.
   enum Style {
     case script
@@ -30,10 +40,9 @@ struct Check {
   /// - Parameters:
   ///   - printed: the lines written.
   ///   - diagnostics: what was reported, then the error that ended the entry.
-  ///   - includesAll: whether output without expectations counts as unexpected.
   init(
     lines: ClosedRange<Int>, in file: SourceFile, code: [String], expectation: Expectation,
-    style: Style = .script, printed: [String], diagnostics: [Diagnostic], includesAll: Bool
+    style: Style = .script, printed: [String], diagnostics: [Diagnostic], extent: Extent
   ) {
     self.lines = lines
     self.code = code
@@ -44,7 +53,12 @@ struct Check {
     let expectsErrors = expectedDiagnostics.contains { $0.heading.severity == .error }
     unexpectedErrors = expectation.allows(errors) ? [] : errors
 
-    let comparesOutput = expectation.expectsOutput || includesAll && expectation.isEmpty
+    let comparesOutput =
+      switch extent {
+      case .expected: expectation.expectsOutput
+      case .unexpected: expectation.expectsOutput || expectation.isEmpty
+      case .everything: expectation.expectsOutput || !expectation.showsOutput
+      }
     var actual: [Alignment.PrintedLine] = comparesOutput
       ? printed.map { .init(kind: .output, text: $0) } : []
     let fileName = lastPathComponent(file.name)
@@ -57,8 +71,9 @@ struct Check {
         shown = waiting.remove(at: index).comparedLines(of: diagnostic, rendered: rendered)
       } else if diagnostic.severity != .error {
         // Warnings are compared only where one is expected.
-        continue
-      } else if includesAll, !expectsErrors {
+        if extent != .everything { continue }
+        shown = [rendered[0]]
+      } else if extent != .expected, !expectsErrors {
         shown = [rendered[0]]
       }
       actual += shown.map { .init(kind: .error, text: $0) }
@@ -93,6 +108,22 @@ struct Check {
       case .extra(let line):
         edits.inserted[anchor, default: []].append(style.line(line.kind, line.text))
       }
+    }
+  }
+
+  /// Puts what the entry said into `edits`: what differs, and what is shown without being compared.
+  func fill(_ edits: inout LineEdits, printed: [String]) {
+    bless(&edits)
+    let measured = expectation.lines.filter { $0.kind == .shown }
+    if expectation.expectsOutput {
+      for case .kept(let line, let printed?) in alignment.steps
+      where line.kind == .shown && line.text != trimmingEnd(printed.text) {
+        edits.removed.insert(line.line)
+        edits.inserted[line.line, default: []].insert(style.line(.shown, printed.text), at: 0)
+      }
+    } else if let first = measured.first, !printed.isEmpty, measured.map(\.text) != printed.map(trimmingEnd) {
+      edits.removed.formUnion(measured.map(\.line))
+      edits.inserted[first.line, default: []].insert(contentsOf: printed.map { style.line(.shown, $0) }, at: 0)
     }
   }
 
@@ -185,7 +216,7 @@ package func lastPathComponent(_ path: String) -> String {
   path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
 }
 
-private func replacing(_ word: String, with other: String, in text: String) -> String {
+func replacing(_ word: String, with other: String, in text: String) -> String {
   guard word != other, !word.isEmpty else { return text }
   var result = ""
   var rest = text[...]

@@ -41,6 +41,6 @@ extension DocumentationExample {
     return Check(
       lines: line...lastLine, in: source, code: (line...lastLine).map { page.text(ofLine: $0) },
       expectation: expectation, style: .documentation(margin: margin), printed: printed,
-      diagnostics: diagnostics, includesAll: true)
+      diagnostics: diagnostics, extent: .unexpected)
   }
 }

@@ -51,6 +51,8 @@ package struct Expectation: Sendable {
   /// Whether there is something to compare: `#~` lines alone are only shown.
   package var isCompared: Bool { lines.contains { $0.kind != .shown } }
   package var expectsOutput: Bool { lines.contains { $0.kind == .output } }
+  /// Whether output is shown that is not compared.
+  var showsOutput: Bool { lines.contains { $0.kind == .shown } }
 
   /// What the `#!` lines ask for, one after the other.
   package var diagnostics: [ExpectedDiagnostic] {

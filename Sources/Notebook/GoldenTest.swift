@@ -114,7 +114,7 @@ package struct GoldenTest {
       let check = Check(
         lines: entry.lines, in: file, code: entry.lines.map { file.text(ofLine: $0) },
         expectation: entry.expectation, printed: printed, diagnostics: diagnostics,
-        includesAll: blessing == .all)
+        extent: blessing == .all ? .unexpected : .expected)
       checkCount += entry.expectation.isCompared ? 1 : 0
       canBless = judge(check, &report, &edits) || canBless
       if !check.unexpectedErrors.isEmpty, !check.canBless(blessing) {

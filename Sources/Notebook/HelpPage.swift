@@ -32,6 +32,20 @@ extension Session {
     return lines.joined(separator: "\n")
   }
 
+  /// Returns what a name holds in a few words: `x: f32[2, 3]`, `epochs: int = 5`, `relu(x)   function`; nil where there is no
+  /// such name.
+  package func briefDescription(of name: String) -> String? {
+    guard let value = interpreter.value(of: name) else { return nil }
+    switch value {
+    case .callable(let callable): return "\(callable.signature)   \(callable.kind)"
+    case .none, .bool, .int, .double, .dtype, .range:
+      return "\(name): \(value.typeDescription) = \(interpreter.display(value))"
+    case .list(let list): return "\(name): list of \(list.items.count)"
+    case .tensor(let tensor): return "\(name): \(value.typeDescription), \(byteText(tensor.type.byteCount))"
+    default: return "\(name): \(value.typeDescription)"
+    }
+  }
+
   /// The error for a name without a page.
   package func unknownHelp(_ name: String) -> Diagnostic {
     let suggestion = didYouMean(name, among: interpreter.main.visibleNames + HelpTopic.names)

@@ -161,6 +161,9 @@ package struct HelpTopic: Sendable {
       #> last line
 
     `gradus test FILE` compares, `gradus test FILE --bless` rewrites the lines that changed.
+    `gradus doc FILE` prints the script with the outputs of this run, `gradus export FILE -o OUT` writes it as OUT.ipynb,
+    OUT.html or OUT.md, and `gradus watch FILE` runs it again from the first changed cell at each save.
+    Cells begin with `# %% Title`, prose in comments with `# %% [markdown]`.
     At the head of a file: `# inputs: epochs=1` sets inputs for the test, `# requires: FILE` skips it without the file.
     """
 

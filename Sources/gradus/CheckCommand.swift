@@ -9,7 +9,7 @@ struct CheckCommand: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
 
-  @Argument(help: "Scripts, and folders of scripts.")
+  @Argument(help: "Scripts, and folders of scripts.", completion: .scripts)
   var paths: [String]
 
   func run() throws {

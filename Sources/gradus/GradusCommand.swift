@@ -13,8 +13,8 @@ struct GradusCommand: ParsableCommand {
     discussion: "Exit codes: 0; 1 the script failed; 2 usage; 130 interrupted.",
     version: "Gradus \(version)",
     subcommands: [
-      RunCommand.self, TestCommand.self, CheckCommand.self, HelpCommand.self, ExplainCommand.self,
-      KernelCommand.self,
+      RunCommand.self, TestCommand.self, CheckCommand.self, DocCommand.self, ExportCommand.self, WatchCommand.self,
+      HelpCommand.self, ExplainCommand.self, KernelCommand.self,
     ],
     defaultSubcommand: RunCommand.self)
 
@@ -25,6 +25,9 @@ struct GradusCommand: ParsableCommand {
     gradus FILE [-- key=value ...]       run a script, with values for its inputs
     gradus -e 'EXPRESSION'               run an expression; several are allowed
     gradus test PATH [--bless]           compare scripts with the outputs written in them
+    gradus doc FILE                      the script with the outputs of this run
+    gradus export FILE -o OUT            the same as OUT.ipynb, OUT.html or OUT.md
+    gradus watch FILE                    run again from the first changed cell at each save
     gradus check FILE                    look for mistakes without running
     gradus help [NAME]                   the page of a function or topic
     gradus explain [CODE]                an error at length
@@ -46,6 +49,12 @@ struct GradusCommand: ParsableCommand {
 
   /// Parses the arguments of the process, runs what they ask for, and returns the exit code.
   static func runMain() -> Int32 {
+    if let script = completionScript(for: CommandLine.arguments) {
+      let terminal = Terminal(color: .auto)
+      terminal.write(script)
+      terminal.flush()
+      return 0
+    }
     do {
       var command = try parseAsRoot()
       try command.run()

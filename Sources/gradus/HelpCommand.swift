@@ -8,7 +8,7 @@ struct HelpCommand: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
 
-  @Argument(help: "A name of the language or a topic; without one, all are listed.")
+  @Argument(help: "A name of the language or a topic; without one, all are listed.", completion: .helpNames)
   var name: String?
 
   func run() throws {
@@ -34,7 +34,7 @@ struct ExplainCommand: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
 
-  @Argument(help: "A code, as in error[shape-mismatch].")
+  @Argument(help: "A code, as in error[shape-mismatch].", completion: .errorCodes)
   var code: String?
 
   func run() throws {

@@ -17,7 +17,8 @@ struct KernelCommand: ParsableCommand {
     @Flag(help: "For this user, which is meant where nothing is said.")
     var user = false
 
-    @Option(help: "Below this folder instead: an environment of Python, or /usr/local for all users.")
+    @Option(
+      help: "Below this folder instead: an environment of Python, or /usr/local for all users.", completion: .directory)
     var prefix: String?
 
     func validate() throws {

@@ -18,7 +18,7 @@ struct RunCommand: ParsableCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "The script, or - for standard input; then key=value for its inputs.", valueName: "file"))
+      "The script, or - for standard input; then key=value for its inputs.", valueName: "file"), completion: .scripts)
   var arguments: [String] = []
 
   func run() throws {
@@ -48,22 +48,13 @@ struct RunCommand: ParsableCommand {
   private func program() throws -> (file: SourceFile, inputs: [(key: String, value: String)]) {
     if !expressions.isEmpty {
       let file = SourceFile(name: "<command line>", text: expressions.joined(separator: "\n"))
-      return (file, try inputs(arguments[...]))
+      return (file, try keysAndValues(arguments[...]))
     }
     guard let path = arguments.first, path != "-" else {
-      return (SourceFile(name: "<stdin>", bytes: readStandardInput()), try inputs(arguments.dropFirst()))
+      return (SourceFile(name: "<stdin>", bytes: readStandardInput()), try keysAndValues(arguments.dropFirst()))
     }
-    let inputs = try inputs(arguments.dropFirst())
+    let inputs = try keysAndValues(arguments.dropFirst())
     return (try readProgram(path), inputs)
-  }
-
-  private func inputs(_ arguments: ArraySlice<String>) throws -> [(key: String, value: String)] {
-    try arguments.map { argument in
-      guard let input = keyAndValue(argument) else {
-        throw ValidationError("`\(argument)` is no input: write key=value")
-      }
-      return input
-    }
   }
 }
 

@@ -34,9 +34,11 @@ final class Terminal: DialogueOutput {
 
   // MARK: - Output
 
-  func write(_ text: String) {
+  func write(_ text: String) { write(Array(text.utf8)) }
+
+  func write(_ bytes: [UInt8]) {
     eraseProgress()
-    buffer.append(contentsOf: text.utf8)
+    buffer.append(contentsOf: bytes)
     let now = monotonicNanoseconds()
     if now - windowStart > Self.windowNanoseconds {
       windowStart = now
@@ -97,6 +99,11 @@ final class Terminal: DialogueOutput {
       lastLogged.seconds = progress.seconds
       writeError(progress.fields)
     }
+  }
+
+  /// Takes the line away that another process showed progress on.
+  func endProgress() {
+    if isatty(STDERR_FILENO) == 1 { writeFully(Array("\r\u{1B}[K".utf8), to: STDERR_FILENO) }
   }
 
   private func eraseProgress() {

@@ -27,7 +27,7 @@ struct TestCommand: ParsableCommand {
   @Option(help: "Only scripts whose path contains this.")
   var filter: String?
 
-  @Argument(help: "Scripts, and folders of scripts.")
+  @Argument(help: "Scripts, and folders of scripts.", completion: .scripts)
   var paths: [String] = []
 
   func validate() throws {
