@@ -10,10 +10,11 @@ package struct Policy: Sendable {
   /// How it is written, and lines that say what that does.
   package let forms: [(usage: String, lines: [String])]
 
-  /// The first sentence of it.
+  /// An example of what stands behind it, and the first words on that: `sqrt   keeps less for the backward pass …`.
   package var summary: String {
-    let text = forms.first?.lines.joined(separator: " ") ?? ""
-    return String(text.prefix { $0 != ":" && $0 != ";" && $0 != "." })
+    guard let form = forms.first else { return "" }
+    let example = form.usage.dropFirst(name.count + 2)
+    return example + "   " + form.lines.joined(separator: " ").prefix { $0 != ":" && $0 != ";" && $0 != "." }
   }
 
   package static func names(of subject: Subject) -> [String] {

@@ -198,12 +198,15 @@ package final class Kernel {
     let matches = completion.subject == .path ? paths(beginning: word) : completion.candidates
     let end = text.unicodeScalars.count
     let start = end - word.unicodeScalars.count
-    let types = matches.map { match -> JSONValue in
-      [
-        "start": .int(start), "end": .int(end), "text": .string(match),
-        "type": completion.subject == .path ? "path" : .string(dialogue.session.kind(ofWord: match)),
-      ]
-    }
+    let types: [JSONValue] =
+      completion.subject == .path
+      ? matches.map { ["start": .int(start), "end": .int(end), "text": .string($0), "type": "path"] }
+      : completion.items.map { item in
+        [
+          "start": .int(start), "end": .int(end), "text": .string(item.text), "type": .string(item.kind),
+          "signature": .string(item.detail),
+        ]
+      }
     return [
       "status": "ok", "matches": .array(matches.map { .string($0) }), "cursor_start": .int(start),
       "cursor_end": .int(end), "metadata": ["_jupyter_types_experimental": .array(types)],

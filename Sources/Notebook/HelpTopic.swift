@@ -53,9 +53,13 @@ package struct HelpTopic: Sendable {
 
 
         _        the last value echoed
-        x;       no echo
-        Tab      completes names, members, keyword arguments, and paths inside strings
+        Out[n]   the value of input n, of the last \(KeptOutputs.countLimit) and up to \(KeptOutputs.byteLimit >> 20) MiB; `Out` lists them
+        x;       no echo, and the value is not kept
+        Tab      completes names, members, keyword arguments, policies after `with`, and paths inside strings
+        Up       goes back through inputs that begin like the line; Ctrl-R searches in them
         Ctrl-C   drops the line; stops what runs, all names stay
+
+      Each session begins with $XDG_CONFIG_HOME/gradus/init.nn (~/.config/gradus/init.nn), unless `--no-init` is given.
       """
   }
 

@@ -81,7 +81,7 @@ import Testing
   }
 
   @Test func commandsAreCompleted() {
-    #expect(completion(":re").candidates == [":reset"])
+    #expect(completion(":re").candidates == [":reload", ":reset"])
     #expect(completion(":help soft").candidates.contains("softmax"))
     #expect(completion("?soft").candidates.contains("softmax"))
     #expect(completion(":explain shape-").candidates == ["shape-mismatch"])
