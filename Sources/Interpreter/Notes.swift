@@ -44,7 +44,8 @@ extension Interpreter {
     case .record(let record):
       return zip(record.names, record.items).compactMap { name, item in name.map { ($0, memberNote(item)) } }
     case .model(let model):
-      let fields = model.definition.fields.enumerated().map { ($1.name, memberNote(model.fields[$0])) }
+      // A param hides the argument of its name.
+      let fields = model.definition.fieldIndex.map { ($0.key, memberNote(model.fields[$0.value])) }
       let methods = model.definition.methods.map { ($0.key, $0.value.parameters.description) }
       return (fields + methods).sorted { $0.0 < $1.0 }
     default: return memberNames(of: value).map { ($0, "") }

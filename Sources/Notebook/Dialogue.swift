@@ -80,9 +80,7 @@ package final class Dialogue {
     let prepared = session.prepare(Script(file))
     let input = session.inputCount
     let outcome = session.runToEnd(prepared) { entry, outcome in
-      let (lines, diagnostics, hasValue) = recording.take()
-      record.add(
-        entry, of: prepared, input: input, printed: lines, reported: diagnostics, outcome: outcome, hasValue: hasValue)
+      record.add(entry, of: prepared, input: input, recording.take(), outcome)
       if case .finished = outcome { provenance.note(prepared.script.program.statements[entry.statements]) }
     }
     if case .finished = outcome { record.addEnd(of: prepared.script, input: input) }
@@ -246,14 +244,13 @@ package final class Dialogue {
   }
 
   private func bench(_ text: String) -> Session.EntryOutcome {
-    let (result, outcome) = session.benchmark(session.makeInput(text))
+    let (result, outcome) = session.benchmark(Dialogue.aside(text))
     if let result { show(result.summary) }
     return outcome
   }
 
   private func type(_ text: String) -> Session.EntryOutcome {
-    let file = session.makeInput(text)
-    let (type, wasEvaluated, outcome) = session.type(of: file)
+    let (type, wasEvaluated, outcome) = session.type(of: Dialogue.aside(text))
     // To run it may be more than was asked for.
     if let type { show(type + (wasEvaluated ? "   (evaluated)" : "")) }
     return outcome
@@ -272,12 +269,15 @@ package final class Dialogue {
     if areOperands { arguments = words.joined(separator: ", ") }
     let list = arguments.isEmpty ? String(name) : "\(name), \(arguments)"
     for report in ["memory", "timeline"] {
-      let (value, outcome) = session.evaluate(session.makeInput("\(report)(\(list))"))
+      let (value, outcome) = session.evaluate(Dialogue.aside("\(report)(\(list))"))
       guard case .finished = outcome, let value else { return outcome }
       show(session.interpreter.display(value))
     }
     return .finished
   }
+
+  /// A program of a command, which takes no number of the session's inputs.
+  private static func aside(_ text: String) -> SourceFile { SourceFile(name: "<command>", text: text) }
 
   /// Returns a path without the quotes that completion or habit put around it.
   private func unquoted(_ path: String) -> String {

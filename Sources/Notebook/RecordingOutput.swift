@@ -6,12 +6,20 @@ final class RecordingOutput: Output {
   private let target: any Output
   private let recorder = Recorder()
   private var hasValue = false
+  private var byteCount = 0
+  /// What an entry prints beyond this is not kept.
+  private static let byteLimit = 1 << 15
 
   init(_ target: any Output) { self.target = target }
 
   func write(_ text: String) {
-    recorder.write(text)
+    keep(text)
     target.write(text)
+  }
+
+  private func keep(_ text: String) {
+    byteCount += text.utf8.count
+    if byteCount <= RecordingOutput.byteLimit { recorder.write(text) }
   }
 
   func report(_ diagnostic: Diagnostic) {
@@ -20,7 +28,7 @@ final class RecordingOutput: Output {
   }
 
   func echo(_ value: Value, as text: String, isLast: Bool) {
-    recorder.write(text + "\n")
+    keep(text + "\n")
     hasValue = true
     target.echo(value, as: text, isLast: isLast)
   }
@@ -28,11 +36,22 @@ final class RecordingOutput: Output {
   func show(_ progress: Progress) { target.show(progress) }
   func ask(_ prompt: String) -> Answer { target.ask(prompt) }
 
-  /// Returns what was said since the last call, and whether a value was echoed.
-  func take() -> (lines: [String], diagnostics: [Diagnostic], hasValue: Bool) {
-    defer { hasValue = false }
+  /// What an entry said.
+  struct Taken {
+    let lines: [String]
+    /// Whether there was too much to keep all of it.
+    let isCut: Bool
+    let diagnostics: [Diagnostic]
+    /// Whether it ended in a value.
+    let hasValue: Bool
+  }
+
+  /// Returns what was said since the last call.
+  func take() -> Taken {
+    defer { (hasValue, byteCount) = (false, 0) }
     let (lines, diagnostics) = recorder.take()
-    return (lines, diagnostics, hasValue)
+    return Taken(
+      lines: lines, isCut: byteCount > RecordingOutput.byteLimit, diagnostics: diagnostics, hasValue: hasValue)
   }
 }
 

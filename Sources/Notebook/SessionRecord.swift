@@ -23,34 +23,41 @@ struct SessionRecord {
   /// Names of what measures time, and those that hold what it said: their output is shown, not compared.
   private var volatileNames = measuringFunctions
 
+  /// Lines kept of an output that is too long to be compared.
+  private static let longestCut = 20
+
   // MARK: - Recording
 
   /// Keeps an entry, what it said while it ran, and what it ended in.
   mutating func add(
-    _ entry: Script.Entry, of prepared: Session.PreparedScript, input: Int, printed: [String], reported: [Diagnostic],
-    outcome: Session.EntryOutcome, hasValue: Bool
+    _ entry: Script.Entry, of prepared: Session.PreparedScript, input: Int, _ said: RecordingOutput.Taken,
+    _ outcome: Session.EntryOutcome
   ) {
     let script = prepared.script
     var piece = Piece(code: lines(above: entry, in: script) + lines(of: entry, in: script), input: input)
     piece.mistakes = prepared.mistakes(in: entry).map(\.code)
-    piece.hasValue = hasValue
-    var diagnostics = reported
+    piece.hasValue = said.hasValue
+    var diagnostics = said.diagnostics
     switch outcome {
     case .failed(let errors): diagnostics += errors
-    // What was stopped half way has no outcome to expect.
-    case .interrupted: piece.reasonToLeaveOut = "interrupted"
+    case .interrupted:
+      // What was stopped half way has no outcome to expect.
+      piece.reasonToLeaveOut = "interrupted"
+      pieces.append(piece)
+      return
     case .finished, .exited: break
     }
     let names = Interpreter.names(in: script.program.statements[entry.statements])
-    let isShown = entry.expectation.lines.contains { $0.kind == .shown } && !entry.expectation.isCompared
-    let isVolatile = isShown || !names.mentioned.isDisjoint(with: volatileNames)
+    let wasShown = entry.expectation.lines.contains { $0.kind == .shown } && !entry.expectation.isCompared
+    let isVolatile = wasShown || !names.mentioned.isDisjoint(with: volatileNames)
     if isVolatile { volatileNames.formUnion(names.assigned) } else { volatileNames.subtract(names.assigned) }
     volatileNames.formUnion(measuringFunctions.subtracting(names.assigned))
-    for line in printed {
+    for line in said.isCut ? said.lines.prefix(SessionRecord.longestCut) + ["..."] : said.lines[...] {
       // Places in what was typed are others in the script, and how the process grew will be different.
       let isPassing = line.contains("   resident ") || line.contains("<repl ") || line.contains("<cell ")
-        || line.contains(".nn:")
-      let text = Check.Style.script.line(isVolatile ? .shown : .output, isPassing && !isVolatile ? "..." : line)
+        || line.contains("<command>") || line.contains(".nn:")
+      let isShown = isVolatile || said.isCut
+      let text = Check.Style.script.line(isShown ? .shown : .output, isPassing && !isShown ? "..." : line)
       if isPassing, text == piece.expected.last { continue }
       piece.expected.append(text)
     }

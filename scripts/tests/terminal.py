@@ -343,7 +343,7 @@ def completion_shows_what_names_hold(gradus, home):
     check('somewhere' not in session.run(""), session.seen)
     session.send(f'load("{home}/some' + TAB)
     session.expect(r'/somewhere.csv"\Z', "the path")
-    check("f32[2, 2]" in session.run(")"), session.seen)
+    check("i64[2, 2]" in session.run(")"), session.seen)
     equal(session.close(), 0)
 
 
