@@ -23,7 +23,10 @@ extension Interpreter {
       let count = parameters(of: value).filter { !$0.parameter.isBuffer }
         .reduce(0) { $0 + $1.parameter.tensor.elementCount }
       return "\(model.definition.name), \(grouped(count)) parameter" + (count == 1 ? "" : "s")
-    case .optimizer(let optimizer): return "optimizer \(optimizer.definition.name)"
+    case .optimizer(let optimizer):
+      let slots = optimizer.slots.values.filter { $0.parameter != nil }
+      let states = Set(slots.flatMap(\.stateNames)).sorted().joined(separator: ", ")
+      return "optimizer \(optimizer.definition.name)" + (states.isEmpty ? "" : ", \(states) of \(plural(slots.count, "param"))")
     case .none, .tensor, .object, .cell, .unset: return value.typeDescription
     }
   }

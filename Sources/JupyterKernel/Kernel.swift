@@ -174,6 +174,7 @@ package final class Kernel {
 
   private func completeness(of content: JSONValue) -> JSONValue {
     let code = content["code"]?.text ?? ""
+    if Command.isIncomplete(code) { return ["status": "incomplete", "indent": "  "] }
     if Command.parse(code) != nil { return ["status": "complete"] }
     switch inputStatus(of: code) {
     case .complete: return ["status": "complete"]
@@ -216,7 +217,8 @@ package final class Kernel {
   private func inspection(for content: JSONValue) -> JSONValue {
     let text = content["code"]?.text ?? ""
     let offset = textBeforeCursor(content).utf8.count
-    guard let page = dialogue.session.helpPage(at: offset, in: text) else {
+    let withSource = content["detail_level"]?.number == 1
+    guard let page = dialogue.session.helpPage(at: offset, in: text, withSource: withSource) else {
       return ["status": "ok", "found": false, "data": .nothing, "metadata": .nothing]
     }
     return ["status": "ok", "found": true, "data": ["text/plain": .string(page)], "metadata": .nothing]

@@ -235,12 +235,17 @@ extension Session {
   /// among whose arguments the place is.
   ///
   /// Looking is free of effects, as for completion.
-  package func helpPage(at offset: Int, in text: String) -> String? {
+  ///
+  /// - Parameter withSource: whether the source follows, where the language has it.
+  package func helpPage(at offset: Int, in text: String, withSource: Bool = false) -> String? {
     let bytes = Array(text.utf8)
     var end = min(max(offset, 0), bytes.count)
     while end < bytes.count, isNameByte(bytes[end]) { end += 1 }
     let place = Place(in: Array(bytes[..<end]))
-    if let page = helpPage(ofWordBefore: end, in: bytes) { return page }
+    if let page = helpPage(ofWordBefore: end, in: bytes) {
+      let source = withSource ? owner(in: bytes, before: end).flatMap(source) : nil
+      return source.map { page + "\n\n" + $0 } ?? page
+    }
     for open in place.brackets.reversed() where bytes[open] == UInt8(ascii: "(") {
       if let page = helpPage(ofWordBefore: open, in: bytes) { return page }
     }

@@ -56,6 +56,8 @@ package final class Dialogue {
 
   /// Runs an input. What stopped it is handed over, not reported.
   package func run(_ input: String) -> Session.EntryOutcome {
+    // Words such as `help` are commands as long as nobody gives the name to something.
+    if session.interpreter.main.ownSlot(of: trimmingEnd(input)) != nil { return runInput(input) }
     switch Command.parse(input) {
     case .command(let command, let argument): return run(command, argument)
     case .unknown(let name): return .failed([Command.unknown(name)])

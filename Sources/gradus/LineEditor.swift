@@ -226,7 +226,8 @@ final class LineEditor {
 
   /// Remembers an input, at once in the file too: other sessions may run, and this one may be killed.
   func remember(_ text: String) {
-    let text = text.drop { $0 == "\n" }
+    var text = text.drop { $0 == "\n" }
+    while text.last == "\n" { text.removeLast() }
     guard !text.allSatisfy(\.isWhitespace) else { return }
     for index in stride(from: history_length - 1, through: 0, by: -1) {
       if let entry = history_get(history_base + index), String(cString: entry.pointee.line) == text {

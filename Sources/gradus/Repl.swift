@@ -38,7 +38,9 @@ final class Repl {
       }
       for input in inputs(inPastedText: text) {
         editor.remember(input)
-        switch run(input) {
+        let outcome = run(input)
+        if let edited = terminal.takeEditedText() { editor.remember(edited) }
+        switch outcome {
         case .finished, .failed: continue
         case .interrupted: break
         case .exited(let code): return code == 0 ? .finished : .exited(code)

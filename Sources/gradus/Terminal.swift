@@ -121,6 +121,14 @@ final class Terminal: DialogueOutput {
       help: "$VISUAL or $EDITOR names the one to use")
   }
 
+  /// What came out of the editor last, for the history.
+  private var editedText: String?
+
+  func takeEditedText() -> String? {
+    defer { editedText = nil }
+    return editedText
+  }
+
   func edit(_ text: String) -> Result<String, Diagnostic> {
     var template = Array(((environment("TMPDIR") ?? "/tmp") + "/gradus-XXXXXX.nn").utf8CString)
     let descriptor = mkstemps(&template, 3)
@@ -133,7 +141,9 @@ final class Terminal: DialogueOutput {
     do {
       try writeAtomically(Array((text + "\n").utf8), to: path)
       if let problem = editFile(path) { return .failure(problem) }
-      return .success(String(decoding: try readProgramFile(path), as: UTF8.self))
+      let text = String(decoding: try readProgramFile(path), as: UTF8.self)
+      editedText = text
+      return .success(text)
     } catch {
       return .failure(Diagnostic(.error, fileErrorCode(error), "\(error)", at: nil))
     }

@@ -304,6 +304,8 @@ def completion_and_inspection(it):
     check(page("softmax(größe, ").startswith("softmax("), page("softmax(größe, "))
     check(page("y = relu(x)", 6).startswith("relu("), page("y = relu(x)", 6))
     check("f32[2, 3]" in page("net.layers[0].weight"), page("net.layers[0].weight"))
+    content = it.shell(it.client.inspect("adamw", None, 1))
+    check("state m = zeros_like(p)" in content["data"]["text/plain"], content)
     equal(page("nothing_of_that_name"), None)
     equal(page(""), None)
 
@@ -317,6 +319,7 @@ def is_complete(it):
     equal(status("fn f(x) {\n  y = 1"), ("incomplete", "  "))
     equal(status("1 + 1"), ("complete", None))
     equal(status("?relu"), ("complete", None))
+    equal(status(":time relu(x"), ("incomplete", "  "))
     equal(status("1 + )"), ("invalid", None))
 
 

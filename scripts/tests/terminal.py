@@ -412,6 +412,9 @@ def help_pages(gradus, home):
         output = session.run(ask)
         check(output.startswith("relu(x"), output)
     check(":load FILE" in session.run(":help"), session.seen)
+    check(":load FILE" in session.run("help"), session.seen)
+    session.run("help = 5")
+    equal(session.run("help"), "5\n")
     check("there is no help" in session.run("?nonsensical"), session.seen)
     check("did you mean `:vars`" in session.run(":var"), session.seen)
     equal(session.close(), 0)
@@ -514,8 +517,11 @@ def editing(gradus, home):
     equal(session.run(":edit"), "102\n")
     equal(session.run(":edit 1"), "101\n")
     check("there is no input 99" in session.run(":edit 99"), session.seen)
-    session.send(UP + UP)
-    session.run("")
+    # What was edited is in the history.
+    equal(session.run(":edit 1"), "101\n")
+    session.send(UP)
+    session.expect(r"100 \+ 1\s*\Z", "the edited input")
+    equal(session.run(""), "101\n")
     path = os.path.join(home, "file.nn")
     with open(path, "w") as file:
         file.write("y = 1\ny\n")
