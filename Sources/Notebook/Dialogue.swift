@@ -13,8 +13,8 @@ package protocol DialogueOutput: Output {
   func edit(_ text: String) -> Result<String, Diagnostic>
   /// Lets the person change a file in an editor; what went wrong.
   func editFile(_ path: String) -> Diagnostic?
-  /// Runs a command of the shell, its words shown as they come.
-  func runShell(_ command: String)
+  /// Runs a command of the shell, its words shown as they come, and returns its exit code.
+  func runShell(_ command: String) -> Int32
 }
 
 extension DialogueOutput {
@@ -22,16 +22,7 @@ extension DialogueOutput {
   package func editFile(_ path: String) -> Diagnostic? { noEditor }
   private var noEditor: Diagnostic { Diagnostic(.error, "no-editor", "there is no editor to open here", at: nil) }
 
-  package func runShell(_ command: String) {
-    guard let pipe = popen("exec 2>&1\n" + command, "r") else { return }
-    var buffer = [UInt8](repeating: 0, count: 4096)
-    while true {
-      let count = fread(&buffer, 1, buffer.count, pipe)
-      if count == 0 { break }
-      write(String(decoding: buffer[..<count], as: UTF8.self))
-    }
-    pclose(pipe)
-  }
+  package func runShell(_ command: String) -> Int32 { runInShell(command, hear: write) }
 }
 
 /// What people type: programs and commands. The terminal and notebooks share it, so that both understand the same.
@@ -56,6 +47,12 @@ package final class Dialogue {
 
   /// Runs an input. What stopped it is handed over, not reported.
   package func run(_ input: String) -> Session.EntryOutcome {
+    let outcome = runAny(input)
+    if case .failed(let errors) = outcome { session.lastError = errors.last }
+    return outcome
+  }
+
+  private func runAny(_ input: String) -> Session.EntryOutcome {
     // Words such as `help` are commands as long as nobody gives the name to something.
     if session.interpreter.main.ownSlot(of: trimmingEnd(input)) != nil { return runInput(input) }
     switch Command.parse(input) {
@@ -126,7 +123,12 @@ package final class Dialogue {
     case .time: return time(argument)
     case .type: return type(argument)
     case .why: return why(argument)
-    case .shell: front.runShell(argument)
+    case .shell:
+      let code = front.runShell(argument)
+      if Interpreter.isInterrupted {
+        return .interrupted(Diagnostic(.error, "interrupted", "interrupted", at: nil))
+      }
+      if code != 0 { show("exit code \(code)") }
     default: break
     }
     return .finished
@@ -153,7 +155,7 @@ package final class Dialogue {
   }
 
   private func source(_ name: String) -> Session.EntryOutcome {
-    guard let value = session.valueOfPath(name) else { return .failed([session.unknownHelp(name)]) }
+    guard let value = session.valueOfPath(name) else { return .failed([session.unknownHelp(name, "nothing is called")]) }
     if let text = session.source(of: value) {
       front.page(text)
     } else if case .callable = value {
@@ -166,7 +168,7 @@ package final class Dialogue {
 
   private func browse(_ prefix: String) -> Session.EntryOutcome {
     let lines = session.browse(prefix)
-    if lines.isEmpty { return .failed([session.unknownHelp(prefix)]) }
+    if lines.isEmpty { return .failed([session.unknownHelp(prefix, "no name holds")]) }
     front.page(lines.joined(separator: "\n"))
     return .finished
   }
@@ -184,12 +186,15 @@ package final class Dialogue {
   }
 
   private func why(_ path: String) -> Session.EntryOutcome {
-    guard let value = session.valueOfPath(path) else { return .failed([session.unknownHelp(path)]) }
+    guard let value = session.valueOfPath(path) else { return .failed([session.unknownHelp(path, "nothing is called")]) }
     let root = String(path.prefix { $0 != "." && $0 != "[" })
     var lines: [String] = []
     if root != path { lines = session.origin(of: path, value) }
     lines += provenance.lines(of: root, session.interpreter.value(of: root), in: session)
-    if lines.isEmpty { lines = ["\(path) : \(session.interpreter.note(on: value))   comes with the language"] }
+    if lines.isEmpty {
+      let isOwn = session.interpreter.main.ownSlot(of: root) != nil
+      lines = ["\(path) : \(session.interpreter.note(on: value))" + (isOwn ? "" : "   comes with the language")]
+    }
     show(lines.joined(separator: "\n"))
     return .finished
   }

@@ -38,10 +38,12 @@ extension Session {
   }
 
   /// The error for a name without a page.
-  package func unknownHelp(_ name: String) -> Diagnostic {
+  ///
+  /// - Parameter what: what there is not.
+  package func unknownHelp(_ name: String, _ what: String = "there is no help on") -> Diagnostic {
     let suggestion = didYouMean(name, among: interpreter.main.visibleNames + HelpTopic.names)
     return Diagnostic(
-      .error, "unknown-name", "there is no help on `\(name)`", at: nil,
+      .error, "unknown-name", "\(what) `\(name)`", at: nil,
       help: suggestion.map { "did you mean `\($0)`?" } ?? "`help` alone lists the topics and functions")
   }
 

@@ -61,11 +61,17 @@ extension Session {
   /// The type of what an expression gives: by a trace of it, which computes nothing, else by running it.
   func type(of file: SourceFile) -> (type: String?, wasEvaluated: Bool, outcome: EntryOutcome) {
     let script = Script(file)
+    let statements = script.program.statements
+    let mistakes = script.entries.flatMap(\.mistakes)
+    guard mistakes.isEmpty else { return (nil, false, .failed(mistakes)) }
+    guard statements.count == 1, case .expression = statements[0].kind else {
+      let problem = Diagnostic(.error, "bad-command", "only an expression has a type", at: statements.first?.site)
+      return (nil, false, .failed([problem]))
+    }
+    let text = statements[0].site.text
     // What is only read costs nothing.
-    let isPath = valueOfPath(file.text(in: 0..<file.bytes.count)) != nil
-    if !isPath, script.program.statements.count == 1, case .expression = script.program.statements[0].kind,
-      let thunk = valueQuietly(of: SourceFile(name: "<type>", text: "fn() = " + file.text(in: 0..<file.bytes.count)))
-    {
+    let isPath = valueOfPath(text) != nil
+    if !isPath, let thunk = valueQuietly(of: SourceFile(name: "<type>", text: "fn() = " + text)) {
       let outer = output
       output = SilentOutput()
       defer { output = outer }
@@ -74,8 +80,12 @@ extension Session {
     let (seed, tick) = (interpreter.seed, interpreter.tick)
     let (value, outcome) = evaluate(file)
     (interpreter.seed, interpreter.tick) = (seed, tick)
-    guard case .finished = outcome else { return (nil, true, outcome) }
-    return (value.map(interpreter.typeText) ?? "none", !isPath, .finished)
+    switch outcome {
+    case .finished: return (value.map(interpreter.typeText) ?? "none", !isPath, .finished)
+    // `exit()` has no value, and to ask for its type is no wish to leave.
+    case .exited: return ("none", true, .finished)
+    case .failed, .interrupted: return (nil, true, outcome)
+    }
   }
 
   /// Where a member of a name's value came from: the expression that made it, and what has trained it since.

@@ -17,7 +17,7 @@ package final class Session {
   /// What inputs are called: `repl`, `cell`.
   package var inputKind = "repl"
   /// The last error, for `:explain`.
-  package private(set) var lastError: Diagnostic?
+  package internal(set) var lastError: Diagnostic?
 
   package init(output: any Output) {
     interpreter = Interpreter(output: output)

@@ -106,9 +106,9 @@ final class Terminal: DialogueOutput {
 
   // MARK: - Other programs
 
-  func runShell(_ command: String) {
+  func runShell(_ command: String) -> Int32 {
     flush()
-    run(["/bin/sh", "-c", command])
+    return run(["/bin/sh", "-c", command])
   }
 
   func editFile(_ path: String) -> Diagnostic? {
@@ -150,7 +150,6 @@ final class Terminal: DialogueOutput {
   }
 
   /// Runs a program on this terminal, and returns its exit code.
-  @discardableResult
   private func run(_ arguments: [String]) -> Int32 {
     var pointers = arguments.map { strdup($0) } + [nil]
     defer { pointers.forEach { free($0) } }
@@ -159,7 +158,7 @@ final class Terminal: DialogueOutput {
     var status: Int32 = 0
     // Ctrl-C goes to the program, and ends no wait here.
     while waitpid(process, &status, 0) < 0, errno == EINTR {}
-    return status == 0 ? 0 : max(1, status >> 8)
+    return exitCode(ofStatus: status)
   }
 
   // MARK: - Streams

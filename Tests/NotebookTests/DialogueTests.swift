@@ -67,6 +67,9 @@ private struct Talk {
     #expect(talk(":type Linear(2, 3)") == "Linear, 9 parameters   36 B   (evaluated)\n")
     #expect(talk(":type x @ x") == "error[shape-mismatch]")
     #expect(talk(":type (1") == "error[unclosed-bracket]")
+    #expect(talk(":type y = 1") == "error[bad-command]")
+    #expect(talk(":type exit(3)") == "none   (evaluated)\n")
+    #expect(talk(":type x;") == "f32[2, 3]   24 B\n")
   }
 
   @Test func lookingDrawsNoRandomNumbers() {
@@ -170,6 +173,9 @@ private struct Talk {
 
   @Test func theShellIsHeard() {
     #expect(Talk()(":! echo out; echo err >&2") == "out\nerr\n")
+    #expect(Talk()(":! exit 3") == "exit code 3\n")
+    #expect(Talk()(":! printf 'gr\\303'; sleep 0.1; printf '\\266\\303\\237e'") == "größe")
+    #expect(Talk()(":! cat") == "")
   }
 
   @Test func plansAreShownByAnyForm() {

@@ -377,6 +377,7 @@ def interrupt_in_a_loop(it):
     it.run(STEP)
     for code in ("while true { }", "while true { train(x, y) }", "n = 0\nwhile true { n += 1\nprint(n) }"):
         check(interrupted(it, code, 0.2) < 1, code)
+    check(interrupted(it, ":! sleep 20 & sleep 20", 0.2) < 1, "the shell")
     # All names are kept, and the kernel goes on as if nothing had been.
     check(int(it.value("n")) > 0, "")
     equal(it.text("train(x, y) > 0"), "true\n")
