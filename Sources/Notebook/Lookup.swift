@@ -70,18 +70,18 @@ extension Session {
     }
     let text = statements[0].site.text
     // What is only read costs nothing.
-    let isPath = valueOfPath(text) != nil
-    if !isPath, let thunk = valueQuietly(of: SourceFile(name: "<type>", text: "fn() = " + text)) {
+    if let value = valueOfPath(text) { return (interpreter.typeText(of: value), false, .finished) }
+    if let thunk = valueQuietly(of: SourceFile(name: "<type>", text: "fn() = " + text)) {
       let outer = output
       output = SilentOutput()
       defer { output = outer }
       if let type = interpreter.typeByTracing(thunk) { return (type, false, .finished) }
     }
     let (seed, tick) = (interpreter.seed, interpreter.tick)
-    let (value, outcome) = evaluate(file)
+    let (value, outcome) = evaluate(SourceFile(name: file.name, text: text))
     (interpreter.seed, interpreter.tick) = (seed, tick)
     switch outcome {
-    case .finished: return (value.map(interpreter.typeText) ?? "none", !isPath, .finished)
+    case .finished: return (value.map(interpreter.typeText) ?? "none", true, .finished)
     // `exit()` has no value, and to ask for its type is no wish to leave.
     case .exited: return ("none", true, .finished)
     case .failed, .interrupted: return (nil, true, outcome)
