@@ -109,7 +109,9 @@ extension Compiler {
     return fail(
       "unknown-name",
       "no `\(name)` here" + (suggestion.map { "; did you mean `\($0)`?" } ?? ""), at: site,
-      help: name == "help" ? "help is `gradus help NAME`, in the terminal `?name`" : nil)
+      help: name == "help"
+        ? "help is `gradus help NAME`, in the terminal `?name`"
+        : name == KeptOutputs.name ? "outputs are kept in the terminal and in notebooks; in a script give them names" : nil)
   }
 
   // MARK: Operators

@@ -408,7 +408,7 @@ extension Interpreter {
 }
 
 /// `1,234,567`
-func grouped(_ number: Int) -> String {
+package func grouped(_ number: Int) -> String {
   var digits = Array(String(abs(number)))
   var position = digits.count - 3
   while position > 0 {
@@ -419,7 +419,7 @@ func grouped(_ number: Int) -> String {
 }
 
 /// Rows of cells with columns of one width, numbers to the right; without spaces at the ends.
-func aligned(_ rows: [[String]], gap: Int, toTheLeft left: Set<Int> = [0]) -> [String] {
+package func aligned(_ rows: [[String]], gap: Int, toTheLeft left: Set<Int> = [0]) -> [String] {
   let widths = (0..<(rows.first?.count ?? 0)).map { column in rows.map { $0[column].displayWidth }.max() ?? 0 }
   return rows.map { cells in
     var line = ""

@@ -78,6 +78,9 @@ extension Interpreter {
       if let layers = model.definition.fieldIndex["layers"], case .list = model.fields[layers] {
         return try index(model.read(field: layers, self, at: base), items, at: site, base: base)
       }
+    case .object(let outputs as KeptOutputs):
+      guard items.count == 1, case .at(let index, let place) = items[0] else { break }
+      return try outputs.element(try hostInteger(index, "the number of an input", at: place), at: place)
     default: break
     }
     throw Failure("not-indexable", "\(owner.described) cannot be indexed", at: site)

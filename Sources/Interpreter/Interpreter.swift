@@ -88,6 +88,9 @@ package final class Interpreter {
     return costs
   }
 
+  /// The step that trained last in the statement under way, and its number by the optimizer's count.
+  var lastTraining: (step: String, number: Int)?
+
   // Random numbers.
   package var seed = 0
   package var tick = 0

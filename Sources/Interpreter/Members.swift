@@ -223,10 +223,10 @@ extension Interpreter {
       case "precision":
         result = .callable(SettingCall(result, \.precision, try StepPolicy.precision(field.value, at: field.site)))
       default:
-        if let label = field.label, StepPolicy.names.contains(label) {
+        if let label = field.label, Policy.names(of: .step).contains(label) {
           throw Failure(
             "unknown-policy", "`\(label)` is a policy of steps, and this is \(owner.described)", at: field.site,
-            notes: ["of functions and models: training, precision"])
+            notes: ["of functions and models: \(Policy.names(of: .call).joined(separator: ", "))"])
         }
         throw unknownPolicy(field)
       }
@@ -247,9 +247,11 @@ extension Interpreter {
   private func unknownPolicy(_ field: Arguments.Argument) -> Failure {
     guard let label = field.label else { return unnamedField(field) }
     let later = ["nan"]
+    let known = Policy.names(of: .step)
     return Failure(
       "unknown-policy", "there is no policy `\(label)`" + (later.contains(label) ? " yet" : ""), at: field.site,
-      notes: ["known: \(StepPolicy.names.joined(separator: ", "))"])
+      notes: ["known: \(known.joined(separator: ", "))"],
+      help: didYouMean(label, among: known).map { "did you mean `\($0)`?" })
   }
 
   private func trainingMode(_ field: Arguments.Argument) throws(Failure) -> Mode {
@@ -309,9 +311,11 @@ extension Interpreter {
       }
     default:
       guard let index = names.firstIndex(of: label) else {
+        let known = names + Policy.names(of: .optimizer)
         throw Failure(
           "unknown-policy", "`\(optimizer.definition.name)` has no hyperparameter or policy `\(label)`", at: field.site,
-          notes: ["known: \((names + ["no_decay", "rules", "state", "rounding"]).joined(separator: ", "))"])
+          notes: ["known: \(known.joined(separator: ", "))"],
+          help: didYouMean(label, among: known).map { "did you mean `\($0)`?" })
       }
       try optimizer.set(index, to: field.value, at: field.site)
     }

@@ -160,3 +160,12 @@ private func leaves(_ statement: Statement) -> Bool {
   default: false
   }
 }
+
+extension Interpreter {
+  /// The names that statements assign, and all that they mention.
+  package static func names(in statements: ArraySlice<Statement>) -> (assigned: Set<String>, mentioned: Set<String>) {
+    var collector = NameCollector()
+    for statement in statements { collector.collect(statement) }
+    return (Set(collector.assigned.map(\.text)), collector.mentioned)
+  }
+}

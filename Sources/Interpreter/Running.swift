@@ -34,13 +34,24 @@ extension Interpreter {
       return try runInside(statement)
     } catch {
       error.leaveLibrary()
+      if depth == 0 { sayWhereTrainingStopped(error) }
       throw error
     }
   }
 
+  /// Says in the note of an interrupt which step was the last to finish: parameters are those of it.
+  private func sayWhereTrainingStopped(_ failure: Failure) {
+    guard case .interrupted = failure.kind, let last = lastTraining else { return }
+    failure.diagnostic.message +=
+      " after step \(grouped(last.number)) of `\(last.step)`: parameters and optimizer state are those of it"
+  }
+
   private func runInside(_ statement: CompiledStatement) throws(Failure) -> Value? {
     let site = statement.statement.site
-    if depth == 0 { prepareStack() }
+    if depth == 0 {
+      prepareStack()
+      lastTraining = nil
+    }
     let outerDepth = depth
     let outerTop = top
     let frame = try push(statement.slotCount, at: site)

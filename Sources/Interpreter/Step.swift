@@ -211,6 +211,15 @@ package final class StepValue: Callable {
       try record(values, arguments, interpreter, policy, isQuiet: true), heading: name, precision: policy.precision)
   }
 
+  /// The type of what a call without arguments gives; nil where it cannot be traced. Nothing runs.
+  func typeOfResult(_ interpreter: Interpreter) -> String? {
+    let (tick, seed) = (interpreter.tick, interpreter.seed)
+    defer { (interpreter.tick, interpreter.seed) = (tick, seed) }
+    let arguments = Arguments(values: [], at: function.template.declaration.site)
+    guard let recording = try? record([], arguments, interpreter, policy, isQuiet: true) else { return nil }
+    return interpreter.typeText(of: recording.result)
+  }
+
   /// Arguments by parameter, defaults filled in.
   private func bind(_ arguments: Arguments, _ interpreter: Interpreter) throws(Failure) -> [Value] {
     let parameters = function.template.parameters

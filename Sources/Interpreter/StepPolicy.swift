@@ -34,8 +34,6 @@ struct StepPolicy: Equatable {
     return policy
   }
 
-  static let names = ["training", "precision", "loss_scale", "checkpoint", "accumulate", "batch", "budget"]
-
   /// Takes the value of `accumulate:`, a number or `auto`.
   mutating func accumulate(_ value: Value, at site: Site) throws(Failure) {
     (pieceCount, choosesPieces) = (1, false)

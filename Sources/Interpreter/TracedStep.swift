@@ -360,6 +360,7 @@ final class TracedStep {
         bases, in: interpreter.arena, observer: recorder, request: { Interpreter.stopRequest },
         report: { slot, tensors in interpreter.printPieces(prints[slot], tensors) })
     } catch is Torn {
+      interpreter.lastTraining = nil
       throw tear(at: site)
     } catch {
       throw failure(error, at: site)
@@ -376,6 +377,7 @@ final class TracedStep {
     let tested = Array(outputs.suffix(testCount + overflowPaths.count))
     let areFinite = tested.prefix(testCount).map { $0.scalar != 0 }
     for update in updates where areFinite[update.tests].allSatisfy({ $0 }) { update.slot.count += 1 }
+    if let update = updates.first { interpreter.lastTraining = (name, update.slot.count) }
     try moveScale(isFinite: areFinite.allSatisfy { $0 }, counts: tested[testCount...], at: site)
     if usesRandom { interpreter.tick &+= 1 }
     held.removeAll(keepingCapacity: true)
@@ -527,7 +529,9 @@ final class TracedStep {
       case .leaf, .stepNumber, .randomKey, .lossScale: break
       }
     }
-    return Failure.interrupted(at: site)
+    let failure = Failure.interrupted(at: site)
+    failure.diagnostic.message += " while the step `\(name)` wrote: load its model or make it anew"
+    return failure
   }
 
   private func value(

@@ -180,6 +180,7 @@ package final class Kernel {
 
   private func completeness(of content: JSONValue) -> JSONValue {
     let code = content["code"]?.text ?? ""
+    if Command.isIncomplete(code) { return ["status": "incomplete", "indent": "  "] }
     if Command.parse(code) != nil { return ["status": "complete"] }
     switch inputStatus(of: code) {
     case .complete: return ["status": "complete"]
@@ -204,12 +205,15 @@ package final class Kernel {
     let matches = completion.subject == .path ? paths(beginning: word) : completion.candidates
     let end = text.unicodeScalars.count
     let start = end - word.unicodeScalars.count
-    let types = matches.map { match -> JSONValue in
-      [
-        "start": .int(start), "end": .int(end), "text": .string(match),
-        "type": completion.subject == .path ? "path" : .string(dialogue.session.kind(ofWord: match)),
-      ]
-    }
+    let types: [JSONValue] =
+      completion.subject == .path
+      ? matches.map { ["start": .int(start), "end": .int(end), "text": .string($0), "type": "path"] }
+      : completion.items.map { item in
+        [
+          "start": .int(start), "end": .int(end), "text": .string(item.text), "type": .string(item.kind),
+          "signature": .string(item.detail),
+        ]
+      }
     return [
       "status": "ok", "matches": .array(matches.map { .string($0) }), "cursor_start": .int(start),
       "cursor_end": .int(end), "metadata": ["_jupyter_types_experimental": .array(types)],
@@ -219,7 +223,8 @@ package final class Kernel {
   private func inspection(for content: JSONValue) -> JSONValue {
     let text = content["code"]?.text ?? ""
     let offset = textBeforeCursor(content).utf8.count
-    guard let page = dialogue.session.helpPage(at: offset, in: text) else {
+    let withSource = content["detail_level"]?.number == 1
+    guard let page = dialogue.session.helpPage(at: offset, in: text, withSource: withSource) else {
       return ["status": "ok", "found": false, "data": .nothing, "metadata": .nothing]
     }
     return ["status": "ok", "found": true, "data": ["text/plain": .string(page)], "metadata": .nothing]

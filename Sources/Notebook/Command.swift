@@ -1,68 +1,77 @@
 import Support
+import Syntax
 
 /// A command of the terminal or of a notebook: a word after a colon.
 package enum Command: String, CaseIterable, Sendable {
-  case clear, explain, help, load, quit, reset, save, time, type, vars
+  case bench, browse, clear, edit, explain, help, load, mem, plan, quit, reload, reset, save, source, time, type, vars, why
+  case shell = "!"
 
   /// What a command takes.
   package enum Argument: Sendable { case name, path, expression, code }
 
-  package var argument: Argument? {
+  /// A row of the table that `:help`, completion and errors read.
+  private struct Row {
+    let usage: String
+    let summary: String
+    var argument: Argument?
+    /// What people call it elsewhere.
+    var aliases: [String] = []
+  }
+
+  private var row: Row {
     switch self {
-    case .explain: .code
-    case .help: .name
-    case .load, .save: .path
-    case .time, .type: .expression
-    case .clear, .quit, .reset, .vars: nil
+    case .bench:
+      Row(
+        usage: ":bench expression", summary: "run it many times: mean time and deviation", argument: .expression,
+        aliases: ["timeit"])
+    case .browse:
+      Row(usage: ":browse [prefix]", summary: "names of the library, a line each", argument: .name, aliases: ["apropos"])
+    case .clear: Row(usage: ":clear", summary: "an empty screen, or an empty output of a notebook's cell")
+    case .edit:
+      Row(
+        usage: ":edit [n or FILE]", summary: "the last input, input n or a file in $VISUAL or $EDITOR, then run it",
+        argument: .path, aliases: ["e"])
+    case .explain: Row(usage: ":explain [code]", summary: "the last error at length, or the one with this code", argument: .code)
+    case .help:
+      Row(
+        usage: ":help [name]", summary: "this page, or the page of a name; also ?name, name?", argument: .name,
+        aliases: ["h", "doc", "info", "?"])
+    case .load: Row(usage: ":load FILE", summary: "run a file here", argument: .path, aliases: ["l", "run", "script"])
+    case .mem:
+      Row(usage: ":mem", summary: "live tensors by name, the largest first, and their total", aliases: ["memory"])
+    case .plan:
+      Row(
+        usage: ":plan step(args)", summary: "the memory of a step from its plan; nothing runs", argument: .expression)
+    case .quit: Row(usage: ":quit", summary: "leave; also Ctrl-D, exit, quit", aliases: ["q", "exit"])
+    case .reload: Row(usage: ":reload", summary: "run the file loaded last again", aliases: ["r"])
+    case .reset: Row(usage: ":reset", summary: "forget all names")
+    case .save:
+      Row(usage: ":save FILE", summary: "write this session as a script, its outputs as tests", argument: .path)
+    case .shell: Row(usage: ":! command", summary: "run a command of the shell", aliases: ["shell", "sh"])
+    case .source:
+      Row(usage: ":source name", summary: "its source, where it is written in the language; also ??name", argument: .name)
+    case .time: Row(usage: ":time expression", summary: "run it and say how long it took", argument: .expression)
+    case .type:
+      Row(
+        usage: ":type expression", summary: "its type, shape and bytes, by a trace where that will do",
+        argument: .expression, aliases: ["t", "shape", "typeof"])
+    case .vars:
+      Row(
+        usage: ":vars", summary: "the names of this session, what they hold, and bytes",
+        aliases: ["who", "whos", "bindings"])
+    case .why:
+      Row(usage: ":why name", summary: "where a value came from, line by line", argument: .name, aliases: ["where"])
     }
   }
 
+  package var argument: Argument? { row.argument }
   /// How `:help` writes it.
-  package var usage: String {
-    switch self {
-    case .clear: ":clear"
-    case .explain: ":explain [code]"
-    case .help: ":help [name]"
-    case .load: ":load FILE"
-    case .quit: ":quit"
-    case .reset: ":reset"
-    case .save: ":save FILE"
-    case .time: ":time expression"
-    case .type: ":type expression"
-    case .vars: ":vars"
-    }
-  }
-
-  package var summary: String {
-    switch self {
-    case .clear: "an empty screen, or an empty output of a notebook's cell"
-    case .explain: "the last error at length, or the one with this code"
-    case .help: "this page, or the page of a name; also ?name"
-    case .load: "run a file here"
-    case .quit: "leave; also Ctrl-D, exit, quit"
-    case .reset: "forget all names"
-    case .save: "write this session as a script, its outputs as tests"
-    case .time: "run it and say how long it took"
-    case .type: "the type of a value: f32[2, 3]"
-    case .vars: "the names of this session and what they hold"
-    }
-  }
-
-  private var aliases: [String] {
-    switch self {
-    case .help: ["h", "doc", "?"]
-    case .load: ["l"]
-    case .quit: ["q", "exit"]
-    case .type: ["t"]
-    default: []
-    }
-  }
-
-  static let spellings = allCases.map { ":" + $0.rawValue }
+  package var usage: String { row.usage }
+  package var summary: String { row.summary }
 
   /// Returns the command of a name or another word for it.
   package static func named(_ name: String) -> Command? {
-    Command(rawValue: name) ?? allCases.first { $0.aliases.contains(name) }
+    Command(rawValue: name) ?? allCases.first { $0.row.aliases.contains(name) }
   }
 
   /// A line that is typed in and is not a program.
@@ -71,27 +80,47 @@ package enum Command: String, CaseIterable, Sendable {
     case unknown(String)
   }
 
-  /// Reads `:command argument`, `?name`, `name?`, `exit` and `quit`; nil for anything else.
+  /// Reads `:command argument`, `?name`, `name?`, `??name`, `help`, `exit` and `quit`; nil for anything else. Only what
+  /// takes a program may have several lines.
   package static func parse(_ text: String) -> Line? {
     let line = trimmingEnd(text.drop(while: \.isWhitespace))
-    if line.contains("\n") { return nil }
-    if line == "exit" || line == "quit" || line == "exit()" || line == "quit()" {
-      return .command(.quit, argument: "")
+    guard let colon = commandAfterColon(line) else { return line.contains("\n") ? nil : word(line) }
+    if line.contains("\n") {
+      guard case .command(let command, _) = colon, command.argument == .expression else { return nil }
     }
-    if line.first == "?" {
-      return .command(.help, argument: trimmingEnd(line.drop { $0 == "?" || $0 == " " }))
-    }
-    if line.last == "?", !line.contains("#"), !line.contains("\"") {
-      let name = line.prefix { $0 != "?" }
-      if name.allSatisfy({ $0.isLetter || $0.isNumber || $0 == "_" || $0 == "." }) {
-        return .command(.help, argument: String(name))
-      }
-    }
+    return colon
+  }
+
+  private static func commandAfterColon(_ line: String) -> Line? {
     guard line.first == ":" else { return nil }
-    let name = line.dropFirst().prefix { !$0.isWhitespace }
-    let argument = line.dropFirst(1 + name.count).drop(while: \.isWhitespace)
+    let rest = line.dropFirst()
+    if rest.first == "!" { return .command(.shell, argument: String(rest.dropFirst().drop(while: \.isWhitespace))) }
+    let name = rest.prefix { !$0.isWhitespace }
+    let argument = rest.dropFirst(name.count).drop(while: \.isWhitespace)
     guard let command = named(String(name)) else { return .unknown(String(name)) }
     return .command(command, argument: String(argument))
+  }
+
+  private static func word(_ line: String) -> Line? {
+    switch line {
+    case "exit", "quit", "exit()", "quit()": return .command(.quit, argument: "")
+    case "help", "help()": return .command(.help, argument: "")
+    default: break
+    }
+    if line.first == "?" {
+      let name = trimmingEnd(line.drop { $0 == "?" || $0 == " " })
+      return .command(line.hasPrefix("??") ? .source : .help, argument: name)
+    }
+    guard line.last == "?", !line.contains("#"), !line.contains("\"") else { return nil }
+    let name = line.prefix { $0 != "?" }
+    guard name.allSatisfy({ $0.isLetter || $0.isNumber || "_.[]".contains($0) }) else { return nil }
+    return .command(line.hasSuffix("??") ? .source : .help, argument: String(name))
+  }
+
+  /// Whether a command's program wants another line.
+  package static func isIncomplete(_ text: String) -> Bool {
+    guard case .command(let command, let argument)? = parse(text), command.argument == .expression else { return false }
+    return inputStatus(of: argument) == .incomplete
   }
 
   /// The error for a word that is no command.

@@ -9,6 +9,20 @@ package protocol DialogueOutput: Output {
   func page(_ text: String)
   /// Takes away what was shown so far.
   func clear()
+  /// Lets the person change a text in an editor; nil where there is none, with the reason.
+  func edit(_ text: String) -> Result<String, Diagnostic>
+  /// Lets the person change a file in an editor; what went wrong.
+  func editFile(_ path: String) -> Diagnostic?
+  /// Runs a command of the shell, its words shown as they come, and returns its exit code.
+  func runShell(_ command: String) -> Int32
+}
+
+extension DialogueOutput {
+  package func edit(_ text: String) -> Result<String, Diagnostic> { .failure(noEditor) }
+  package func editFile(_ path: String) -> Diagnostic? { noEditor }
+  private var noEditor: Diagnostic { Diagnostic(.error, "no-editor", "there is no editor to open here", at: nil) }
+
+  package func runShell(_ command: String) -> Int32 { runInShell(command, hear: write) }
 }
 
 /// What people type: programs and commands. The terminal and notebooks share it, so that both understand the same.
@@ -16,62 +30,146 @@ package final class Dialogue {
   package let session: Session
   private let front: any DialogueOutput
   private let recording: RecordingOutput
+  private var record = SessionRecord()
+  private var provenance = Provenance()
+  /// The programs that were typed, by their numbers.
+  private var inputs: [Int: String] = [:]
+  /// The file that was loaded last.
+  private var loadedPath: String?
 
   package init(_ session: Session, _ front: any DialogueOutput) {
     self.session = session
     self.front = front
     recording = RecordingOutput(front)
     session.output = recording
+    session.keepOutputs()
   }
 
   /// Runs an input. What stopped it is handed over, not reported.
   package func run(_ input: String) -> Session.EntryOutcome {
+    let outcome = runAny(input)
+    if case .failed(let errors) = outcome { session.lastError = errors.last }
+    return outcome
+  }
+
+  private func runAny(_ input: String) -> Session.EntryOutcome {
+    // Words such as `help` are commands as long as nobody gives the name to something.
+    if session.interpreter.main.ownSlot(of: trimmingEnd(input)) != nil { return runInput(input) }
     switch Command.parse(input) {
-    case .command(let command, let argument): run(command, argument)
-    case .unknown(let name): .failed([Command.unknown(name)])
-    case nil: recording.record(input) { runProgram(session.makeInput(input)) }
+    case .command(let command, let argument): return run(command, argument)
+    case .unknown(let name): return .failed([Command.unknown(name)])
+    case nil: return runInput(input)
     }
   }
 
+  /// Runs the file that a session begins with; it is part of the record.
+  package func start(with path: String) -> Session.EntryOutcome {
+    defer { loadedPath = nil }
+    return load(path)
+  }
+
+  private func runInput(_ text: String) -> Session.EntryOutcome {
+    let file = session.makeInput(text)
+    inputs[session.inputCount] = text
+    return runProgram(file)
+  }
+
   private func runProgram(_ file: SourceFile) -> Session.EntryOutcome {
-    session.runToEnd(session.prepare(Script(file)))
+    _ = recording.take()
+    let prepared = session.prepare(Script(file))
+    let input = session.inputCount
+    let outcome = session.runToEnd(prepared) { entry, outcome in
+      record.add(entry, of: prepared, input: input, recording.take(), outcome)
+      if case .finished = outcome { provenance.note(prepared.script.program.statements[entry.statements]) }
+    }
+    if case .finished = outcome { record.addEnd(of: prepared.script, input: input) }
+    return outcome
   }
 
   // MARK: - Commands
 
   private func run(_ command: Command, _ argument: String) -> Session.EntryOutcome {
     switch command {
-    case .clear:
-      front.clear()
-      return .finished
+    case .browse: return browse(argument)
+    case .clear: front.clear()
+    case .edit: return edit(argument)
     case .explain: return explain(argument)
     case .help: return help(argument)
-    case .load: return argument.isEmpty ? usage(command) : load(argument)
+    case .mem: show(session.interpreter.memoryTable())
     case .quit: return .exited(0)
+    case .reload:
+      guard let loadedPath else { return refuse("no file has been loaded", help: "`\(Command.load.usage)` runs one") }
+      return load(loadedPath)
     case .reset:
       session.reset()
-      return .finished
-    case .save: return argument.isEmpty ? usage(command) : save(argument)
-    case .time: return argument.isEmpty ? usage(command) : time(argument)
-    case .type: return argument.isEmpty ? usage(command) : type(argument)
-    case .vars:
-      session.variables().forEach { front.write($0 + "\n") }
-      return .finished
+      record.reset()
+      provenance = Provenance()
+    case .vars: show(session.interpreter.variableTable())
+    case .bench, .load, .plan, .save, .shell, .source, .time, .type, .why:
+      if argument.isEmpty { return refuse("it is `\(command.usage)`") }
+      return run(command, on: argument)
     }
+    return .finished
   }
 
-  private func usage(_ command: Command) -> Session.EntryOutcome {
-    .failed([Diagnostic(.error, "bad-command", "it is `\(command.usage)`", at: nil)])
+  /// Runs a command that is nothing without its argument.
+  private func run(_ command: Command, on argument: String) -> Session.EntryOutcome {
+    switch command {
+    case .bench: return bench(argument)
+    case .load: return load(unquoted(argument))
+    case .plan: return plan(argument)
+    case .save: return save(argument)
+    case .source: return source(argument)
+    case .time: return time(argument)
+    case .type: return type(argument)
+    case .why: return why(argument)
+    case .shell:
+      let code = front.runShell(argument)
+      if Interpreter.isInterrupted {
+        return .interrupted(Diagnostic(.error, "interrupted", "interrupted", at: nil))
+      }
+      if code != 0 { show("exit code \(code)") }
+    default: break
+    }
+    return .finished
   }
+
+  private func refuse(_ message: String, help: String? = nil) -> Session.EntryOutcome {
+    .failed([Diagnostic(.error, "bad-command", message, at: nil, help: help)])
+  }
+
+  /// Writes lines that are no output of a program.
+  private func show(_ text: String) { if !text.isEmpty { front.write(text + "\n") } }
+
+  // MARK: Looking up
 
   private func help(_ name: String) -> Session.EntryOutcome {
     if name.isEmpty {
       front.page("\(HelpTopic.named("commands")?.text ?? "")\n\n\(session.helpIndex())")
-    } else if let page = session.helpPage(of: name) {
+    } else if let page = session.helpPage(of: name) ?? session.helpPage(at: name.utf8.count, in: name) {
       front.page(page)
     } else {
       return .failed([session.unknownHelp(name)])
     }
+    return .finished
+  }
+
+  private func source(_ name: String) -> Session.EntryOutcome {
+    guard let value = session.valueOfPath(name) else { return .failed([session.unknownHelp(name, "nothing is called")]) }
+    if let text = session.source(of: value) {
+      front.page(text)
+    } else if case .callable = value {
+      front.page(session.page(of: name, value) + "\n\n  built in: it has no source in the language")
+    } else {
+      return why(name)
+    }
+    return .finished
+  }
+
+  private func browse(_ prefix: String) -> Session.EntryOutcome {
+    let lines = session.browse(prefix)
+    if lines.isEmpty { return .failed([session.unknownHelp(prefix, "no name holds")]) }
+    front.page(lines.joined(separator: "\n"))
     return .finished
   }
 
@@ -87,10 +185,27 @@ package final class Dialogue {
     return .finished
   }
 
+  private func why(_ path: String) -> Session.EntryOutcome {
+    guard let value = session.valueOfPath(path) else { return .failed([session.unknownHelp(path, "nothing is called")]) }
+    let root = String(path.prefix { $0 != "." && $0 != "[" })
+    var lines: [String] = []
+    if root != path { lines = session.origin(of: path, value) }
+    lines += provenance.lines(of: root, session.interpreter.value(of: root), in: session)
+    if lines.isEmpty {
+      let isOwn = session.interpreter.main.ownSlot(of: root) != nil
+      lines = ["\(path) : \(session.interpreter.note(on: value))" + (isOwn ? "" : "   comes with the language")]
+    }
+    show(lines.joined(separator: "\n"))
+    return .finished
+  }
+
+  // MARK: Files
+
   private func load(_ path: String) -> Session.EntryOutcome {
-    let path = unquoted(path)
     do {
-      return runProgram(SourceFile(name: path, bytes: try readProgramFile(path)))
+      let bytes = try readProgramFile(path)
+      loadedPath = path
+      return runProgram(SourceFile(name: path, bytes: bytes))
     } catch {
       return .failed([Diagnostic(.error, fileErrorCode(error), "\(error)", at: nil)])
     }
@@ -98,46 +213,81 @@ package final class Dialogue {
 
   private func save(_ path: String) -> Session.EntryOutcome {
     do {
-      try recording.save(to: unquoted(path))
+      try record.save(to: unquoted(path))
       return .finished
     } catch {
       return .failed([Diagnostic(.error, "file-unwritable", "\(error)", at: nil)])
     }
   }
 
+  private func edit(_ argument: String) -> Session.EntryOutcome {
+    if !argument.isEmpty, Int(argument) == nil {
+      let path = unquoted(argument)
+      if let problem = front.editFile(path) { return .failed([problem]) }
+      return load(path)
+    }
+    let number = Int(argument) ?? inputs.keys.max()
+    guard let number, let text = inputs[number] else {
+      let known = inputs.keys.max().map { "the last one is \($0)" } ?? "there is none yet"
+      return refuse("there is no input \(argument.isEmpty ? "to edit" : argument): \(known)")
+    }
+    switch front.edit(text) {
+    case .failure(let problem): return .failed([problem])
+    case .success(let edited):
+      let edited = trimmingEnd(edited)
+      if edited.isEmpty { return .finished }
+      return runInput(edited)
+    }
+  }
+
+  // MARK: Measuring
+
   private func time(_ text: String) -> Session.EntryOutcome {
     let start = monotonicNanoseconds()
-    let outcome = runProgram(session.makeInput(text))
+    let outcome = runInput(text)
     let seconds = Double(monotonicNanoseconds() - start) * 1e-9
-    if case .finished = outcome { front.write(duration(seconds) + "\n") }
+    if case .finished = outcome { show(durationText(seconds)) }
+    return outcome
+  }
+
+  private func bench(_ text: String) -> Session.EntryOutcome {
+    let (result, outcome) = session.benchmark(Dialogue.aside(text))
+    if let result { show(result.summary) }
     return outcome
   }
 
   private func type(_ text: String) -> Session.EntryOutcome {
-    let (value, outcome) = session.evaluate(session.makeInput(text))
-    if case .finished = outcome { front.write((value?.typeDescription ?? "none") + "\n") }
+    let (type, wasEvaluated, outcome) = session.type(of: Dialogue.aside(text))
+    // To run it may be more than was asked for.
+    if let type { show(type + (wasEvaluated ? "   (evaluated)" : "")) }
     return outcome
   }
+
+  private func plan(_ call: String) -> Session.EntryOutcome {
+    // `train(x, y)`, `train x, y` and `train x y`.
+    let name = call.prefix { $0.isLetter || $0.isNumber || $0 == "_" }
+    var arguments = trimmingEnd(call.dropFirst(name.count).drop { $0 == " " || $0 == "," })
+    if arguments.first == "(", arguments.last == ")" { arguments = String(arguments.dropFirst().dropLast()) }
+    let words = arguments.split(separator: " ")
+    let areOperands = words.allSatisfy { word in
+      !word.contains(",") && word.first.map { $0.isLetter || $0.isNumber || $0 == "_" } == true
+        && word.filter { "([".contains($0) }.count == word.filter { ")]".contains($0) }.count
+    }
+    if areOperands { arguments = words.joined(separator: ", ") }
+    let list = arguments.isEmpty ? String(name) : "\(name), \(arguments)"
+    for report in ["memory", "timeline"] {
+      let (value, outcome) = session.evaluate(Dialogue.aside("\(report)(\(list))"))
+      guard case .finished = outcome, let value else { return outcome }
+      show(session.interpreter.display(value))
+    }
+    return .finished
+  }
+
+  /// A program of a command, which takes no number of the session's inputs.
+  private static func aside(_ text: String) -> SourceFile { SourceFile(name: "<command>", text: text) }
 
   /// Returns a path without the quotes that completion or habit put around it.
   private func unquoted(_ path: String) -> String {
     path.count > 1 && path.first == "\"" && path.last == "\"" ? String(path.dropFirst().dropLast()) : path
   }
-}
-
-package func monotonicNanoseconds() -> Int {
-  var time = timespec()
-  clock_gettime(CLOCK_MONOTONIC, &time)
-  return time.tv_sec * 1_000_000_000 + time.tv_nsec
-}
-
-/// Returns a time with a unit that fits it: `1.24 ms`.
-private func duration(_ seconds: Double) -> String {
-  let units = [(1.0, "s"), (1e-3, "ms"), (1e-6, "µs")]
-  let (scale, name) = units.first { seconds >= $0.0 } ?? (1e-9, "ns")
-  let value = seconds / scale
-  let decimals = value < 10 ? 2 : value < 100 ? 1 : 0
-  var digits = [CChar](repeating: 0, count: 32)
-  withVaList([Int32(decimals), value]) { _ = vsnprintf(&digits, 32, "%.*f", $0) }
-  return String(decoding: digits.prefix { $0 != 0 }.map { UInt8($0) }, as: UTF8.self) + " " + name
 }

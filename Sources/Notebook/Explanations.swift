@@ -257,6 +257,12 @@ extension Explanation {
       """,
       wrong: "name = ask(\"name? \")", right: "input name = \"Ada\""),
     Explanation(
+      "no-editor",
+      """
+      `:edit` opens the program that $VISUAL names, else that of $EDITOR, else vi, and it did not start or ended with an error.
+      A notebook has no editor: its cells are edited in their place.
+      """),
+    Explanation(
       "no-history",
       """
       `minimize` belongs in a `step`: a step records how its loss came about. Outside, `grad` gives the gradient of a
@@ -278,6 +284,12 @@ extension Explanation {
       wrong: "true[0]", right: "[true][0]"),
     Explanation("not-iterable", "A loop goes through lists, ranges, tensors, strings and batches.",
       wrong: "for i in 5 { print(\"{i}\") }", right: "for i in 0..<5 { print(\"{i}\") }"),
+    Explanation(
+      "not-kept",
+      """
+      `Out[n]` is the value of input n of a session in the terminal or a notebook. Only the last few are kept, and no more
+      than so many bytes of them; an input that ends in `;` or prints nothing has none. `Out` lists what there is.
+      """),
     Explanation(
       "not-separable",
       """

@@ -13,9 +13,14 @@ extension Session {
     return HelpTopic.named(name)?.text
   }
 
+  /// Lines of a value on its page.
+  private static let longestValue = 24
+
   func page(of name: String, _ value: Value) -> String {
     guard case .callable(let callable) = value else {
-      let text = interpreter.display(value)
+      var text = interpreter.display(value)
+      let all = text.split(separator: "\n", omittingEmptySubsequences: false)
+      if all.count > Session.longestValue { text = (all.prefix(Session.longestValue) + ["…"]).joined(separator: "\n") }
       let isLong = text.contains("\n")
       return isLong ? "\(name): \(value.typeDescription)\n\(text)" : "\(name): \(value.typeDescription) = \(text)"
     }
@@ -47,10 +52,12 @@ extension Session {
   }
 
   /// The error for a name without a page.
-  package func unknownHelp(_ name: String) -> Diagnostic {
+  ///
+  /// - Parameter what: what there is not.
+  package func unknownHelp(_ name: String, _ what: String = "there is no help on") -> Diagnostic {
     let suggestion = didYouMean(name, among: interpreter.main.visibleNames + HelpTopic.names)
     return Diagnostic(
-      .error, "unknown-name", "there is no help on `\(name)`", at: nil,
+      .error, "unknown-name", "\(what) `\(name)`", at: nil,
       help: suggestion.map { "did you mean `\($0)`?" } ?? "`help` alone lists the topics and functions")
   }
 
@@ -70,18 +77,5 @@ extension Session {
     return sections.map { section in
       "\(section.title)\n" + HelpTopic.columns(section.names)
     }.joined(separator: "\n\n")
-  }
-
-  /// Returns the names of this session and what they hold, a line each.
-  package func variables() -> [String] {
-    let rows = interpreter.main.names.compactMap { name -> (name: String, type: String)? in
-      guard name != Session.lastValueName, let value = interpreter.value(of: name) else { return nil }
-      if case .callable(let callable) = value { return (name, "\(callable.kind)  \(callable.signature)") }
-      return (name, value.typeDescription)
-    }
-    let width = rows.map(\.name.displayWidth).max() ?? 0
-    return rows.map { row in
-      row.name + String(repeating: " ", count: width - row.name.displayWidth + 2) + row.type
-    }
   }
 }

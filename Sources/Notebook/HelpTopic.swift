@@ -1,3 +1,4 @@
+import Interpreter
 import Tensors
 
 /// A page of `help` that is about no name.
@@ -25,11 +26,7 @@ package struct HelpTopic: Sendable {
     HelpTopic(name: "dtypes", text: dtypes),
     HelpTopic(name: "mixed_precision", text: mixedPrecision),
     HelpTopic(
-      name: "policies", text: policies,
-      words: [
-        "accumulate", "batch", "budget", "loss_scale", "no_decay", "rounding", "rules", "selective", "state", "training",
-        "with",
-      ]),
+      name: "policies", text: policies, words: Set(Policy.all.map(\.name)).union(["kahan", "selective", "stochastic", "with"])),
     HelpTopic(name: "scripts", text: scripts),
     HelpTopic(name: "syntax", text: syntax),
   ]
@@ -56,9 +53,13 @@ package struct HelpTopic: Sendable {
 
 
         _        the last value echoed
-        x;       no echo
-        Tab      completes names, members, keyword arguments, and paths inside strings
+        Out[n]   the value of input n, of the last \(KeptOutputs.countLimit) and up to \(KeptOutputs.byteLimit >> 20) MiB; `Out` lists them
+        x;       no echo, and the value is not kept
+        Tab      completes names, members, keyword arguments, policies after `with`, and paths inside strings
+        Up       goes back through inputs that begin like the line; Ctrl-R searches in them
         Ctrl-C   drops the line; stops what runs, all names stay
+
+      Each session begins with $XDG_CONFIG_HOME/gradus/init.nn (~/.config/gradus/init.nn), unless `--no-init` is given.
       """
   }
 
@@ -118,33 +119,34 @@ package struct HelpTopic: Sendable {
       histogram(updates, bf16, weights: net)   also which updates are too small beside their weights
     """
 
-  private static let policies = """
-    `with` gives another way to run a step, or to update; net, optimizer and step stay what they are.
+  private static var policies: String {
+    return """
+      `with` gives another way to run a step, or to update; net, optimizer and step stay what they are.
 
-      small = train with (accumulate: 4, precision: bf16)
+        small = train with (accumulate: 4, precision: bf16)
 
-    Of a step:
+      Of a step:
 
-      accumulate: 4         the batch in 4 pieces: rows of the first argument, and of all that have as many
-      batch: ["x", "y"]     the arguments that are cut, where others have as many rows
-      checkpoint: sqrt      keeps less for the backward pass and computes it once more, bit for bit: `every(k)` keeps what
-                            passes between every k-th layer and the next, `sqrt` picks k, `full` keeps what passes between
-                            layers, `selective` keeps products; `none`
-      budget: 24MiB         the fastest plan that takes no more than that in all; `fit(train, x, y)` lists the plans
-      accumulate: auto      lets the budget cut the batch too; without one, the memory that there is
-      precision: bf16       or f16, f32: `help mixed_precision`
-      loss_scale: dynamic   or a number, none
-      training: on          or off: the mode of layers such as Dropout; of models too
+      \(section(Policy.Subject.step))
 
-    Of an optimizer:
+      Of an optimizer:
 
-      state: q8             state in 8 bits, blocks of 256; f8e4m3, 8-bit floats; bf16. Small tensors and embeddings keep f32
-      rounding: stochastic  how updates of params in bf16 are rounded; kahan, nearest
-      no_decay: "*.bias"    paths without weight decay; `*` stands for any characters
-      rules: [("head.*", (lr: 1e-4, state: f32))]
-                            settings by path; of several rules that fit, the last counts
-      lr: 1e-3              another value of any hyperparameter; a function of the step number is a schedule
-    """
+      \(section(Policy.Subject.optimizer))
+        lr: 1e-3              another value of any hyperparameter; a function of the step number is a schedule
+      """
+  }
+
+  private static func section(_ subject: Policy.Subject) -> String {
+    let margin = String(repeating: " ", count: 24)
+    var lines: [String] = []
+    for form in Policy.all.filter({ $0.subjects.contains(subject) }).flatMap(\.forms) {
+      let head = "  " + form.usage
+      // What is too long for the column has its text below.
+      lines.append(head.count < margin.count ? head + margin.dropFirst(head.count) : head + "\n" + margin)
+      lines[lines.count - 1] += form.lines.joined(separator: "\n" + margin)
+    }
+    return lines.joined(separator: "\n")
+  }
 
   private static let scripts = """
     A script is a notebook whose outputs are its tests.

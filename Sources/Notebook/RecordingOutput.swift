@@ -1,60 +1,62 @@
-import Formats
 import Interpreter
 import Support
 
-/// Passes a program's words on, and keeps them with the input that they came from: a session can be saved as a script
-/// whose outputs are its tests.
-package final class RecordingOutput: Output {
+/// Passes a program's words on, and keeps them for the record of the session.
+final class RecordingOutput: Output {
   private let target: any Output
   private let recorder = Recorder()
-  private var pieces: [String] = []
+  private var hasValue = false
+  private var byteCount = 0
+  /// What an entry prints beyond this is not kept.
+  private static let byteLimit = 1 << 15
 
-  package init(_ target: any Output) { self.target = target }
+  init(_ target: any Output) { self.target = target }
 
-  package func write(_ text: String) {
-    recorder.write(text)
+  func write(_ text: String) {
+    keep(text)
     target.write(text)
   }
 
-  package func report(_ diagnostic: Diagnostic) {
+  private func keep(_ text: String) {
+    byteCount += text.utf8.count
+    if byteCount <= RecordingOutput.byteLimit { recorder.write(text) }
+  }
+
+  func report(_ diagnostic: Diagnostic) {
     recorder.report(diagnostic)
     target.report(diagnostic)
   }
 
-  package func echo(_ value: Value, as text: String, isLast: Bool) {
-    recorder.write(text + "\n")
+  func echo(_ value: Value, as text: String, isLast: Bool) {
+    keep(text + "\n")
+    hasValue = true
     target.echo(value, as: text, isLast: isLast)
   }
 
-  package func show(_ progress: Progress) { target.show(progress) }
-  package func ask(_ prompt: String) -> Answer { target.ask(prompt) }
+  func show(_ progress: Progress) { target.show(progress) }
+  func ask(_ prompt: String) -> Answer { target.ask(prompt) }
 
-  /// Keeps `input`, what `body` says while it runs, and what it ends in.
-  package func record(_ input: String, _ body: () -> Session.EntryOutcome) -> Session.EntryOutcome {
-    _ = recorder.take()
-    let outcome = body()
-    var (lines, diagnostics) = recorder.take()
-    switch outcome {
-    // What was stopped half way has no outcome to expect.
-    case .interrupted: return outcome
-    case .failed(let errors): diagnostics += errors
-    case .finished, .exited: break
-    }
-    // Expectations that came with a pasted input are replaced by what it printed here.
-    var kept = input.split(separator: "\n", omittingEmptySubsequences: false).filter { line in
-      ExpectedLine(String(line), line: 1).map { $0.kind == .shown } ?? true
-    }.map(String.init)
-    kept += lines.map { Check.Style.script.line(.output, $0) }
-    for diagnostic in diagnostics where diagnostic.severity == .error {
-      kept.append(
-        Check.Style.script.line(.error, "\(diagnostic.severity.rawValue)[\(diagnostic.code)]: \(diagnostic.message)"))
-    }
-    pieces.append(kept.joined(separator: "\n"))
-    return outcome
+  /// What an entry said.
+  struct Taken {
+    let lines: [String]
+    /// Whether there was too much to keep all of it.
+    let isCut: Bool
+    let diagnostics: [Diagnostic]
+    /// Whether it ended in a value.
+    let hasValue: Bool
   }
 
-  /// Writes the session as a script.
-  package func save(to path: String) throws {
-    try writeAtomically(Array((pieces.joined(separator: "\n") + "\n").utf8), to: path)
+  /// Returns what was said since the last call.
+  func take() -> Taken {
+    defer { (hasValue, byteCount) = (false, 0) }
+    let (lines, diagnostics) = recorder.take()
+    return Taken(
+      lines: lines, isCut: byteCount > RecordingOutput.byteLimit, diagnostics: diagnostics, hasValue: hasValue)
   }
+}
+
+/// Hears nothing.
+final class SilentOutput: Output {
+  func write(_ text: String) {}
+  func report(_ diagnostic: Diagnostic) {}
 }

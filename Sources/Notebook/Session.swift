@@ -17,7 +17,7 @@ package final class Session {
   /// What inputs are called: `repl`, `cell`.
   package var inputKind = "repl"
   /// The last error, for `:explain`.
-  package private(set) var lastError: Diagnostic?
+  package internal(set) var lastError: Diagnostic?
 
   package init(output: any Output) {
     interpreter = Interpreter(output: output)
@@ -104,14 +104,24 @@ package final class Session {
   }
 
   /// Does the same, and hands over what stopped it instead of reporting it.
-  package func runToEnd(_ prepared: PreparedScript) -> EntryOutcome {
+  ///
+  /// - Parameter observe: is told of each entry that was run, and of those with mistakes of a script that was refused.
+  package func runToEnd(
+    _ prepared: PreparedScript, observe: (Script.Entry, EntryOutcome) -> Void = { _, _ in }
+  ) -> EntryOutcome {
     let mistakes = prepared.unexpectedMistakes
     if !mistakes.isEmpty {
       lastError = mistakes.last
+      for entry in prepared.script.entries {
+        let mistakes = prepared.mistakes(in: entry)
+        if !mistakes.isEmpty { observe(entry, .failed(mistakes)) }
+      }
       return .failed(mistakes)
     }
     for entry in prepared.script.entries {
-      switch run(entry, of: prepared) {
+      let outcome = run(entry, of: prepared)
+      observe(entry, outcome)
+      switch outcome {
       case .finished: continue
       case .failed(let errors):
         lastError = errors.last
@@ -153,6 +163,17 @@ package final class Session {
   private func echo(_ value: Value, isLast: Bool) {
     output.echo(value, as: interpreter.display(value), isLast: isLast)
     interpreter.define(Session.lastValueName, value, in: interpreter.main)
+    outputs?.keep(value, number: inputCount)
+  }
+
+  /// The values of inputs by their numbers, where a person types them.
+  private var outputs: KeptOutputs?
+
+  /// Keeps the values of inputs from now on, under the name `Out`.
+  func keepOutputs() {
+    let outputs = KeptOutputs(interpreter)
+    interpreter.define(KeptOutputs.name, .object(outputs), in: interpreter.main)
+    self.outputs = outputs
   }
 
   /// Names the last echoed value.
@@ -168,6 +189,7 @@ package final class Session {
     interpreter.inputs = [:]
     interpreter.usedInputs = []
     forgetLastValue()
+    if outputs != nil { keepOutputs() }
   }
 
   // MARK: - Inputs
@@ -189,16 +211,25 @@ package final class Session {
       return (nil, .failed(mistakes))
     }
     var value: Value?
+    let outcome = runSilently(prepared) { value = $0 }
+    if case .finished = outcome { return (value, outcome) }
+    if case .failed(let errors) = outcome { lastError = errors.last }
+    return (nil, outcome)
+  }
+
+  /// Runs all statements without echoing or reporting.
+  ///
+  /// - Parameter take: is handed the value of each, nil where it has none.
+  func runSilently(_ prepared: PreparedScript, take: (Value?) -> Void = { _ in }) -> EntryOutcome {
     for statement in prepared.statements {
       do throws(Failure) {
-        value = try interpreter.run(statement)
+        if let first = statement.diagnostics.first(where: { $0.severity == .error }) { return .failed([first]) }
+        take(try interpreter.run(statement))
       } catch {
-        let outcome = outcome(of: error)
-        if case .failed(let errors) = outcome { lastError = errors.last }
-        return (nil, outcome)
+        return outcome(of: error)
       }
     }
-    return (value, .finished)
+    return .finished
   }
 
   /// Evaluates an expression without a word, whatever comes of it.

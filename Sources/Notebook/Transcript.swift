@@ -1,3 +1,5 @@
+import Syntax
+
 /// The prompts of the terminal. A pasted transcript is recognized by them.
 package enum Prompt {
   package static let first = "nn> "
@@ -17,9 +19,11 @@ package func inputs(inPastedText text: String) -> [String] {
       continues = true
     } else if continues, line.hasPrefix(Prompt.continuation) || line == "...>" {
       inputs[inputs.count - 1] += "\n" + line.dropFirst(Prompt.continuation.count)
+    } else if continues, inputStatus(of: trimmingEnd(inputs[inputs.count - 1])) == .incomplete {
+      // A block pasted into the session whose transcript this is has no prompts inside.
+      inputs[inputs.count - 1] += "\n" + line
     } else {
-      // An output. A block pasted into the session whose transcript this is has no prompts inside: its lines
-      // cannot be told from outputs, and are left out with them.
+      // An output.
       continues = false
     }
   }

@@ -133,6 +133,9 @@ enum TokenKind: UInt8, CaseIterable, Sendable {
   var continuesLine: Bool { self == .pipe || self == .with }
 }
 
+/// The words that begin or join statements, declarations included.
+package let keywords = TokenKind.allCases.filter(\.isKeyword).compactMap(\.spelling)
+
 struct Token: Sendable {
   let kind: TokenKind
   /// Whether this is the first token of its line.

@@ -78,7 +78,7 @@ extension ExitCode {
 
 /// Options that every command takes.
 struct CommonOptions: ParsableArguments {
-  @Option(name: .long, help: "Colours: auto, always or never; NO_COLOR is heeded.")
+  @Option(name: .long, help: "Colours: auto, always or never; NO_COLOR and FORCE_COLOR are heeded.")
   var color: ColorChoice = .auto
 }
 

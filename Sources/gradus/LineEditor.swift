@@ -1,5 +1,7 @@
 @preconcurrency import CReadline
 import Glibc
+import Notebook
+import Support
 
 /// Lines from a person at a terminal, edited by GNU readline through its callback interface: the wait for a key is
 /// ours, so that Ctrl-C ends it.
@@ -18,7 +20,7 @@ final class LineEditor {
     /// Where the word begins, in bytes of the line.
     var start: Int
     /// nil for paths, which readline completes itself.
-    var words: [String]?
+    var words: [Completion.Item]?
   }
 
   typealias Completer = (_ textToCursor: String) -> Completions
@@ -51,6 +53,9 @@ final class LineEditor {
     }
     rl_completion_word_break_hook = { LineEditor.breakCharacters() }
     rl_attempted_completion_function = { text, _, _ in LineEditor.complete(text) }
+    rl_completion_display_matches_hook = { matches, count, longest in
+      LineEditor.display(matches, count: count, longest: longest)
+    }
     rl_bind_key(0x09, { _, key in LineEditor.tab(key) })
   }
 
@@ -167,7 +172,35 @@ final class LineEditor {
   private static func takeWord() -> UnsafeMutablePointer<CChar>? {
     guard let words = pending.words, nextWord < words.count else { return nil }
     nextWord += 1
-    return strdup(words[nextWord - 1])
+    return strdup(words[nextWord - 1].text)
+  }
+
+  /// Lists what can follow, with signatures and shapes beside the names as long as a screen holds them.
+  private static func display(
+    _ matches: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?, count: Int32, longest: Int32
+  ) {
+    var (rows, columns): (Int32, Int32) = (0, 0)
+    rl_get_screen_size(&rows, &columns)
+    let words = Set((1...max(1, Int(count))).compactMap { matches?[$0].map { String(cString: $0) } })
+    let items = pending.words?.filter { words.contains($0.text) } ?? []
+    if items.isEmpty || items.count > max(8, Int(rows) - 4) || items.allSatisfy(\.detail.isEmpty) {
+      rl_display_match_list(matches, count, longest)
+    } else {
+      rl_crlf()
+      fputs(lines(for: items, width: Int(columns)).map { $0 + "\n" }.joined(), rl_outstream)
+    }
+    rl_forced_update_display()
+  }
+
+  /// `softmax(x, axis = -1)` for what is called, the name and what it holds in two columns for the rest.
+  private static func lines(for items: [Completion.Item], width: Int) -> [String] {
+    let isSigned = { (item: Completion.Item) in item.detail.hasPrefix("(") }
+    let nameWidth = items.filter { !isSigned($0) }.map(\.text.displayWidth).max() ?? 0
+    return items.map { item in
+      let gap = isSigned(item) ? "" : String(repeating: " ", count: nameWidth - item.text.displayWidth + 2)
+      let line = item.detail.isEmpty ? item.text : (item.text + gap + item.detail).printable
+      return line.displayWidth < width ? line : line.prefix(max(1, width - 2)) + "…"
+    }
   }
 
   // MARK: - History
@@ -193,7 +226,8 @@ final class LineEditor {
 
   /// Remembers an input, at once in the file too: other sessions may run, and this one may be killed.
   func remember(_ text: String) {
-    let text = text.drop { $0 == "\n" }
+    var text = text.drop { $0 == "\n" }
+    while text.last == "\n" { text.removeLast() }
     guard !text.allSatisfy(\.isWhitespace) else { return }
     for index in stride(from: history_length - 1, through: 0, by: -1) {
       if let entry = history_get(history_base + index), String(cString: entry.pointee.line) == text {

@@ -17,14 +17,18 @@ final class Repl {
     dialogue = Dialogue(session, terminal)
   }
 
-  func run() -> Session.Outcome {
+  /// - Parameter initPath: a program to begin with, where there is such a file.
+  func run(startingWith initPath: String?) -> Session.Outcome {
     Interrupts.install(.session)
     let editor = LineEditor { [session] text in
       let completion = session.completion(of: text)
-      return .init(start: completion.start, words: completion.subject == .path ? nil : completion.candidates)
+      return .init(start: completion.start, words: completion.subject == .path ? nil : completion.items)
     }
     if let path = historyPath() { editor.openHistory(at: path) }
     terminal.write("Gradus \(GradusCommand.version)   \(coreCount())   :help   ?name\n")
+    if let initPath, access(initPath, F_OK) == 0, case .exited(let code) = report(dialogue.start(with: initPath)) {
+      return code == 0 ? .finished : .exited(code)
+    }
     while true {
       terminal.flush()
       guard let text = readInput(editor) else {
@@ -34,7 +38,9 @@ final class Repl {
       }
       for input in inputs(inPastedText: text) {
         editor.remember(input)
-        switch run(input) {
+        let outcome = run(input)
+        if let edited = terminal.takeEditedText() { editor.remember(edited) }
+        switch outcome {
         case .finished, .failed: continue
         case .interrupted: break
         case .exited(let code): return code == 0 ? .finished : .exited(code)
@@ -65,7 +71,10 @@ final class Repl {
           text = ""
           continue
         }
-        if Command.parse(text) != nil { return text }
+        if Command.parse(text) != nil {
+          if Command.isIncomplete(text) { continue }
+          return text
+        }
         let pasted = inputs(inPastedText: text)
         if pasted != [text] {
           // A terminal that does not bracket what is pasted sends a transcript line by line.
@@ -81,7 +90,10 @@ final class Repl {
 
   private func run(_ input: String) -> Session.Outcome {
     Interrupts.begin()
-    let end = dialogue.run(input)
+    return report(dialogue.run(input))
+  }
+
+  private func report(_ end: Session.EntryOutcome) -> Session.Outcome {
     switch end {
     case .failed(let errors): errors.forEach(terminal.report)
     case .interrupted(let diagnostic): terminal.report(diagnostic)
@@ -97,16 +109,14 @@ final class Repl {
     return count == 1 ? "1 core" : "\(count) cores"
   }
 
+  /// The program that each session begins with.
+  static func initPath() -> String? {
+    folder(in: "XDG_CONFIG_HOME", orUnderHome: "/.config").map { $0 + "/gradus/init.nn" }
+  }
+
   /// Returns where the history is kept, its folder made; nil where there is no home.
   private func historyPath() -> String? {
-    let state: String
-    if let folder = environment("XDG_STATE_HOME"), folder.hasPrefix("/") {
-      state = folder
-    } else if let home = environment("HOME"), !home.isEmpty {
-      state = home + "/.local/state"
-    } else {
-      return nil
-    }
+    guard let state = Repl.folder(in: "XDG_STATE_HOME", orUnderHome: "/.local/state") else { return nil }
     let folder = state + "/gradus"
     var made = ""
     for part in folder.split(separator: "/") {
@@ -114,5 +124,11 @@ final class Repl {
       mkdir(made, 0o700)
     }
     return folder + "/history"
+  }
+
+  private static func folder(in variable: String, orUnderHome path: String) -> String? {
+    if let folder = environment(variable), folder.hasPrefix("/") { return folder }
+    guard let home = environment("HOME"), !home.isEmpty else { return nil }
+    return home + path
   }
 }

@@ -16,6 +16,9 @@ struct RunCommand: ParsableCommand {
     help: ArgumentHelp("Run this text; may be given several times.", valueName: "expression"))
   var expressions: [String] = []
 
+  @Flag(name: .customLong("no-init"), help: "Open the REPL without the start-up file.")
+  var skipsInit = false
+
   @Argument(
     help: ArgumentHelp(
       "The script, or - for standard input; then key=value for its inputs.", valueName: "file"), completion: .scripts)
@@ -30,7 +33,7 @@ struct RunCommand: ParsableCommand {
 
   private func outcome(_ terminal: Terminal) throws -> Session.Outcome {
     if arguments.isEmpty, expressions.isEmpty, Terminal.isInteractive {
-      return Repl(Session(output: terminal), terminal).run()
+      return Repl(Session(output: terminal), terminal).run(startingWith: skipsInit ? nil : Repl.initPath())
     }
     Interrupts.install(.script)
     let (file, inputs) = try program()

@@ -1,4 +1,5 @@
 import Drawings
+import Formats
 import Glibc
 import Interpreter
 import Notebook
@@ -25,7 +26,7 @@ final class Terminal: DialogueOutput {
       switch color {
       case .always: true
       case .never: false
-      case .auto: isatty(descriptor) == 1 && !isSet("NO_COLOR") && environment("TERM") != "dumb"
+      case .auto: !isSet("NO_COLOR") && (isSet("FORCE_COLOR") || isatty(descriptor) == 1 && !Terminal.isDumb)
       }
     }
     hasColor = allows(STDERR_FILENO)
@@ -77,7 +78,7 @@ final class Terminal: DialogueOutput {
 
   func page(_ text: String) { write(text + "\n") }
 
-  func clear() { if isatty(STDOUT_FILENO) == 1 { write("\u{1B}[H\u{1B}[2J") } }
+  func clear() { if isatty(STDOUT_FILENO) == 1, !Terminal.isDumb { write("\u{1B}[H\u{1B}[2J") } }
 
   // MARK: - Progress
 
@@ -89,7 +90,7 @@ final class Terminal: DialogueOutput {
 
   /// Progress is for people: a line that changes on a terminal. A log gets a line a minute.
   func show(_ progress: Progress) {
-    if isatty(STDERR_FILENO) == 1 {
+    if isatty(STDERR_FILENO) == 1, !Terminal.isDumb {
       flush()
       writeFully(Array(("\r" + progress.line + "\u{1B}[K" + (progress.isOver ? "\n" : "")).utf8), to: STDERR_FILENO)
       showsProgress = !progress.isOver
@@ -136,6 +137,63 @@ final class Terminal: DialogueOutput {
     }
   }
 
+  // MARK: - Other programs
+
+  func runShell(_ command: String) -> Int32 {
+    flush()
+    return run(["/bin/sh", "-c", command])
+  }
+
+  func editFile(_ path: String) -> Diagnostic? {
+    let editor = ["VISUAL", "EDITOR"].compactMap(environment).first { !$0.isEmpty } ?? "vi"
+    flush()
+    // The variable may hold options.
+    if run(["/bin/sh", "-c", "exec \(editor) \"$1\"", "sh", path]) == 0 { return nil }
+    return Diagnostic(
+      .error, "no-editor", "the editor `\(editor)` did not end well", at: nil,
+      help: "$VISUAL or $EDITOR names the one to use")
+  }
+
+  /// What came out of the editor last, for the history.
+  private var editedText: String?
+
+  func takeEditedText() -> String? {
+    defer { editedText = nil }
+    return editedText
+  }
+
+  func edit(_ text: String) -> Result<String, Diagnostic> {
+    var template = Array(((environment("TMPDIR") ?? "/tmp") + "/gradus-XXXXXX.nn").utf8CString)
+    let descriptor = mkstemps(&template, 3)
+    guard descriptor >= 0 else {
+      return .failure(Diagnostic(.error, "file-unwritable", "no file can be made to edit", at: nil))
+    }
+    let path = String(decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    defer { unlink(path) }
+    close(descriptor)
+    do {
+      try writeAtomically(Array((text + "\n").utf8), to: path)
+      if let problem = editFile(path) { return .failure(problem) }
+      let text = String(decoding: try readProgramFile(path), as: UTF8.self)
+      editedText = text
+      return .success(text)
+    } catch {
+      return .failure(Diagnostic(.error, fileErrorCode(error), "\(error)", at: nil))
+    }
+  }
+
+  /// Runs a program on this terminal, and returns its exit code.
+  private func run(_ arguments: [String]) -> Int32 {
+    var pointers = arguments.map { strdup($0) } + [nil]
+    defer { pointers.forEach { free($0) } }
+    var process = pid_t()
+    guard posix_spawn(&process, arguments[0], nil, nil, &pointers, environ) == 0 else { return 127 }
+    var status: Int32 = 0
+    // Ctrl-C goes to the program, and ends no wait here.
+    while waitpid(process, &status, 0) < 0, errno == EINTR {}
+    return exitCode(ofStatus: status)
+  }
+
   // MARK: - Streams
 
   /// Writes a line to standard error.
@@ -170,6 +228,9 @@ final class Terminal: DialogueOutput {
       }
     }
   }
+
+  /// Whether the terminal prints what it is sent and obeys nothing.
+  static let isDumb = environment("TERM") == "dumb"
 
   /// Whether people sit at both ends.
   static var isInteractive: Bool { isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1 }

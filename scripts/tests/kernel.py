@@ -258,11 +258,20 @@ def commands(it):
     reply, heard = it.run("?relu")
     equal((reply["payload"][0]["source"], heard), ("page", []))
     check(reply["payload"][0]["data"]["text/plain"].startswith("relu("), reply)
-    equal(it.text(":type ones([2, 3])"), "f32[2, 3]\n")
+    equal(it.text(":type ones([2, 3])"), "f32[2, 3]   24 B\n")
     check(re.match(r"\d[\d.]* (ns|µs|ms|s)\n", it.text(":time 1 + 1;")), it.text(":time 1 + 1;"))
     equal(it.run(":halp")[0]["ename"], "unknown-command")
     equal(it.run(":quit")[0]["payload"], [{"source": "ask_exit", "keepkernel": False}])
     equal([kind for kind, _ in it.run(":clear")[1]], ["clear_output"])
+    reply, _ = it.run("6 * 7")
+    equal(it.text(f"Out[{reply['execution_count']}] + 1"), "43\n")
+    it.run("x = ones([2, 3])")
+    check("  24 B  x  " in it.text(":mem"), it.text(":mem"))
+    check("x = ones([2, 3])" in it.text(":why x"), it.text(":why x"))
+    check(" per loop (mean ± standard deviation of 7 runs of " in it.text(":bench x + 1"), it.text(":bench x + 1"))
+    check("optimizer adamw(" in it.run("??adamw")[0]["payload"][0]["data"]["text/plain"], "")
+    equal(it.text(":! echo from the shell"), "from the shell\n")
+    equal(it.run(":edit")[0]["ename"], "no-editor")
     # What a session says is saved with it, and passes as a test.
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "saved.nn")
@@ -289,6 +298,11 @@ def completion_and_inspection(it):
         os.mkdir(os.path.join(folder, "data"))
         open(os.path.join(folder, "day.csv"), "w").close()
         equal(complete(f'load("{folder}/da')[0], [f"{folder}/data/", f"{folder}/day.csv"])
+    content = it.shell(it.client.complete("softm"))
+    types = {item["text"]: item for item in content["metadata"]["_jupyter_types_experimental"]}
+    equal((types["softmax"]["signature"], types["softmax"]["type"]), ("(x, axis = -1)", "function"))
+    equal(complete("adamw() with rounding: st")[0], ["stochastic"])
+    equal(complete(":ti")[0], [":time"])
     for position in range(-1, 12):
         it.shell(it.client.complete("box.w(\"ä\n", position))
 
@@ -300,6 +314,8 @@ def completion_and_inspection(it):
     check(page("softmax(größe, ").startswith("softmax("), page("softmax(größe, "))
     check(page("y = relu(x)", 6).startswith("relu("), page("y = relu(x)", 6))
     check("f32[2, 3]" in page("net.layers[0].weight"), page("net.layers[0].weight"))
+    content = it.shell(it.client.inspect("adamw", None, 1))
+    check("state m = zeros_like(p)" in content["data"]["text/plain"], content)
     equal(page("nothing_of_that_name"), None)
     equal(page(""), None)
 
@@ -313,6 +329,7 @@ def is_complete(it):
     equal(status("fn f(x) {\n  y = 1"), ("incomplete", "  "))
     equal(status("1 + 1"), ("complete", None))
     equal(status("?relu"), ("complete", None))
+    equal(status(":time relu(x"), ("incomplete", "  "))
     equal(status("1 + )"), ("invalid", None))
 
 
@@ -370,6 +387,7 @@ def interrupt_in_a_loop(it):
     it.run(STEP)
     for code in ("while true { }", "while true { train(x, y) }", "n = 0\nwhile true { n += 1\nprint(n) }"):
         check(interrupted(it, code, 0.2) < 1, code)
+    check(interrupted(it, ":! sleep 20 & sleep 20", 0.2) < 1, "the shell")
     # All names are kept, and the kernel goes on as if nothing had been.
     check(int(it.value("n")) > 0, "")
     equal(it.text("train(x, y) > 0"), "true\n")
