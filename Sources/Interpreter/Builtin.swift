@@ -58,7 +58,7 @@ package final class Builtin: Callable {
           notes: ["it is `\(signature)`"])
       }
       return try checked(
-        body(
+        run(
           BuiltinCall(
             interpreter: interpreter, values: arguments.items.map(\.value),
             sites: arguments.items.map(\.site), labels: arguments.items.map(\.label), site: arguments.site,
@@ -68,11 +68,21 @@ package final class Builtin: Callable {
     let values = given.map { $0?.value }
     let sites = given.map { $0?.site ?? arguments.site }
     return try checked(
-      body(
+      run(
         BuiltinCall(
           interpreter: interpreter, values: values, sites: sites,
           labels: [String?](repeating: nil, count: values.count), site: arguments.site,
           callee: arguments.callee ?? arguments.site, name: builtinName)), arguments)
+  }
+
+  @inline(__always)
+  private func run(_ call: BuiltinCall) throws(Failure) -> Value {
+    if let abstract = call.interpreter.abstract, let rule = AbstractRun.rules[builtinName],
+      let value = try rule(call, abstract)
+    {
+      return value
+    }
+    return try body(call)
   }
 
   /// A result that is not nested too deep.
@@ -166,7 +176,7 @@ struct BuiltinCall {
     case .list(let list):
       for item in list.items { sizes.append(try hostInteger(item, "a size", at: sites[index])) }
     case .tensor(let tensor) where !tensor.isNumber && tensor.shape.rank == 1:
-      guard let real = tensor.tensor else { throw Trace.escaped(at: sites[index]) }
+      guard let real = tensor.tensor else { throw tensor.missing(at: sites[index]) }
       sizes = real.integers()
     default: sizes = [try hostInteger(self[index], "a size", at: sites[index])]
     }

@@ -95,6 +95,9 @@ package final class Interpreter {
   /// Grows when params are frozen or freed: plans traced before do not fit any more.
   var freezeEpoch = 0
 
+  /// What `check` knows and finds; nil where programs run.
+  package let abstract: AbstractRun?
+
   let evaluator = EagerEvaluator()
   /// Scratch memory of steps.
   let arena = Arena()
@@ -117,8 +120,10 @@ package final class Interpreter {
   /// Turns a path in a program of the given file into one that the system knows; nil: as it is.
   package var resolveDataPath: ((String, String) -> String)?
 
-  package init(output: any Output) {
+  /// - Parameter abstract: where given, programs are gone through without computing anything.
+  package init(output: any Output, abstract: AbstractRun? = nil) {
     self.output = output
+    self.abstract = abstract
     globals = .allocate(capacity: Interpreter.globalCapacity)
     stack = .allocate(capacity: Interpreter.stackCapacity)
     stackEnd = stack + Interpreter.stackCapacity
@@ -130,6 +135,7 @@ package final class Interpreter {
     defineBuiltins(in: prelude)
     loadStandardLibrary()
     main = Module(name: "main", parent: prelude)
+    abstract?.begin(self)
   }
 
   deinit {

@@ -149,7 +149,7 @@ extension Site {
 }
 
 /// `172.0 MiB`, or bytes where there are few.
-func byteText(_ bytes: Int) -> String {
+package func byteText(_ bytes: Int) -> String {
   for (unit, size) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] where bytes >= size {
     return "\(format(Double(bytes) / Double(size), spec: ".1f") ?? "") \(unit)"
   }
