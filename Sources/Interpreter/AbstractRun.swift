@@ -269,12 +269,22 @@ package final class AbstractRun {
 
   /// Whether a value, or something in it, is not known.
   func isUnknown(_ value: Value) -> Bool {
-    switch value {
+    if isLarge(value) { return true }
+    return switch value {
     case .tensor(let tensor): tensor.tensor == nil && !(tensor.trace?.isStep ?? false)
     case .string(let string): string.isUnknown
     case .list(let list): list.items.contains { isUnknown($0) }
     case .record(let record): record.items.contains { isUnknown($0) }
     case .object(let object): object is UnknownValue
+    default: false
+    }
+  }
+
+  /// Whether it is a tree that takes long to go through. What is in it does not matter to a check.
+  func isLarge(_ value: Value) -> Bool {
+    switch value {
+    case .list(let list): list.depth > 256 || list.items.count > 8192 || list.summary.leafCount > 8192
+    case .record(let record): record.depth > 256 || record.summary.leafCount > 8192
     default: false
     }
   }

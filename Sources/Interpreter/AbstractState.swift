@@ -97,6 +97,7 @@ extension AbstractRun {
   /// What is known of something that is the one or the other.
   func joined(_ a: Value, _ b: Value) -> Value {
     if isSame(a, b) { return a }
+    if isLarge(a) || isLarge(b) { return UnknownValue.value }
     if let first = number(a), let second = number(b) {
       return first == second ? .tensor(TensorValue(abstract: TensorType(first, .scalar), isNumber: true, made: nil)) : UnknownValue.value
     }
@@ -134,8 +135,8 @@ extension AbstractRun {
   }
 
   /// Whether two values are known to be the same, or the same is known of both.
-  func isSame(_ a: Value, _ b: Value) -> Bool {
-    switch (a, b) {
+  func isSame(_ first: Value, _ second: Value) -> Bool {
+    switch (first, second) {
     case (.none, .none), (.unset, .unset): return true
     case (.int(let a), .int(let b)): return a == b
     case (.double(let a), .double(let b)): return a.bitPattern == b.bitPattern
@@ -147,18 +148,18 @@ extension AbstractRun {
     case (.string(let a), .string(let b)):
       return a === b || a.known == b.known && (a.known != nil || a.isUnknown && b.isUnknown)
     case (.list(let a), .list(let b)):
-      return a === b || a.items.count == b.items.count && zip(a.items, b.items).allSatisfy { isSame($0, $1) }
+      return a === b || a.items.count == b.items.count && !isLarge(first) && !isLarge(second) && zip(a.items, b.items).allSatisfy { isSame($0, $1) }
     case (.record(let a), .record(let b)):
-      return a === b || a.names == b.names && zip(a.items, b.items).allSatisfy { isSame($0, $1) }
+      return a === b || a.names == b.names && !isLarge(first) && !isLarge(second) && zip(a.items, b.items).allSatisfy { isSame($0, $1) }
     case (.range(let a), .range(let b)): return a.start == b.start && a.end == b.end
     case (.cell(let a), .cell(let b)): return a === b
-    case (.callable(let first), .callable(let second)):
-      if first === second { return true }
-      guard let a = first as? FunctionValue, let b = second as? FunctionValue else { return false }
+    case (.callable(let one), .callable(let other)):
+      if one === other { return true }
+      guard let a = one as? FunctionValue, let b = other as? FunctionValue else { return false }
       return a.template === b.template && a.owner === b.owner && a.ownGradient === b.ownGradient
         && a.captured.elementsEqual(b.captured, by: ===)
     default:
-      guard let a = a.identity, let b = b.identity else { return false }
+      guard let a = first.identity, let b = second.identity else { return false }
       return a === b
     }
   }}

@@ -61,6 +61,7 @@ extension Interpreter {
   /// Refuses a format that no value of this kind has.
   private func checkFormat(_ spec: String?, ofUnknown value: Value, at site: Site) throws(Failure) {
     guard let spec else { return }
+    if abstract?.isLarge(value) == true { return try requireWalkable(value, at: site) }
     switch value {
     case .tensor(let tensor):
       try requireOneNumber(tensor, format: spec, at: site)
@@ -88,6 +89,7 @@ extension Interpreter {
       if case .text(let part) = piece { byteCount += part.utf8.count } else { isTraced = true }
     }
     try checkFits(characters: byteCount, at: site)
+    if abstract != nil, byteCount > 1 << 20 { return .string(StringValue(pieces: [.unknown])) }
     if isTraced { return .string(StringValue(pieces: pieces)) }
     var text = ""
     text.reserveCapacity(byteCount)

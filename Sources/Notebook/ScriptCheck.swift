@@ -104,6 +104,7 @@ package final class ScriptCheck {
         }
       }
     }
+    if report.isIncomplete { report.unfulfilled = [] }
     report.certain = report.mistakes.indices.filter { certain.contains($0) }.map { report.mistakes[$0] }
     report.unchecked = run.unchecked
     report.steps = run.steps
@@ -123,6 +124,20 @@ private final class SilentOutput: Output {
   func write(_ text: String) {}
   func report(_ diagnostic: Diagnostic) {}
   func echo(_ value: Value, as text: String, isLast: Bool) {}
+}
+
+extension ScriptCheck.Report {
+  /// The mistakes of names and shapes for which a script is refused before it runs.
+  ///
+  /// Not those of numbers, asserts and files: a script may be meant to come to them, and what it prints before is wanted.
+  package var refusals: [Diagnostic] {
+    let others: Set<String> = [
+      "assertion-failed", "division-by-zero", "index-out-of-range", "integer-overflow", "out-of-memory",
+      "recursion-too-deep", "nesting-too-deep", "no-answer", "interrupted", "internal", "torn-model", "bad-input",
+      "gradient-mismatch", "circular-use",
+    ]
+    return certain.filter { !others.contains($0.code) && !$0.code.hasPrefix("file-") }
+  }
 }
 
 // MARK: - In words
