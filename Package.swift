@@ -81,10 +81,12 @@ let package = Package(
     .target(
       name: "JupyterKernel",
       dependencies: ["Support", "Syntax", "Formats", "Interpreter", "Notebook", "CZMQ", "CCrypto"]),
+    .target(name: "LanguageServer", dependencies: ["Support", "Syntax", "Formats", "Interpreter", "Notebook"]),
     .executableTarget(
       name: "gradus",
       dependencies: [
-        "Support", "Syntax", "Tensors", "Kernels", "Formats", "Interpreter", "Notebook", "JupyterKernel", "CReadline",
+        "Support", "Syntax", "Tensors", "Kernels", "Formats", "Interpreter", "Notebook", "JupyterKernel", "LanguageServer",
+        "CReadline",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

@@ -17,6 +17,8 @@ package final class AbstractRun {
   static let patience = 2_000
   /// The work after which a statement is left unchecked.
   static let endurance = 200_000
+  /// The same before a run.
+  static let enduranceInHaste = 30_000
 
   /// An error that the program has.
   package struct Finding {
@@ -40,6 +42,27 @@ package final class AbstractRun {
   package struct Meaning {
     package let site: Site
     package let value: Value
+
+    /// `x : f32[32, 64], 8.0 KiB`
+    package var description: String {
+      let name = site.text.utf8.count <= 60 ? site.text : "it"
+      switch value {
+      case .int, .double, .bool, .dtype: return "\(name) = \(value.described)"
+      case .tensor(let tensor) where !tensor.isNumber:
+        return "\(name) : \(tensor.type), \(byteText(tensor.type.byteCount))"
+      case .list(let list): return "\(name) : a list of \(list.items.count)"
+      case .record(let record):
+        let parts = zip(record.names, record.items).map { ($0.map { "\($0): " } ?? "") + $1.typeDescription }
+        return "\(name) : (\(parts.joined(separator: ", ")))"
+      case .model(let model):
+        let entries = parameters(of: value)
+        let count = entries.filter { !$0.parameter.isBuffer }.reduce(0) { $0 + $1.parameter.tensor.elementCount }
+        let bytes = entries.reduce(0) { $0 + $1.parameter.tensor.type.byteCount }
+        return "\(name) : \(model.definition.name), \(grouped(count)) parameters, \(byteText(bytes))"
+      case .callable(let callable): return "\(name) : \(callable.kind) \(callable.signature)"
+      default: return "\(name) : \(value.typeDescription)"
+      }
+    }
   }
 
   /// Whether steps are planned, for their memory and for what only a plan finds.
@@ -47,6 +70,7 @@ package final class AbstractRun {
   /// Whether to note what names stand for, for who looks at the program.
   let notesMeanings: Bool
   private let deadline: ContinuousClock.Instant?
+  private let endurance: Int
 
   package private(set) var findings: [Finding] = []
   /// Places that were not looked at, and why.
@@ -77,7 +101,9 @@ package final class AbstractRun {
   ///   - plansSteps: whether steps are planned.
   ///   - notesMeanings: whether `meanings` is filled.
   ///   - seconds: the time after which the run gives up.
-  package init(plansSteps: Bool, notesMeanings: Bool = false, seconds: Double? = nil) {
+  ///   - isInHaste: whether a run waits for the answer.
+  package init(plansSteps: Bool, notesMeanings: Bool = false, isInHaste: Bool = false, seconds: Double? = nil) {
+    endurance = isInHaste ? AbstractRun.enduranceInHaste : AbstractRun.endurance
     self.plansSteps = plansSteps
     self.notesMeanings = notesMeanings
     deadline = seconds.map { .now + .seconds($0) }
@@ -86,6 +112,12 @@ package final class AbstractRun {
   func begin(_ interpreter: Interpreter) {
     holder = interpreter
     firstGlobal = interpreter.globalNames.count
+  }
+
+  /// Lets go of all values.
+  func forget() {
+    (models, meanings, tracedCalls, tracedTemplates) = ([], [], [:], [])
+    (pendingReturns, loopExits, loopContinuations, generalLoops) = ([], [], [], [])
   }
 
   // MARK: Work and time
@@ -107,7 +139,7 @@ package final class AbstractRun {
     if let deadline, ContinuousClock.now > deadline {
       throw Failure(kind: .abandoned, diagnostic: Diagnostic(.note, "unchecked", "the time for checking is over", at: site))
     }
-    if work - workAtStatement > AbstractRun.endurance || isExhausted {
+    if work - workAtStatement > endurance || isExhausted {
       isExhausted = true
       throw .unchecked("going through it takes too long", at: site)
     }

@@ -153,6 +153,15 @@ package final class Interpreter {
     usedFiles = [:]
   }
 
+  /// Lets go of everything, so that nothing holds the interpreter any more: functions and the names that hold them do.
+  package func dismantle() {
+    for slot in 0..<globalNames.count { globals[slot] = .unset }
+    (main, prelude) = (Module(name: "main", parent: nil), Module(name: "stdlib", parent: nil))
+    usedFiles = [:]
+    trace = nil
+    abstract?.forget()
+  }
+
   // MARK: Interrupts
 
   /// How often someone has asked to stop since the evaluation began.

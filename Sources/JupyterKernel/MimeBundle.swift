@@ -1,3 +1,4 @@
+import Formats
 import Interpreter
 
 /// Returns a value as front ends can show it: as the terminal's text, and as a drawing or a table where it has one.

@@ -44,6 +44,11 @@ extension Session {
     return nil
   }
 
+  /// Returns the place where a name's function, model, optimizer or step is declared, if it holds one.
+  package func declaration(of name: String) -> Site? {
+    if case .callable(let callable)? = interpreter.value(of: name) { callable.declaration } else { nil }
+  }
+
   /// Returns what kind of thing a word of the language or a name is, for those who draw an icon beside it.
   package func kind(ofWord word: String) -> String {
     if languageKeywords.contains(word) { return "keyword" }

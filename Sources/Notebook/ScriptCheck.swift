@@ -1,3 +1,4 @@
+import Glibc
 import Interpreter
 import Support
 import Syntax
@@ -24,11 +25,15 @@ package final class ScriptCheck {
     package var certain: [Diagnostic] = []
     /// Errors that a `#!` line expects and that cannot come.
     package var unfulfilled: [Diagnostic] = []
+    /// Entries that expect errors, by their first lines: the codes, and what the check came to; nil where it is left to a run.
+    package var expectedErrors: [(line: Int, codes: [String], found: String?)] = []
     package var unchecked: [Diagnostic] = []
     package var steps: [AbstractRun.PlannedStep] = []
     package var meanings: [AbstractRun.Meaning] = []
     /// Whether the time was over before the program was.
     package var isIncomplete = false
+
+    package init() {}
   }
 
   package let session: Session
@@ -44,9 +49,19 @@ package final class ScriptCheck {
       case .run: 0.25
       case .editor: 2
       }
-    run = AbstractRun(plansSteps: purpose == .report, notesMeanings: purpose == .editor, seconds: seconds)
+    run = AbstractRun(plansSteps: purpose == .report, notesMeanings: purpose == .editor, isInHaste: purpose == .run, seconds: seconds)
     session = Session(output: SilentOutput(), abstract: run)
     _ = session.setInputs(inputs, for: script)
+  }
+
+  deinit { session.interpreter.dismantle() }
+
+  /// Looks for files of data beside the script too, as editors do not say where a run will begin.
+  package func readsData(beside path: String) {
+    let folder = String(path.dropLast(lastPathComponent(path).count))
+    session.interpreter.resolveDataPath = { name, _ in
+      name.hasPrefix("/") || access(name, F_OK) == 0 || access(folder + name, F_OK) != 0 ? name : folder + name
+    }
   }
 
   package func report() -> Report {
@@ -66,6 +81,7 @@ package final class ScriptCheck {
       if !mistakes.isEmpty {
         // An entry with mistakes is not run.
         if !expectation.allows(mistakes) { add(mistakes, areCertain: true) }
+        if !expected.isEmpty { report.expectedErrors.append((entry.lines.lowerBound, expected, mistakes[0].code)) }
         if expected.isEmpty { prepared.forgetNames(of: entry) }
         continue
       }
@@ -90,10 +106,9 @@ package final class ScriptCheck {
       for finding in run.findings[findings...] { add([finding.diagnostic], areCertain: finding.isCertain) }
       if report.isIncomplete { break }
       guard run.expectsErrors else { continue }
-      if let error {
-        // Where another error is expected, a run may come to that one first.
-        _ = error
-      } else {
+      report.expectedErrors.append((entry.lines.lowerBound, expected, error?.code))
+      // Where another error than the expected one is found, a run may come to that one first.
+      if error == nil {
         // What it assigns, a run does not.
         prepared.forgetNames(of: entry)
         if run.unchecked.count == unchecked, run.isCertain, expected.allSatisfy(ScriptCheck.isDecided) {

@@ -14,7 +14,7 @@ struct GradusCommand: ParsableCommand {
     version: "Gradus \(version)",
     subcommands: [
       RunCommand.self, TestCommand.self, CheckCommand.self, HelpCommand.self, ExplainCommand.self,
-      KernelCommand.self,
+      KernelCommand.self, LanguageServerCommand.self,
     ],
     defaultSubcommand: RunCommand.self)
 
@@ -25,10 +25,11 @@ struct GradusCommand: ParsableCommand {
     gradus FILE [-- key=value ...]       run a script, with values for its inputs
     gradus -e 'EXPRESSION'               run an expression; several are allowed
     gradus test PATH [--bless]           compare scripts with the outputs written in them
-    gradus check FILE                    look for mistakes without running
+    gradus check FILE [-- key=value ...] names, shapes and memory, without computing
     gradus help [NAME]                   the page of a function or topic
     gradus explain [CODE]                an error at length
     gradus kernel install [--prefix P]   be a kernel of Jupyter notebooks
+    gradus lsp                           be a language server of editors
     """
 
   func validate() throws {
