@@ -375,7 +375,7 @@ final class AbstractWhileNode: Node {
   private func go(_ frame: Frame) throws(Failure) -> Flow {
     let start = run.work
     var count = 0
-    while let holds = try test(frame) {
+    while let holds = try answer(frame) {
       if !holds { return .normal }
       try run.spend(at: site)
       switch try round(frame) {
@@ -389,7 +389,7 @@ final class AbstractWhileNode: Node {
     // Nobody knows how often it goes round from here, or whether it does.
     let flow = try run.inBranch { () throws(Failure) in
       try run.untilStable(frame, at: site) { () throws(Failure) in
-        if try test(frame) == false { return .broken }
+        if try answer(frame) == false { return .broken }
         return try round(frame)
       }
     }
@@ -403,7 +403,7 @@ final class AbstractWhileNode: Node {
   }
 
   /// nil where the condition is unknown.
-  private func test(_ frame: Frame) throws(Failure) -> Bool? {
+  private func answer(_ frame: Frame) throws(Failure) -> Bool? {
     do throws(Failure) {
       return try condition.test(frame)
     } catch {
