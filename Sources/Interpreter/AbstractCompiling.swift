@@ -20,6 +20,8 @@ extension Compiler {
     for name in collector.assigned.map(\.text) + places.bases.sorted() where seen.insert(name).inserted {
       if let target = forgetting(name, scope, statement.site) { targets.append(target) }
     }
+    let isWriting = collector.assigned.contains { scope.model?.writable.contains($0.text) ?? false }
+    if !scope.isTopLevel, !places.bases.isEmpty || isWriting, !statement.site.file.isLibrary { run.callsMayChangeObjects = true }
     return AbstractStatementNode(
       node, targets: targets, isTopLevel: scope.isTopLevel, isOutermost: isOutermost, changesObjects: !places.bases.isEmpty,
       run, statement.site)

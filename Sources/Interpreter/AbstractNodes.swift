@@ -233,8 +233,7 @@ final class AbstractConditionalNode: Node {
       } catch {
         switch error.kind {
         case .diagnostic where interpreter.trace == nil && !run.expectsErrors:
-          error.leaveLibrary()
-          run.inBranch { () in run.note(error.diagnostic) }
+          run.note(error)
           run.mayEnd()
         case .exit: run.mayEnd()
         default: throw error

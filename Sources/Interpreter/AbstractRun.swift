@@ -85,6 +85,9 @@ package final class AbstractRun {
   var interpreter: Interpreter { holder.unsafelyUnwrapped }
   /// All models made so far, whose fields branches may change.
   var models: [ModelValue] = []
+  /// Whether functions of the program assign members of objects: then a call that is not gone through may have changed
+  /// a shape.
+  var callsMayChangeObjects = false
   /// Files that the program writes.
   var savedPaths: Set<String> = []
   private var seenFindings: Set<FindingKey> = []
@@ -165,10 +168,22 @@ package final class AbstractRun {
   /// Notes that from here on nothing is certain.
   func loseCertainty() { mayHaveEnded = true }
 
-  package func note(_ error: Diagnostic) {
+  func note(_ failure: Failure) {
+    failure.leaveLibrary()
+    let error = failure.diagnostic
     let key = FindingKey(code: error.code, site: error.site)
     guard seenFindings.insert(key).inserted else { return }
-    findings.append(Finding(diagnostic: error, isCertain: isCertain))
+    findings.append(Finding(diagnostic: error, isCertain: isCertain && !failure.isUncertain))
+  }
+
+  /// Runs a part of the program, and marks what it fails in if not every run comes there.
+  private func marking<Result>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+    do throws(Failure) {
+      return try body()
+    } catch {
+      if !isCertain { error.isUncertain = true }
+      throw error
+    }
   }
 
   func noteUnchecked(_ failure: Failure, in statement: Site) {
@@ -196,11 +211,11 @@ package final class AbstractRun {
     case .unchecked:
       if isExhausted, !isOutermost { return failure }
       noteUnchecked(failure, in: site)
+      if callsMayChangeObjects { loseCertainty() }
       return nil
     case .diagnostic:
       guard isTopLevel, !expectsErrors, interpreter.trace == nil else { return failure }
-      failure.leaveLibrary()
-      note(failure.diagnostic)
+      note(failure)
       return nil
     case .exit, .interrupted, .abandoned: return failure
     }
@@ -209,10 +224,10 @@ package final class AbstractRun {
   // MARK: Branches, loops and functions
 
   /// Runs one side of an unknown condition.
-  func inBranch<Result, Problem: Error>(_ body: () throws(Problem) -> Result) throws(Problem) -> Result {
+  func inBranch<Result>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
     branchDepth += 1
     defer { branchDepth -= 1 }
-    return try body()
+    return try marking(body)
   }
 
   /// Values that the function under way may have returned, and states in which the loop under way may have been left or
@@ -244,7 +259,7 @@ package final class AbstractRun {
     let outer = (pendingReturns, loopExits, loopContinuations, mayHaveLeftLoop, mayHaveLeftFunction)
     (pendingReturns, loopExits, loopContinuations) = ([], [], [])
     defer { (pendingReturns, loopExits, loopContinuations, mayHaveLeftLoop, mayHaveLeftFunction) = outer }
-    var result = try body()
+    var result = try marking(body)
     for value in pendingReturns { result = joined(result, value) }
     if isUnknown(whole: result) { throw .unchecked("what it returns is not known", at: site) }
     return result
@@ -255,7 +270,7 @@ package final class AbstractRun {
     let outer = (loopExits, loopContinuations, mayHaveLeftLoop, generalLoops)
     (loopExits, loopContinuations) = ([], [])
     defer { (loopExits, loopContinuations, mayHaveLeftLoop, generalLoops) = outer }
-    let flow = try body()
+    let flow = try marking(body)
     if flow == .normal, !loopExits.isEmpty {
       var end = state(frame)
       for exit in loopExits { end = joined(end, exit) }
@@ -317,6 +332,15 @@ package final class AbstractRun {
     switch value {
     case .list(let list): list.depth > 256 || list.items.count > 8192 || list.summary.leafCount > 8192
     case .record(let record): record.depth > 256 || record.summary.leafCount > 8192
+    default: false
+    }
+  }
+
+  /// Whether it is a number or text that only a run knows.
+  func isUnknownHostValue(_ value: Value) -> Bool {
+    switch value {
+    case .tensor(let tensor): tensor.isNumber && isUnknown(value)
+    case .string(let string): string.isUnknown
     default: false
     }
   }

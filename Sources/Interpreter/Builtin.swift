@@ -77,12 +77,23 @@ package final class Builtin: Callable {
 
   @inline(__always)
   private func run(_ call: BuiltinCall) throws(Failure) -> Value {
-    if let abstract = call.interpreter.abstract, let rule = AbstractRun.rules[builtinName],
-      let value = try rule(call, abstract)
-    {
-      return value
-    }
+    if let abstract = call.interpreter.abstract { return try runAbstractly(call, abstract) }
     return try body(call)
+  }
+
+  private func runAbstractly(_ call: BuiltinCall, _ abstract: AbstractRun) throws(Failure) -> Value {
+    do throws(Failure) {
+      if let rule = AbstractRun.rules[builtinName], let value = try rule(call, abstract) { return value }
+      return try body(call)
+    } catch {
+      // What is said of a number or text that nobody knows may not be true of it.
+      if case .diagnostic = error.kind, call.interpreter.trace?.isStep != true,
+        call.values.contains(where: { abstract.isUnknownHostValue($0 ?? .none) })
+      {
+        throw .unchecked("`\(builtinName)` takes what only a run knows", at: call.site)
+      }
+      throw error
+    }
   }
 
   /// A result that is not nested too deep.
@@ -310,6 +321,7 @@ final class OpFunction: Callable {
       return .ints(items)
     case (.int, _), (.axis, _), (.ints, _), (.axes, _), (.shape, _), (.intsOrString, _):
       return .int(try hostInteger(value, "`\(name)`", at: site))
+    case (.bool, .tensor(let tensor)) where tensor.isAbstract && tensor.isNumber: throw tensor.missing(at: site)
     case (.bool, _):
       throw Failure("bad-argument", "`\(name)` must be true or false, got \(value.described)", at: site)
     case (.string, _):

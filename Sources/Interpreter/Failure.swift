@@ -19,6 +19,8 @@ package final class Failure: Error {
   }
   package let kind: Kind
   package var diagnostic: Diagnostic
+  /// In an abstract run: whether it was met where not every run comes.
+  var isUncertain = false
 
   init(_ diagnostic: Diagnostic) {
     kind = .diagnostic

@@ -263,6 +263,8 @@ package final class Interpreter {
   /// Why a call could not be made.
   func stackFailure(at site: Site) -> Failure {
     if Interpreter.isInterrupted { return .interrupted(at: site) }
+    // Its frames are larger than those of a run.
+    if abstract != nil, depth < Interpreter.depthLimit { return .unchecked("calls are nested too deep to be followed", at: site) }
     return Failure(
       "recursion-too-deep", "calls are nested more than \(grouped(min(depth, Interpreter.depthLimit))) deep", at: site,
       help: "give the recursion a case that ends it, or use a loop")

@@ -257,6 +257,12 @@ extension Explanation {
       """,
       wrong: "name = ask(\"name? \")", right: "input name = \"Ada\""),
     Explanation(
+      "no-error",
+      """
+      `gradus check` went through the statement above a `#!` line and saw that the error it expects cannot come: names and
+      shapes fit. `gradus test` would say so after running it.
+      """),
+    Explanation(
       "no-history",
       """
       `minimize` belongs in a `step`: a step records how its loss came about. Outside, `grad` gives the gradient of a
@@ -380,6 +386,13 @@ extension Explanation {
       wrong: "map(fn(a, b) = a + b, [1, 2], [1])", right: "map(fn(a, b) = a + b, [1, 2], [3, 4])"),
     Explanation("unclosed-bracket", "A bracket is opened and not closed where its statement or block ends.",
       wrong: "x = (1 + 2\ny = 3", right: "x = (1 + 2)\ny = 3"),
+    Explanation(
+      "unchecked",
+      """
+      `gradus check` computes nothing, so what depends on the elements of a tensor is not known to it: a condition such as
+      `if loss < best`, the number of rows that a mask selects. It goes through both sides of such an `if`, and lists the
+      places that it could not look at; a run looks at them.
+      """),
     Explanation("unclosed-string", "A string ends on the line it began on. Write `\\n` for a new line in it.",
       wrong: "print(\"hello)", right: "print(\"hello\")"),
     Explanation("unknown-argument", "The function has no parameter of this name.",

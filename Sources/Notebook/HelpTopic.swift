@@ -161,6 +161,8 @@ package struct HelpTopic: Sendable {
       #> last line
 
     `gradus test FILE` compares, `gradus test FILE --bless` rewrites the lines that changed.
+    `gradus check FILE` finds mistakes of names and shapes and plans the memory of steps without computing; `gradus FILE`
+    does that first, and refuses a script that would certainly come to one. `--no-check` runs it all the same.
     At the head of a file: `# inputs: epochs=1` sets inputs for the test, `# requires: FILE` skips it without the file.
     """
 

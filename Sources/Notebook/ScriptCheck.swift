@@ -40,8 +40,12 @@ package final class ScriptCheck {
   private let run: AbstractRun
   private let script: Script
 
-  /// - Parameter inputs: values for the script's inputs; those that it does not declare are passed over.
-  package init(_ script: Script, inputs: [(key: String, value: String)] = [], purpose: Purpose) {
+  /// - Parameters:
+  ///   - inputs: values for the script's inputs; those that it does not declare are passed over.
+  ///   - isTimed: whether it gives up when it has taken longer than its purpose allows.
+  package init(
+    _ script: Script, inputs: [(key: String, value: String)] = [], purpose: Purpose, isTimed: Bool = true
+  ) {
     self.script = script
     let seconds: Double =
       switch purpose {
@@ -49,7 +53,7 @@ package final class ScriptCheck {
       case .run: 0.25
       case .editor: 2
       }
-    run = AbstractRun(plansSteps: purpose == .report, notesMeanings: purpose == .editor, isInHaste: purpose == .run, seconds: seconds)
+    run = AbstractRun(plansSteps: purpose == .report, notesMeanings: purpose == .editor, isInHaste: purpose == .run, seconds: isTimed ? seconds : nil)
     session = Session(output: SilentOutput(), abstract: run)
     _ = session.setInputs(inputs, for: script)
   }

@@ -4,7 +4,7 @@ import Support
 import Testing
 
 /// What `gradus check` finds in programs, and that it finds nothing in correct ones.
-@Suite struct ScriptCheckTests {
+@Suite(.serialized) struct ScriptCheckTests {
   /// What came of a check, as far as tests look at it.
   struct Findings: Sendable {
     var mistakes: [String] = []
@@ -40,7 +40,7 @@ import Testing
 
   private static func check(_ text: String, _ purpose: ScriptCheck.Purpose = .report, inputs: [(key: String, value: String)] = []) -> Findings {
     runOnLargeStack {
-      Findings(ScriptCheck(Script(SourceFile(name: "test.nn", text: text)), inputs: inputs, purpose: purpose).report())
+      Findings(ScriptCheck(Script(SourceFile(name: "test.nn", text: text)), inputs: inputs, purpose: purpose, isTimed: false).report())
     }
   }
 
@@ -53,7 +53,7 @@ import Testing
       let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path + "/"
       func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: name) }
       if script.header.requirements.contains(where: { !exists(root + $0) && !exists(folder + $0) }) { return nil }
-      let check = ScriptCheck(script, inputs: script.header.inputs, purpose: purpose)
+      let check = ScriptCheck(script, inputs: script.header.inputs, purpose: purpose, isTimed: false)
       check.session.interpreter.resolveDataPath = { name, _ in
         name.hasPrefix("/") ? name : exists(folder + name) ? folder + name : root + name
       }
