@@ -54,7 +54,18 @@ extension AbstractRun {
       try run.trace(call)
       return unknownNumber(.f64)
     },
-    "profile": tracing, "fit": tracing, "compare": tracing,
+    "profile": tracing, "fit": tracing,
+    "compare": { call, run throws(Failure) in
+      let areSteps = zip(call.values, call.labels).allSatisfy { value, label in
+        if label != nil { return label == "args" }
+        guard case .callable(let callable)? = value else { return false }
+        return callable is StepValue
+      }
+      // What is wrong with its arguments it says itself.
+      if !areSteps || call.values.count == 1 && call.labels[0] != nil { return nil }
+      try run.trace(call)
+      throw .unchecked("`compare` reports what only a run knows", at: call.site)
+    },
     "explain": { call, run throws(Failure) in
       try run.trace(call)
       return nil

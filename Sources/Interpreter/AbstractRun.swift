@@ -352,15 +352,30 @@ package final class AbstractRun {
 
   // MARK: Steps
 
-  private struct TracedCall {
+  /// A step as traced for arguments of some types.
+  private final class TracedCall {
     let policy: StepPolicy
     let mode: Mode
     let owner: ModelValue?
-    let sources: [(source: Source, pattern: Pattern)]
+    let recording: TracedStep.Recording
+    /// The leaves of its sources, where numbers among them decided a shape.
     let numbers: [Value]?
     let parameters: [(parameter: ModelParameter, type: TensorType)]
     let freezeEpoch: Int
     let result: Value
+    /// Its plan, once somebody asked for it.
+    var plan: TracedStep?
+
+    init(_ step: StepValue, _ recording: TracedStep.Recording, numbers: [Value]?, freezeEpoch: Int, result: Value) {
+      policy = step.policy
+      mode = step.mode
+      owner = step.function.owner
+      self.recording = recording
+      self.numbers = numbers
+      parameters = recording.trace.parameters.values.map { ($0, $0.tensor.type) }
+      self.freezeEpoch = freezeEpoch
+      self.result = result
+    }
   }
   private var tracedCalls: [ObjectIdentifier: [TracedCall]] = [:]
   /// What the keys of `tracedCalls` stand for, so that no other comes to have its address.
@@ -368,27 +383,26 @@ package final class AbstractRun {
 
   /// What a call of a step gives: traced as in a run, planned where memory is asked for, and not run.
   func call(_ step: StepValue, _ values: [Value], _ arguments: Arguments) throws(Failure) -> Value {
-    let function = step.function
-    let key = ObjectIdentifier(function.template)
+    let call = try traced(step, values, arguments)
+    if plansSteps { _ = try plan(call, step, values, arguments) }
+    return call.result
+  }
+
+  private func traced(_ step: StepValue, _ values: [Value], _ arguments: Arguments) throws(Failure) -> TracedCall {
+    let key = ObjectIdentifier(step.function.template)
     if let known = tracedCalls[key]?.last(where: { fits($0, step, values) }) {
       try spend(20, at: arguments.site)
-      return known.result
+      return known
     }
     try spend(200, at: arguments.site)
     let recording = try step.record(values, arguments, interpreter, step.policy, isQuiet: true)
-    let result = released(recording.result, in: recording.trace)
-    var leaves: [Value] = []
-    let hasNumberGuards = !recording.trace.numberGuards.isEmpty
-    if hasNumberGuards { leaves = self.leaves(recording.trace.sources, function, values) ?? [] }
-    if tracedCalls[key] == nil { tracedTemplates.append(function.template) }
-    tracedCalls[key, default: []].append(
-      TracedCall(
-        policy: step.policy, mode: step.mode, owner: function.owner, sources: recording.trace.sources,
-        numbers: hasNumberGuards ? leaves : nil,
-        parameters: recording.trace.parameters.values.map { ($0, $0.tensor.type) },
-        freezeEpoch: interpreter.freezeEpoch, result: result))
-    if plansSteps { try plan(step, recording, values, arguments) }
-    return result
+    let trace = recording.trace
+    let call = TracedCall(
+      step, recording, numbers: trace.numberGuards.isEmpty ? nil : leaves(trace.sources, step.function, values) ?? [],
+      freezeEpoch: interpreter.freezeEpoch, result: released(recording.result, in: trace))
+    if tracedCalls[key] == nil { tracedTemplates.append(step.function.template) }
+    tracedCalls[key, default: []].append(call)
+    return call
   }
 
   private func leaves(
@@ -404,7 +418,7 @@ package final class AbstractRun {
   private func fits(_ call: TracedCall, _ step: StepValue, _ values: [Value]) -> Bool {
     guard call.policy == step.policy, call.mode == step.mode, call.owner === step.function.owner,
       call.freezeEpoch == interpreter.freezeEpoch, call.parameters.allSatisfy({ $0.parameter.tensor.type == $0.type }),
-      let leaves = leaves(call.sources, step.function, values)
+      let leaves = leaves(call.recording.trace.sources, step.function, values)
     else { return false }
     guard let numbers = call.numbers else { return true }
     // A number that decided a shape decides it anew.
@@ -424,33 +438,35 @@ package final class AbstractRun {
     return mapper.map(value)
   }
 
-  private func plan(
-    _ step: StepValue, _ recording: TracedStep.Recording, _ values: [Value], _ arguments: Arguments
-  ) throws(Failure) {
-    let plan = try tracedStep(step, values, arguments, recording)
-    guard let plan else { return }
-    let shapes = plan.sources.compactMap { source, pattern in
-      if case .argument(_, let name) = source { "\(name): \(pattern.description)" } else { nil }
-    }
-    if steps.contains(where: { $0.name == step.name && $0.arguments == shapes && $0.peak == plan.plan.ledger.peak }) { return }
-    steps.append(
-      PlannedStep(
-        name: step.name, site: arguments.site, arguments: shapes, peak: plan.plan.ledger.peak,
-        total: plan.plan.totalByteCount))
+  /// The plan of a step that nothing is bound to; nil where a budget chooses it.
+  func plan(_ step: StepValue, _ values: [Value], _ arguments: Arguments) throws(Failure) -> TracedStep? {
+    try plan(traced(step, values, arguments), step, values, arguments)
   }
 
-  /// The plan of a step that nothing is bound to; nil where a budget chooses it.
-  func tracedStep(
-    _ step: StepValue, _ values: [Value], _ arguments: Arguments, _ recording: TracedStep.Recording? = nil
+  private func plan(
+    _ call: TracedCall, _ step: StepValue, _ values: [Value], _ arguments: Arguments
   ) throws(Failure) -> TracedStep? {
+    if let plan = call.plan { return plan }
     if step.policy.isChoice {
       noteUnchecked(.unchecked("a budget chooses how this step runs", at: arguments.site), in: arguments.site)
       return nil
     }
-    if step.policy.pieceCount == 1, let recording {
-      return try TracedStep(recording, pieces: [], name: step.name, policy: step.policy, isTrial: false, at: arguments.site)
+    let plan =
+      step.policy.pieceCount == 1
+      ? try TracedStep(
+        call.recording, pieces: [], name: step.name, policy: step.policy, isTrial: false, at: arguments.site)
+      : try step.trace(values, arguments, interpreter, step.policy)
+    call.plan = plan
+    let shapes = plan.sources.compactMap { source, pattern in
+      if case .argument(_, let name) = source { "\(name): \(pattern.description)" } else { nil }
     }
-    return try step.trace(values, arguments, interpreter, step.policy)
+    if !steps.contains(where: { $0.name == step.name && $0.arguments == shapes && $0.peak == plan.plan.ledger.peak }) {
+      steps.append(
+        PlannedStep(
+          name: step.name, site: arguments.site, arguments: shapes, peak: plan.plan.ledger.peak,
+          total: plan.plan.totalByteCount))
+    }
+    return plan
   }
 }
 

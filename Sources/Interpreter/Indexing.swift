@@ -275,15 +275,13 @@ extension Interpreter {
     if tensor.isWholeList { return try indices(tensor, at: site) }
     if tensor.dtype == .bool {
       guard let real = tensor.tensor else {
-        if tensor.isAbstract { throw tensor.missing(at: site) }
+        if tensor.isAbstract, tensor.shape == [size] { throw tensor.missing(at: site) }
+        if tensor.isAbstract { throw maskFailure(tensor, size: size, at: site) }
         throw Failure(
           "traced-value", "a mask selects a number of elements that a step cannot know", at: site,
           help: "use `where(mask, x, 0)`")
       }
-      guard tensor.shape == [size] else {
-        throw Failure(
-          "shape-mismatch", "a mask of shape \(tensor.shape) cannot select along an axis of size \(size)", at: site)
-      }
+      guard tensor.shape == [size] else { throw maskFailure(tensor, size: size, at: site) }
       let positions = real.integers().enumerated().filter { $0.element != 0 }.map(\.offset)
       return TensorValue(Tensor(integers: positions, shape: [positions.count]), made: site)
     }
@@ -293,6 +291,10 @@ extension Interpreter {
     throw Failure(
       "bad-index", "an index must be whole numbers, got \(tensor.type)", at: site,
       help: "use `i64(…)`")
+  }
+
+  private func maskFailure(_ mask: TensorValue, size: Int, at site: Site) -> Failure {
+    Failure("shape-mismatch", "a mask of shape \(mask.shape) cannot select along an axis of size \(size)", at: site)
   }
 
   // MARK: Replacing elements

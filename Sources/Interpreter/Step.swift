@@ -87,7 +87,7 @@ package final class StepValue: Callable {
     isInspection: Bool = false
   ) throws(Failure) -> TracedStep {
     if let abstract = interpreter.abstract {
-      guard abstract.plansSteps, let plan = try abstract.tracedStep(self, values, arguments) else {
+      guard abstract.plansSteps, let plan = try abstract.plan(self, values, arguments) else {
         throw .unchecked("it depends on the plan of a step", at: arguments.site)
       }
       return plan

@@ -384,8 +384,6 @@ extension Explanation {
       wrong: "step s(x) = x[x > 0]\ns([1.0, -1.0])", right: "step s(x) = where(x > 0, x, 0.0)\ns([1.0, -1.0])"),
     Explanation("tree-mismatch", "`map` over several trees wants trees of one form; so does `apply_gradients` of a model and its gradients.",
       wrong: "map(fn(a, b) = a + b, [1, 2], [1])", right: "map(fn(a, b) = a + b, [1, 2], [3, 4])"),
-    Explanation("unclosed-bracket", "A bracket is opened and not closed where its statement or block ends.",
-      wrong: "x = (1 + 2\ny = 3", right: "x = (1 + 2)\ny = 3"),
     Explanation(
       "unchecked",
       """
@@ -393,6 +391,8 @@ extension Explanation {
       `if loss < best`, the number of rows that a mask selects. It goes through both sides of such an `if`, and lists the
       places that it could not look at; a run looks at them.
       """),
+    Explanation("unclosed-bracket", "A bracket is opened and not closed where its statement or block ends.",
+      wrong: "x = (1 + 2\ny = 3", right: "x = (1 + 2)\ny = 3"),
     Explanation("unclosed-string", "A string ends on the line it began on. Write `\\n` for a new line in it.",
       wrong: "print(\"hello)", right: "print(\"hello\")"),
     Explanation("unknown-argument", "The function has no parameter of this name.",
