@@ -18,7 +18,7 @@ package final class AbstractRun {
   /// The work after which a statement is left unchecked.
   static let endurance = 200_000
   /// The same before a run.
-  static let enduranceInHaste = 30_000
+  static let enduranceInHaste = 10_000
 
   /// An error that the program has.
   package struct Finding {

@@ -90,7 +90,10 @@ extension Interpreter {
     }
     try checkFits(characters: byteCount, at: site)
     if abstract != nil, byteCount > 1 << 20 { return .string(StringValue(pieces: [.unknown])) }
-    if isTraced { return .string(StringValue(pieces: pieces)) }
+    if isTraced {
+      let string = StringValue(pieces: pieces)
+      return .string(string.isUnknown ? StringValue(pieces: [.unknown]) : string)
+    }
     var text = ""
     text.reserveCapacity(byteCount)
     for case .text(let part) in pieces { text += part }

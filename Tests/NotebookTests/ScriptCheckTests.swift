@@ -161,6 +161,15 @@ import Testing
     #expect(findings.unchecked.contains { $0.hasPrefix("3: ") })
   }
 
+  @Test(arguments: [
+    "s = \"x\"\nwhile true { s = s + s }", "s = \"x\"\nwhile true { s = \"{s}{s}\" }", "x = [1]\nwhile true { x = [x, x] }",
+    "fn f(n) = f(n + 1)\nf(0)", "fn fib(n) = if n < 2 { n } else { fib(n - 1) + fib(n - 2) }\nfib(40)",
+    "for i in 0..<1000000000 { for j in 0..<1000000000 { x = [i, j] } }", "x = [i for i in 0..<1000000000]",
+  ])
+  func whatDoesNotEndIsLeftUnchecked(_ program: String) {
+    #expect(Self.check(program, .run).refusals == [])
+  }
+
   @Test func stepsAreMeasuredForEachShape() {
     let findings = Self.check(
       """
