@@ -15,6 +15,8 @@ import subprocess
 import sys
 import time
 
+from checks import run  # noqa: E402
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 URI = "file:///tmp/editor%20test/script.nn"
 
@@ -265,20 +267,5 @@ def typing(gradus):
     server.close()
 
 
-def main():
-    passed, failed = 0, 0
-    for test in (a_session, who_comes_before_and_goes_without, broken_messages, every_offset, typing):
-        try:
-            test(sys.argv[1])
-            passed += 1
-        except (AssertionError, BrokenPipeError, subprocess.TimeoutExpired) as problem:
-            failed += 1
-            frame = problem.__traceback__
-            while frame.tb_next and frame.tb_next.tb_frame.f_code.co_filename == __file__:
-                frame = frame.tb_next
-            print(f"FAIL {test.__name__} at line {frame.tb_lineno}: {problem}")
-    print(f"{passed} passed, {failed} failed")
-    return failed > 0
-
-
-sys.exit(main())
+sys.exit(run(
+    (a_session, who_comes_before_and_goes_without, broken_messages, every_offset, typing), sys.argv[1]))
