@@ -39,7 +39,8 @@ extension AbstractRun {
       else { return nil }
       return .tensor(TensorValue(abstract: TensorType(.i64, [known.utf8.count]), made: call.site))
     },
-    "bits": refusingUnknown, "histogram": refusingUnknown,
+    "bits": refusingUnknown, "histogram": refusingUnknown, "plot": refusingUnknown, "scatter": refusingUnknown,
+    "heatmap": refusingUnknown,
     "graph": { call, run throws(Failure) in
       if case .optimizer = call[0] { return Value.none }
       return nil
@@ -99,7 +100,9 @@ extension AbstractRun {
 
   private func holdsUnknown(_ value: Value) -> Bool {
     if case .model = value { return true }
+    if isLarge(value) { return true }
     if case .list(let list) = value { return list.items.contains(where: holdsUnknown) }
+    if case .record(let record) = value { return record.items.contains(where: holdsUnknown) }
     return isUnknown(value)
   }
 
