@@ -88,7 +88,8 @@ package final class Builtin: Callable {
     } catch {
       // What is said of a number or text that nobody knows may not be true of it.
       if case .diagnostic = error.kind, call.interpreter.trace?.isStep != true,
-        call.values.contains(where: { abstract.isUnknownHostValue($0 ?? .none) })
+        error.diagnostic.code == "traced-value"
+          || call.values.contains(where: { abstract.isUnknownHostValue($0 ?? .none) })
       {
         throw .unchecked("`\(builtinName)` takes what only a run knows", at: call.site)
       }
