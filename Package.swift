@@ -85,11 +85,12 @@ let package = Package(
     .target(
       name: "JupyterKernel",
       dependencies: ["Support", "Syntax", "Formats", "Interpreter", "Notebook", "CZMQ", "CCrypto"]),
+    .target(name: "LanguageServer", dependencies: ["Support", "Syntax", "Formats", "Interpreter", "Notebook"]),
     .executableTarget(
       name: "gradus",
       dependencies: [
         "Support", "Syntax", "Tensors", "Kernels", "Formats", "Drawings", "Interpreter", "Notebook", "JupyterKernel",
-        "CReadline", "CProcess",
+        "LanguageServer", "CReadline", "CProcess",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

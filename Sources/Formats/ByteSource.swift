@@ -13,13 +13,17 @@ package final class ByteSource {
   package let memoryLimit: Int?
   private let backing: Backing
 
+  /// Whether readers take the headers alone, and give tensors of which only the types are known.
+  let readsHeaders: Bool
+
   private enum Backing {
     case file(descriptor: CInt)
+    /// All bytes, or the first of them.
     case memory([UInt8])
   }
 
   /// Opens the file at `path`.
-  package init(opening path: String, memoryLimit: Int? = nil) throws(FileError) {
+  package init(opening path: String, memoryLimit: Int? = nil, readsHeaders: Bool = false) throws(FileError) {
     if path.utf8.contains(0) { throw FileError(.missing, path, "a path holds no zero byte") }
     // Without O_NONBLOCK, opening a pipe would wait for its writer.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -36,6 +40,7 @@ package final class ByteSource {
     name = path
     byteCount = Int(status.st_size)
     self.memoryLimit = memoryLimit
+    self.readsHeaders = readsHeaders
     backing = .file(descriptor: descriptor)
   }
 
@@ -44,7 +49,17 @@ package final class ByteSource {
     self.name = name
     byteCount = bytes.count
     self.memoryLimit = memoryLimit
+    readsHeaders = false
     backing = .memory(bytes)
+  }
+
+  /// The start of something that has `byteCount` bytes, for its header.
+  init(name: String, start: [UInt8], byteCount: Int) {
+    self.name = name
+    self.byteCount = byteCount
+    memoryLimit = nil
+    readsHeaders = true
+    backing = .memory(start)
   }
 
   deinit {
@@ -60,6 +75,9 @@ package final class ByteSource {
     }
     switch backing {
     case .memory(let bytes):
+      guard target.count <= bytes.count - offset else {
+        throw unsupported("its header is longer than \(grouped(bytes.count)) bytes")
+      }
       bytes.withUnsafeBytes {
         target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + target.count]))
       }
@@ -100,7 +118,7 @@ package final class ByteSource {
 
   /// Returns everything.
   package func allBytes() throws(FileError) -> [UInt8] {
-    if case .memory(let bytes) = backing { return bytes }
+    if case .memory(let bytes) = backing, bytes.count == byteCount { return bytes }
     return try bytes(at: 0, count: byteCount)
   }
 

@@ -38,14 +38,41 @@ package enum DataFile {
   /// - Throws: also where its contents need more than `memoryLimit` bytes, or than the machine has free.
   package static func load(path: String, memoryLimit: Int? = nil) throws(FileError) -> Loaded {
     let source = try ByteSource(opening: path, memoryLimit: memoryLimit)
-    var name = path.lowercased()
+    let (format, isPacked) = try format(of: source)
+    return try format.read(isPacked ? Gzip.decompress(source) : source)
+  }
+
+  /// Reads the header of the file at `path`, and no more: its tensors are phantoms. A table or a text, which have no
+  /// header, are read whole if they are small.
+  ///
+  /// - Returns: nil where the file would have to be read further.
+  /// - Throws: what `load` would throw of the header.
+  package static func loadHeader(path: String) throws(FileError) -> Loaded? {
+    let source = try ByteSource(opening: path, readsHeaders: true)
+    let (format, isPacked) = try format(of: source)
+    if [".csv", ".tsv", ".txt"].contains(format.suffix) {
+      if source.byteCount > (isPacked ? largestText / 8 : largestText) { return nil }
+      return try load(path: path)
+    }
+    if isPacked {
+      // Names of several tensors stand at the end of an archive.
+      guard format.suffix != ".npz" else { return nil }
+      // What the end of the file says of its size may be wrong, so that nothing is held against it.
+      do { return try Gzip.decompressStart(source).map(format.read) } catch { return nil }
+    }
+    return try format.read(source)
+  }
+
+  /// Bytes of a table or text up to which it is read for its header.
+  private static let largestText = 1 << 20
+
+  private static func format(of source: ByteSource) throws(FileError) -> (format: Format, isPacked: Bool) {
+    var name = source.name.lowercased()
     let isPacked = name.hasSuffix(".gz")
     if isPacked { name.removeLast(3) }
-    guard let format = formats.first(where: { name.hasSuffix($0.suffix) }) else {
-      let known = suffixes.joined(separator: ", ")
-      throw source.unsupported("its name does not say what it holds: known are \(known), and .gz after each")
-    }
-    return try format.read(isPacked ? Gzip.decompress(source) : source)
+    if let format = formats.first(where: { name.hasSuffix($0.suffix) }) { return (format, isPacked) }
+    let known = suffixes.joined(separator: ", ")
+    throw source.unsupported("its name does not say what it holds: known are \(known), and .gz after each")
   }
 }
 

@@ -10,6 +10,17 @@ package enum Gzip {
     return ByteSource(name: source.name, bytes: try inflater.inflateAll(), memoryLimit: source.memoryLimit)
   }
 
+  /// Decompresses as much of a source as holds a header. Its whole size is what the end of the file says, which is right
+  /// for one member of less than 4 GiB; nil where there are others behind it.
+  static func decompressStart(_ source: ByteSource) throws(FileError) -> ByteSource? {
+    if source.byteCount < 18 { throw source.damaged("is empty") }
+    var inflater = Inflater(source, range: 0..<source.byteCount, wrapper: .gzip)
+    let start = try inflater.inflateStart()
+    let end = try source.bytes(at: source.byteCount - 4, count: 4)
+    let size = end.reversed().reduce(0) { $0 << 8 | Int($1) }
+    return size < start.count ? nil : ByteSource(name: source.name, start: start, byteCount: size)
+  }
+
   /// Compresses bytes into one member. The same bytes give the same file: no name, no time.
   package static func compress(_ bytes: [UInt8]) -> [UInt8] {
     var stream = z_stream()
@@ -65,9 +76,17 @@ struct Inflater {
     self.wrapper = wrapper
   }
 
+  /// How many bytes hold a header.
+  static let startSize = 1 << 17
+
+  /// Inflates the first bytes of the range, about `startSize` of them.
+  mutating func inflateStart() throws(FileError) -> [UInt8] { try inflate(stoppingAt: Inflater.startSize) }
+
   /// Inflates to the end of the range.
   /// - Throws: also where more than `limit` bytes come out, or where data are left over.
-  mutating func inflateAll(limit: Int = .max) throws(FileError) -> [UInt8] {
+  mutating func inflateAll(limit: Int = .max) throws(FileError) -> [UInt8] { try inflate(limit: limit) }
+
+  private mutating func inflate(limit: Int = .max, stoppingAt enough: Int = .max) throws(FileError) -> [UInt8] {
     var stream = z_stream()
     inflateInit2_(
       &stream, wrapper == .gzip ? MAX_WBITS + 16 : -MAX_WBITS, ZLIB_VERSION, CInt(MemoryLayout<z_stream>.size))
@@ -96,7 +115,7 @@ struct Inflater {
 
       stream.next_out = output.baseAddress?.assumingMemoryBound(to: Bytef.self)
       stream.avail_out = uInt(output.count)
-      let status = inflate(&stream, Z_NO_FLUSH)
+      let status = CZlib.inflate(&stream, Z_NO_FLUSH)
       mayHoldOutput = stream.avail_out == 0
       let inflated = output[..<(output.count - Int(stream.avail_out))]
       if inflated.count > limit - result.count {
@@ -105,6 +124,7 @@ struct Inflater {
       // An array grows by doubling: for a moment old and new storage both exist.
       if result.count + inflated.count > result.capacity { try source.requireMemory(3 * result.capacity) }
       result.append(contentsOf: inflated)
+      if result.count >= enough { return result }
 
       switch status {
       case Z_OK, Z_BUF_ERROR: continue

@@ -32,6 +32,7 @@ package enum NPY {
     if order == .rowMajor { return try format.read(shape, from: source, at: dataStart) }
 
     // Column-major data are the row-major data of the transposed array.
+    if source.readsHeaders { return .phantom(TensorType(format.dtype, shape)) }
     let transposed = try format.read(Shape(shape.sizes.reversed()), from: source, at: dataStart)
     let strides = Array(transposed.layout.strides.reversed())
     try source.requireMemory(transposed.type.byteCount)

@@ -24,9 +24,11 @@ package enum NPZ {
       guard member.name.hasSuffix(".npy") else {
         throw source.unsupported("member \"\(member.name)\" is no .npy array")
       }
-      let array = ByteSource(
-        name: "\(source.name)/\(member.name)", bytes: try member.bytes(from: source),
-        memoryLimit: source.memoryLimit)
+      let name = "\(source.name)/\(member.name)"
+      let array =
+        source.readsHeaders
+        ? ByteSource(name: name, start: try member.start(from: source), byteCount: member.byteCount)
+        : ByteSource(name: name, bytes: try member.bytes(from: source), memoryLimit: source.memoryLimit)
       tensors.append(NamedTensor(String(member.name.dropLast(4)), try NPY.read(array)))
     }
     return tensors
@@ -141,6 +143,15 @@ private struct ZipMember {
         "member \"\(name)\" cannot unpack from \(grouped(storedSize)) to \(grouped(byteCount)) bytes",
         at: .byte(headerStart))
     }
+  }
+
+  /// Returns as many of the member's bytes as hold a header.
+  func start(from source: ByteSource) throws(FileError) -> [UInt8] {
+    if isDeflated {
+      var inflater = Inflater(source, range: data, wrapper: .none)
+      return try inflater.inflateStart()
+    }
+    return try source.bytes(at: data.lowerBound, count: min(data.count, Inflater.startSize))
   }
 
   /// Returns the member's bytes, its size and checksum checked.

@@ -58,7 +58,7 @@ package final class Builtin: Callable {
           notes: ["it is `\(signature)`"])
       }
       return try checked(
-        body(
+        run(
           BuiltinCall(
             interpreter: interpreter, values: arguments.items.map(\.value),
             sites: arguments.items.map(\.site), labels: arguments.items.map(\.label), site: arguments.site,
@@ -68,11 +68,33 @@ package final class Builtin: Callable {
     let values = given.map { $0?.value }
     let sites = given.map { $0?.site ?? arguments.site }
     return try checked(
-      body(
+      run(
         BuiltinCall(
           interpreter: interpreter, values: values, sites: sites,
           labels: [String?](repeating: nil, count: values.count), site: arguments.site,
           callee: arguments.callee ?? arguments.site, name: builtinName)), arguments)
+  }
+
+  @inline(__always)
+  private func run(_ call: BuiltinCall) throws(Failure) -> Value {
+    if let abstract = call.interpreter.abstract { return try runAbstractly(call, abstract) }
+    return try body(call)
+  }
+
+  private func runAbstractly(_ call: BuiltinCall, _ abstract: AbstractRun) throws(Failure) -> Value {
+    do throws(Failure) {
+      if let rule = AbstractRun.rules[builtinName], let value = try rule(call, abstract) { return value }
+      return try body(call)
+    } catch {
+      // What is said of a number or text that nobody knows may not be true of it.
+      if case .diagnostic = error.kind, call.interpreter.trace?.isStep != true,
+        error.diagnostic.code == "traced-value"
+          || call.values.contains(where: { abstract.isUnknownHostValue($0 ?? .none) })
+      {
+        throw .unchecked("`\(builtinName)` takes what only a run knows", at: call.site)
+      }
+      throw error
+    }
   }
 
   /// A result that is not nested too deep.
@@ -166,7 +188,7 @@ struct BuiltinCall {
     case .list(let list):
       for item in list.items { sizes.append(try hostInteger(item, "a size", at: sites[index])) }
     case .tensor(let tensor) where !tensor.isNumber && tensor.shape.rank == 1:
-      guard let real = tensor.tensor else { throw Trace.escaped(at: sites[index]) }
+      guard let real = tensor.tensor else { throw tensor.missing(at: sites[index]) }
       sizes = real.integers()
     default: sizes = [try hostInteger(self[index], "a size", at: sites[index])]
     }
@@ -300,6 +322,7 @@ final class OpFunction: Callable {
       return .ints(items)
     case (.int, _), (.axis, _), (.ints, _), (.axes, _), (.shape, _), (.intsOrString, _):
       return .int(try hostInteger(value, "`\(name)`", at: site))
+    case (.bool, .tensor(let tensor)) where tensor.isAbstract && tensor.isNumber: throw tensor.missing(at: site)
     case (.bool, _):
       throw Failure("bad-argument", "`\(name)` must be true or false, got \(value.described)", at: site)
     case (.string, _):

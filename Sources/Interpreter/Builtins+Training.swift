@@ -349,7 +349,9 @@ func copyTree(_ value: Value, as dtype: DType? = nil, at site: Site) throws(Fail
       guard let parameter = object as? ModelParameter else { return value }
       if let known = parametersByOld[ObjectIdentifier(parameter)] { return .object(known) }
       var tensor = parameter.tensor.copiedForState()
-      if let dtype, tensor.dtype.isFloating, tensor.dtype != dtype {
+      if let dtype, tensor.dtype.isFloating, tensor.storage.isPhantom {
+        tensor = .phantom(TensorType(dtype, tensor.shape))
+      } else if let dtype, tensor.dtype.isFloating, tensor.dtype != dtype {
         do {
           tensor = try EagerEvaluator.run(Cast(to: dtype), [tensor], resultTypes: [TensorType(dtype, tensor.shape)])[0]
         } catch { throw Failure.from(error, at: site) }

@@ -63,7 +63,7 @@ private var textBuiltins: [Builtin] {
         } catch { throw Failure.from(error, at: call.site) }
         return .none
       }
-      guard let real = tensor.tensor else { throw Trace.escaped(at: call.site) }
+      guard let real = tensor.tensor else { throw tensor.missing(at: call.site) }
       if real.doubles().contains(0) { throw assertionFailure(message, at: call.site) }
       return .none
     }

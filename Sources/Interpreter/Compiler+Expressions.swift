@@ -47,7 +47,7 @@ extension Compiler {
       }
       return call(into, [], piped: value, scope, site)
     case .member(let base, let name):
-      return MemberNode(self.expression(base, scope), name, interpreter, site)
+      return read(MemberNode(self.expression(base, scope), name, interpreter, site))
     case .index(let base, let items):
       return IndexNode(
         self.expression(base, scope), items.map { item($0, scope) }, interpreter, site)
@@ -57,7 +57,7 @@ extension Compiler {
         self.expression(base, scope),
         fields.map { (name: $0.name, value: withValue($0, scope)) }, interpreter, site)
     case .conditional(let condition, let then, let otherwise):
-      return ConditionalNode(
+      return conditional(
         self.expression(condition, scope), then: valueBlock(then, scope),
         otherwise: otherwise.map { valueBlock($0, scope) }, site)
     }
@@ -87,12 +87,12 @@ extension Compiler {
   func name(_ name: String, _ scope: FunctionScope, _ site: Site) -> Node {
     switch scope.resolve(name) {
     case .local(let slot):
-      if let outer = scope.outer(name) { return OuterNode(slot, outer, site) }
-      return LocalNode(slot, name, site)
-    case .cell(let slot): return CellNode(slot, name, interpreter, site)
+      if let outer = scope.outer(name) { return read(OuterNode(slot, outer, site)) }
+      return read(LocalNode(slot, name, site))
+    case .cell(let slot): return read(CellNode(slot, name, interpreter, site))
     case .field(let field):
       guard let selfSlot = scope.selfSlot else { break }
-      return OwnFieldNode(selfSlot: selfSlot, field: field, name: name, interpreter, site)
+      return read(OwnFieldNode(selfSlot: selfSlot, field: field, name: name, interpreter, site))
     case .method:
       guard let selfSlot = scope.selfSlot else { break }
       return OwnMethodNode(selfSlot: selfSlot, method: name, site)
@@ -102,7 +102,7 @@ extension Compiler {
       if isInLibrary || module.ownSlot(of: name) == nil, case let value = interpreter.globals[slot] {
         if case .unset = value {} else { return ConstantNode(value, site) }
       }
-      return GlobalNode(slot, interpreter, site)
+      return read(GlobalNode(slot, interpreter, site))
     case nil: break
     }
     let suggestion = didYouMean(name, among: scope.visibleNames)
@@ -112,6 +112,11 @@ extension Compiler {
       help: name == "help"
         ? "help is `gradus help NAME`, in the terminal `?name`"
         : name == KeptOutputs.name ? "outputs are kept in the terminal and in notebooks; in a script give them names" : nil)
+  }
+
+  /// A read of something that may be unknown, in an abstract run.
+  private func read(_ node: Node) -> Node {
+    interpreter.abstract.map { AbstractReadNode(node, $0) } ?? node
   }
 
   // MARK: Operators
@@ -242,6 +247,9 @@ extension Compiler {
     {
       diagnostics.append(mistake)
       return FailNode(mistake, site)
+    }
+    if let abstract = interpreter.abstract {
+      return AbstractCallNode(expression(callee, scope), nodes, labels: labels, interpreter, abstract, site)
     }
     return CallNode(expression(callee, scope), nodes, labels: labels, interpreter, site)
   }

@@ -9,6 +9,9 @@ package struct CompiledStatement {
   package let diagnostics: [Diagnostic]
   let node: Node
   let slotCount: Int
+
+  /// Makes the file's variables that it assigns unknown to an abstract run.
+  package func forgetNames() { (node as? AbstractStatementNode)?.forgetGlobals() }
 }
 
 /// Turns syntax trees into nodes: resolves every name, checks calls whose callee is known.
@@ -101,7 +104,7 @@ final class Compiler {
     var collector = NameCollector()
     collector.collect(statement)
     scope.sharedNames = collector.mentionedInside
-    let node = self.statement(statement, scope)
+    let node = self.statement(statement, scope, isOutermost: true)
     return CompiledStatement(
       statement: statement, diagnostics: diagnostics, node: node, slotCount: scope.slotCount)
   }
@@ -131,7 +134,13 @@ final class Compiler {
     return ValuelessNode(self.statement(statement, scope))
   }
 
-  func statement(_ statement: Statement, _ scope: FunctionScope) -> Node {
+  func statement(_ statement: Statement, _ scope: FunctionScope, isOutermost: Bool = false) -> Node {
+    let node = plainStatement(statement, scope)
+    guard let abstract = interpreter.abstract else { return node }
+    return abstractStatement(node, statement, scope, isOutermost: isOutermost, abstract)
+  }
+
+  private func plainStatement(_ statement: Statement, _ scope: FunctionScope) -> Node {
     let site = statement.site
     switch statement.kind {
     case .expression(let expression):
@@ -140,7 +149,7 @@ final class Compiler {
         if scope.isTopLevel, !leaves(then), otherwise.map(leaves) != true {
           return self.expression(expression, scope)
         }
-        return ConditionalNode(
+        return conditional(
           self.expression(condition, scope), then: block(then, scope),
           otherwise: otherwise.map { block($0, scope) }, site)
       }
@@ -189,8 +198,14 @@ final class Compiler {
     case .forLoop(let target, let iterable, let body):
       let values = expression(iterable, scope)
       let target = self.target(target, scope, isFresh: true)
+      if let abstract = interpreter.abstract {
+        return AbstractForNode(target, values, block(body, scope), interpreter, abstract, site)
+      }
       return ForNode(target, values, block(body, scope), interpreter, site)
     case .whileLoop(let condition, let body):
+      if let abstract = interpreter.abstract {
+        return AbstractWhileNode(expression(condition, scope), block(body, scope), interpreter, abstract, site)
+      }
       return WhileNode(expression(condition, scope), block(body, scope), interpreter, site)
     case .returned(let value):
       // The parser has reported one outside a function.
@@ -244,7 +259,22 @@ final class Compiler {
       call: expression(value, scope), interpreter, site)
   }
 
+  func conditional(_ condition: Node, then: Node, otherwise: Node?, _ site: Site) -> Node {
+    if let abstract = interpreter.abstract {
+      return AbstractConditionalNode(condition, then: then, otherwise: otherwise, interpreter, abstract, site)
+    }
+    return ConditionalNode(condition, then: then, otherwise: otherwise, site)
+  }
+
   func target(_ target: Target, _ scope: FunctionScope, isFresh: Bool = false) -> AssignTarget {
+    let plain = plainTarget(target, scope, isFresh: isFresh)
+    if let abstract = interpreter.abstract, abstract.notesMeanings, module.parent != nil, case .name = target {
+      return AbstractTarget(plain, abstract)
+    }
+    return plain
+  }
+
+  private func plainTarget(_ target: Target, _ scope: FunctionScope, isFresh: Bool) -> AssignTarget {
     switch target {
     case .name(let name):
       if let model = scope.model, model.writable.contains(name.text), let selfSlot = scope.selfSlot {
@@ -396,7 +426,7 @@ final class Compiler {
       return self.statement(statement, scope)
     }
     if case .conditional(let condition, let then, let otherwise) = expression.kind {
-      return ConditionalNode(
+      return conditional(
         self.expression(condition, scope), then: returningBlock(then, scope),
         otherwise: otherwise.map { returningBlock($0, scope) }, statement.site)
     }

@@ -189,7 +189,7 @@ struct Rows {
       throw Failure("bad-data", "there is no data in \(value.described)", at: site)
     }
     for tensor in tensors {
-      guard tensor.tensor != nil else { throw Trace.escaped(at: site) }
+      guard tensor.tensor != nil || interpreter.abstract != nil else { throw tensor.missing(at: site) }
       guard tensor.shape.rank > 0 else {
         throw Failure("bad-data", "data needs rows, got \(tensor.type)", at: site)
       }
@@ -198,17 +198,30 @@ struct Rows {
           "shape-mismatch", "the parts of the data have \(first.shape[0]) and \(tensor.shape[0]) rows", at: site)
       }
     }
-    self.tensors = tensors
+    // An order drawn by chance is not known without running, so neither are the elements of any row.
+    self.tensors =
+      interpreter.abstract == nil
+      ? tensors : tensors.map { TensorValue(abstract: $0.type, isWholeList: $0.isWholeList, made: $0.made) }
     count = first.shape[0]
+  }
+
+  /// So many rows whose elements nobody knows, in the data's form.
+  func ofType(count: Int, site: Site) -> Value {
+    let parts = tensors.map { tensor -> Value in
+      var type = tensor.type
+      type.shape[0] = count
+      return .tensor(TensorValue(abstract: type, made: site))
+    }
+    return names.map { .record(RecordValue(names: $0, items: parts)) } ?? parts[0]
   }
 
   /// The rows `indices`, in the data's form.
   func select(_ indices: ArraySlice<Int>, site: Site) -> Value {
     let isRun = zip(indices, indices.dropFirst()).allSatisfy { $1 == $0 + 1 }
     let parts = tensors.map { value -> Value in
-      let tensor = value.tensor!.contiguous()
-      var type = tensor.type
+      var type = value.type
       type.shape[0] = indices.count
+      guard let tensor = value.tensor?.contiguous() else { return .tensor(TensorValue(abstract: type, made: site)) }
       let rowBytes = tensor.shape[0] == 0 ? 0 : tensor.type.byteCount / tensor.shape[0]
       let base = tensor.storage.base + tensor.layout.offset * tensor.dtype.byteCount
       if isRun, let first = indices.first {
@@ -245,6 +258,11 @@ final class Batches: ObjectValue {
   override var kind: String { "batches" }
   override var summary: String {
     "batches of \(size) from \(grouped(rows.count)) rows\(shuffles ? ", shuffled" : "")"
+  }
+  /// A full batch, and the last one if it is smaller, of which only the types are known.
+  func shapes(site: Site) -> (full: Value, last: Value?) {
+    let rest = dropsLast ? 0 : rows.count % size
+    return (rows.ofType(count: size, site: site), rest == 0 ? nil : rows.ofType(count: rest, site: site))
   }
   override var count: Int? { rows.count / size + (dropsLast || rows.count % size == 0 ? 0 : 1) }
   override func makeIterator(_ interpreter: Interpreter, at site: Site) throws(Failure) -> ValueIterator? {

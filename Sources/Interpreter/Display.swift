@@ -11,6 +11,8 @@ enum TextPiece {
   case tree(Value, [TensorValue], format: String?, Site)
   /// Which gradients hold how many values that are not finite.
   case overflow([(path: String, count: GraphValue)])
+  /// What an abstract run does not know.
+  case unknown
 
   /// What a run has to hand over for it.
   var values: [GraphValue] {
@@ -19,6 +21,7 @@ enum TextPiece {
     case .value(let value, _, _): [value]
     case .tree(_, let values, _, _): values.map { $0.value! }
     case .overflow(let counts): counts.map(\.count)
+    case .unknown: []
     }
   }
 }
@@ -28,6 +31,10 @@ extension Interpreter {
 
   /// What a value contributes to a string.
   func pieces(of value: Value, format spec: String?, at site: Site) throws(Failure) -> [TextPiece] {
+    if let abstract, trace?.isStep != true, abstract.isUnknown(value) {
+      try checkFormat(spec, ofUnknown: value, at: site)
+      return [.unknown]
+    }
     switch value {
     case .string(let string) where spec == nil: return string.pieces
     case .tensor(let tensor) where tensor.isTraced && tensor.tensor == nil:
@@ -51,6 +58,21 @@ extension Interpreter {
     return [.text(try text(of: value, format: spec, at: site))]
   }
 
+  /// Refuses a format that no value of this kind has.
+  private func checkFormat(_ spec: String?, ofUnknown value: Value, at site: Site) throws(Failure) {
+    guard let spec else { return }
+    if abstract?.isLarge(value) == true { return try requireWalkable(value, at: site) }
+    switch value {
+    case .tensor(let tensor):
+      try requireOneNumber(tensor, format: spec, at: site)
+      _ = try text(of: tensor.dtype.isInteger ? .int(1) : .double(1), format: spec, at: site)
+    case .list(let list): for item in list.items { _ = try pieces(of: item, format: spec, at: site) }
+    case .record(let record) where record.isTuple:
+      for item in record.items { _ = try pieces(of: item, format: spec, at: site) }
+    default: break
+    }
+  }
+
   private func requireOneNumber(_ tensor: TensorValue, format spec: String?, at site: Site) throws(Failure) {
     guard let spec, tensor.type.elementCount != 1 else { return }
     throw Failure("bad-format", "the format `\(spec)` needs one number, got \(tensor.type)", at: site)
@@ -67,7 +89,11 @@ extension Interpreter {
       if case .text(let part) = piece { byteCount += part.utf8.count } else { isTraced = true }
     }
     try checkFits(characters: byteCount, at: site)
-    if isTraced { return .string(StringValue(pieces: pieces)) }
+    if abstract != nil, byteCount > 1 << 20 { return .string(StringValue(pieces: [.unknown])) }
+    if isTraced {
+      let string = StringValue(pieces: pieces)
+      return .string(string.isUnknown ? StringValue(pieces: [.unknown]) : string)
+    }
     var text = ""
     text.reserveCapacity(byteCount)
     for case .text(let part) in pieces { text += part }
@@ -87,7 +113,7 @@ extension Interpreter {
     case .string(let string): text = format(try string.text(at: site), spec: spec)
     case .bool(let flag): text = format(flag ? "true" : "false", spec: spec)
     case .tensor(let tensor):
-      guard let real = tensor.tensor else { throw Trace.escaped(at: site) }
+      guard let real = tensor.tensor else { throw tensor.missing(at: site) }
       try requireOneNumber(tensor, format: spec, at: site)
       text =
         real.dtype.isInteger
@@ -147,6 +173,7 @@ extension Interpreter {
         } else {
           text += display(value)
         }
+      case .unknown: text += "…"
       case .overflow(let counts):
         var found: [(path: String, count: Int)] = []
         for (path, _) in counts { if let tensor = next.next() { found.append((path, tensor.integerScalar)) } }

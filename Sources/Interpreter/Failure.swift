@@ -12,9 +12,15 @@ package final class Failure: Error {
     case interrupted
     /// `exit(code)`
     case exit(Int)
+    /// In an abstract run: what comes here is not known without computing.
+    case unchecked
+    /// An abstract run has used up its time.
+    case abandoned
   }
   package let kind: Kind
   package var diagnostic: Diagnostic
+  /// In an abstract run: whether it was met where not every run comes.
+  var isUncertain = false
 
   init(_ diagnostic: Diagnostic) {
     kind = .diagnostic
@@ -36,6 +42,13 @@ package final class Failure: Error {
   static func interrupted(at site: Site?) -> Failure {
     Failure(kind: .interrupted, diagnostic: Diagnostic(.error, "interrupted", "interrupted", at: site))
   }
+
+  /// Says that an abstract run cannot go on here, and why.
+  static func unchecked(_ reason: String, at site: Site?) -> Failure {
+    Failure(kind: .unchecked, diagnostic: Diagnostic(.note, "unchecked", reason, at: site))
+  }
+
+  var isUnchecked: Bool { if case .unchecked = kind { true } else { false } }
 
   /// Gives an error from a lower layer its place.
   ///

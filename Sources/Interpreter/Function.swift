@@ -164,7 +164,12 @@ final class FunctionTemplate {
 
   /// Runs the body over a frame whose slots are filled.
   func run(_ frame: Frame, _ interpreter: Interpreter) throws(Failure) -> Value {
-    try code.unsafelyUnwrapped.run(frame, interpreter)
+    if let abstract = interpreter.abstract {
+      return try abstract.inFunction(at: declaration.site) { () throws(Failure) in
+        try code.unsafelyUnwrapped.run(frame, interpreter)
+      }
+    }
+    return try code.unsafelyUnwrapped.run(frame, interpreter)
   }
 
   /// What a call needs, in fields that never change: reading those counts no references.

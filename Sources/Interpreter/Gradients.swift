@@ -118,7 +118,17 @@ struct DifferentiatedTree {
           trace.wrap(graphValue, isNumber: tensor.isNumber, made: tensor.made)
         )
       }
-      guard let real = tensor.tensor else { throw Trace.escaped(at: site) }
+      if trace.interpreter.abstract != nil, tensor.isAbstract {
+        do {
+          let value = try trace.value(of: tensor, at: site)
+          targets.append(value)
+          return (
+            .leaf(targets.count - 1, isNumber: tensor.isNumber),
+            trace.wrap(value, isNumber: tensor.isNumber, made: tensor.made ?? site)
+          )
+        } catch { throw Failure.from(error, at: site) }
+      }
+      guard let real = tensor.tensor else { throw tensor.missing(at: site) }
       return leaf(trace, real, isNumber: false, tensor.made ?? site)
     case .list(let list):
       if let tensor = literalFloats(list, trace.interpreter, site) {
@@ -258,7 +268,11 @@ extension Interpreter {
   /// The value with real tensors instead of traced ones.
   func released(_ value: Value) -> Value {
     var mapper = TreeMapper { leaf in
-      guard case .tensor(let tensor) = leaf, tensor.isTraced, let real = tensor.tensor else { return leaf }
+      guard case .tensor(let tensor) = leaf, tensor.isTraced else { return leaf }
+      guard let real = tensor.tensor else {
+        return self.abstract == nil
+          ? leaf : .tensor(TensorValue(abstract: tensor.type, isNumber: tensor.isNumber, made: tensor.made))
+      }
       return tensor.isNumber ? self.hostNumber(real) : .tensor(TensorValue(real, made: tensor.made))
     }
     return mapper.map(value)

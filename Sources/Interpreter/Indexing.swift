@@ -255,6 +255,9 @@ extension Interpreter {
         return .single(try elementPosition(real.integerScalar, size, axis, site))
       }
       return .gather(try indexTensor(tensor, size: size, at: site))
+    case .tensor(let tensor) where tensor.isAbstract && tensor.dtype.isInteger && size > 0:
+      // Whichever it is, its axis is gone.
+      return .single(0)
     default:
       return .single(try elementPosition(try hostInteger(value, "an index", at: site), size, axis, site))
     }
@@ -275,14 +278,13 @@ extension Interpreter {
     if tensor.isWholeList { return try indices(tensor, at: site) }
     if tensor.dtype == .bool {
       guard let real = tensor.tensor else {
+        if tensor.isAbstract, tensor.shape == [size] { throw tensor.missing(at: site) }
+        if tensor.isAbstract { throw maskFailure(tensor, size: size, at: site) }
         throw Failure(
           "traced-value", "a mask selects a number of elements that a step cannot know", at: site,
           help: "use `where(mask, x, 0)`")
       }
-      guard tensor.shape == [size] else {
-        throw Failure(
-          "shape-mismatch", "a mask of shape \(tensor.shape) cannot select along an axis of size \(size)", at: site)
-      }
+      guard tensor.shape == [size] else { throw maskFailure(tensor, size: size, at: site) }
       let positions = real.integers().enumerated().filter { $0.element != 0 }.map(\.offset)
       return TensorValue(Tensor(integers: positions, shape: [positions.count]), made: site)
     }
@@ -292,6 +294,10 @@ extension Interpreter {
     throw Failure(
       "bad-index", "an index must be whole numbers, got \(tensor.type)", at: site,
       help: "use `i64(…)`")
+  }
+
+  private func maskFailure(_ mask: TensorValue, size: Int, at site: Site) -> Failure {
+    Failure("shape-mismatch", "a mask of shape \(mask.shape) cannot select along an axis of size \(size)", at: site)
   }
 
   // MARK: Replacing elements
@@ -318,6 +324,10 @@ extension Interpreter {
     switch owner {
     case .tensor(let tensor):
       let tensor = try usable(tensor, at: base)
+      if tensor.isAbstract {
+        owner = .tensor(try replaceElements(items, ofAbstract: tensor, with: value, at: site, base: base))
+        return
+      }
       guard let real = tensor.tensor, !tensor.isTraced else {
         throw Failure(
           "assignment-in-step", "elements of a tensor cannot be assigned where derivatives are recorded", at: site,
@@ -373,7 +383,15 @@ extension Interpreter {
     }
     guard case .tensor(let selected) = selected, let targets = selected.tensor else { return tensor }
     let new = try tensorValue(value, at: site)
-    guard let source = new.tensor else { throw Trace.escaped(at: site) }
+    if abstract != nil, new.isAbstract {
+      guard new.shape.broadcast(with: targets.shape) == targets.shape else {
+        throw Failure(
+          "shape-mismatch", "a value of shape \(new.shape) does not fit the elements of shape \(targets.shape)",
+          at: site, labels: [.init(site: base, text: describe(tensor, at: base))])
+      }
+      return TensorValue(abstract: tensor.type, made: site)
+    }
+    guard let source = new.tensor else { throw new.missing(at: site) }
     guard source.shape.broadcast(with: targets.shape) == targets.shape else {
       throw Failure(
         "shape-mismatch", "a value of shape \(source.shape) does not fit the elements of shape \(targets.shape)",
@@ -391,6 +409,20 @@ extension Interpreter {
       }
       return TensorValue(copy, made: site)
     } catch { throw Failure.from(error, at: site) }
+  }
+
+  /// The same where nobody knows the elements.
+  private func replaceElements(
+    _ items: [IndexValue], ofAbstract tensor: TensorValue, with value: Value, at site: Site, base: Site
+  ) throws(Failure) -> TensorValue {
+    guard case .tensor(let selected) = try index(tensor, items, at: site, base: base) else { return tensor }
+    let new = try tensorValue(value, at: site)
+    guard new.shape.broadcast(with: selected.shape) == selected.shape else {
+      throw Failure(
+        "shape-mismatch", "a value of shape \(new.shape) does not fit the elements of shape \(selected.shape)",
+        at: site, labels: [.init(site: base, text: describe(tensor, at: base))])
+    }
+    return TensorValue(abstract: tensor.type, made: site)
   }
 
   // MARK: Going through values
@@ -530,6 +562,8 @@ private struct EqualityComparison {
     if case .tensor(let a) = a, case .tensor(let b) = b {
       guard a.type == b.type, !a.isNumber, !b.isNumber else { return false }
       guard let x = a.tensor, let y = b.tensor else {
+        if a.isAbstract { throw a.missing(at: site) }
+        if b.isAbstract { throw b.missing(at: site) }
         throw Failure(
           "traced-value", "whether these tensors are equal is not known while the step is traced", at: site,
           help: "compare them with `all(a == b)`, and choose with `where`")

@@ -98,6 +98,9 @@ package final class Interpreter {
   /// Grows when params are frozen or freed: plans traced before do not fit any more.
   var freezeEpoch = 0
 
+  /// What `check` knows and finds; nil where programs run.
+  package let abstract: AbstractRun?
+
   let evaluator = EagerEvaluator()
   /// Scratch memory of steps.
   let arena = Arena()
@@ -129,8 +132,10 @@ package final class Interpreter {
   /// Turns a path in a program of the given file into one that the system knows; nil: as it is.
   package var resolveDataPath: ((String, String) -> String)?
 
-  package init(output: any Output) {
+  /// - Parameter abstract: where given, programs are gone through without computing anything.
+  package init(output: any Output, abstract: AbstractRun? = nil) {
     self.output = output
+    self.abstract = abstract
     globals = .allocate(capacity: Interpreter.globalCapacity)
     stack = .allocate(capacity: Interpreter.stackCapacity)
     stackEnd = stack + Interpreter.stackCapacity
@@ -142,6 +147,7 @@ package final class Interpreter {
     defineBuiltins(in: prelude)
     loadStandardLibrary()
     main = Module(name: "main", parent: prelude)
+    abstract?.begin(self)
   }
 
   deinit {
@@ -170,6 +176,15 @@ package final class Interpreter {
 
   /// The files that the program uses, by their paths in the system.
   package var usedPaths: [String] { usedFiles.keys.sorted() }
+
+  /// Lets go of everything, so that nothing holds the interpreter any more: functions and the names that hold them do.
+  package func dismantle() {
+    for slot in 0..<globalNames.count { globals[slot] = .unset }
+    (main, prelude) = (Module(name: "main", parent: nil), Module(name: "stdlib", parent: nil))
+    usedFiles = [:]
+    trace = nil
+    abstract?.forget()
+  }
 
   // MARK: Interrupts
 
@@ -272,6 +287,8 @@ package final class Interpreter {
   /// Why a call could not be made.
   func stackFailure(at site: Site) -> Failure {
     if Interpreter.isInterrupted { return .interrupted(at: site) }
+    // Its frames are larger than those of a run.
+    if abstract != nil, depth < Interpreter.depthLimit { return .unchecked("calls are nested too deep to be followed", at: site) }
     return Failure(
       "recursion-too-deep", "calls are nested more than \(grouped(min(depth, Interpreter.depthLimit))) deep", at: site,
       help: "give the recursion a case that ends it, or use a loop")

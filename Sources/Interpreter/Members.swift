@@ -117,6 +117,8 @@ extension Interpreter {
   func cast(_ value: Value, to dtype: DType, at site: Site) throws(Failure) -> Value {
     let tensor: TensorValue
     switch value {
+    case .tensor(let number) where number.isAbstract && number.isNumber:
+      return .tensor(TensorValue(abstract: TensorType(dtype, .scalar), made: site))
     case .tensor(let stored): tensor = try usable(stored, at: site)
     case .model where DTypeSet.floating.contains(dtype): return try copyTree(value, as: dtype, at: site)
     case .list(let list) where dtype != .f32 && isTensorLike(value):

@@ -13,7 +13,11 @@ final class MemoryReport: ObjectValue {
   /// What runs once more for the backward pass, in words; empty where nothing does.
   private let recomputed: String
 
-  init(_ step: TracedStep) {
+  /// Whether an abstract run made it, which knows nothing of what runs would have measured.
+  private let isAbstract: Bool
+
+  init(_ step: TracedStep, isAbstract: Bool = false) {
+    self.isAbstract = isAbstract
     recomputed =
       step.plan.products.rebuilt == 0
       ? "" : recomputedText(step.plan.products, share: step.plan.recomputedShare)
@@ -43,6 +47,7 @@ final class MemoryReport: ObjectValue {
   override var memberNames: [String] { members.map(\.name) + ["measured", "measured_workspace", "resident"] }
 
   override func member(_ name: String) -> Value? {
+    if isAbstract, ["measured", "measured_workspace", "resident"].contains(name) { return UnknownValue.value }
     switch name {
     case "measured": return measurement.map { .int($0.usage.peak) } ?? Value.none
     case "measured_workspace":
@@ -233,7 +238,9 @@ var memoryBuiltins: [Builtin] {
       >>> memory(double, [1.0, 2.0]).outputs
       8
       """
-    ) { call throws(Failure) in .object(MemoryReport(try call.plannedStep())) },
+    ) { call throws(Failure) in
+      .object(MemoryReport(try call.plannedStep(), isAbstract: call.interpreter.abstract != nil))
+    },
     Builtin(
       "timeline", "step, arguments…, name: argument…",
       """

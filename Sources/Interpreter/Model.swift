@@ -101,6 +101,7 @@ package final class ModelDefinition: Callable {
     let frame = try interpreter.push(slotCount, at: arguments.site)
     defer { interpreter.pop(frame, slotCount) }
     let model = ModelValue(self)
+    interpreter.abstract?.models.append(model)
     try parameters.bind(arguments, callee: name, into: frame)
     do throws(Failure) {
       frame[selfSlot] = .model(model)
@@ -139,7 +140,10 @@ package final class ModelDefinition: Callable {
       // `none` leaves the param out: `param bias = if bias { … } else { none }`.
       if case .none = given { return .none }
       let value = try interpreter.tensorValue(given, at: node.site)
-      guard let tensor = value.tensor else { throw Trace.escaped(at: node.site) }
+      if let abstract = interpreter.abstract {
+        return try abstract.parameter(value, isBuffer: field.kind == .buffer, at: node.site)
+      }
+      guard let tensor = value.tensor else { throw value.missing(at: node.site) }
       guard tensor.dtype.isFloating || field.kind == .buffer else {
         throw Failure(
           "bad-param", "a param needs a float tensor, got \(tensor.type)", at: node.site,
@@ -326,15 +330,17 @@ extension Interpreter {
       return
     }
     if freezesBuffers, parameter.isBuffer { return }
-    guard let tensor = value.tensor else { throw Trace.escaped(at: site) }
-    guard tensor.dtype.isFloating || parameter.isBuffer else {
-      throw Failure("bad-param", "a param needs a float tensor, got \(tensor.type)", at: site)
+    guard value.dtype.isFloating || parameter.isBuffer else {
+      throw Failure("bad-param", "a param needs a float tensor, got \(value.type)", at: site)
     }
+    if abstract != nil { return parameter.assign(.phantom(value.type)) }
+    guard let tensor = value.tensor else { throw value.missing(at: site) }
     parameter.assign(tensor.contiguous())
   }
 
   /// The parameter that an expression such as `embed.weight` names.
   func parameter(of node: Node, _ frame: Frame) throws(Failure) -> ModelParameter? {
+    let node = (node as? AbstractReadNode)?.inner ?? node
     if let member = node as? MemberNode, case .model(let model) = try member.base.eval(frame) {
       return model.parameter(member.name.text)
     }

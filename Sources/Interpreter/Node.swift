@@ -61,7 +61,7 @@ private func truth(of tensor: TensorValue, at site: Site) throws(Failure) -> Boo
   if let trace = tensor.trace, trace.isRecording, tensor.tensor == nil || tensor.isNumber {
     return try trace.hostBool(of: tensor, at: site)
   }
-  guard let real = tensor.tensor else { throw Trace.escaped(at: site) }
+  guard let real = tensor.tensor else { throw tensor.missing(at: site) }
   guard tensor.dtype == .bool else {
     throw Failure(
       "bad-condition", "a condition must be true or false, got \(tensor.type)", at: site,

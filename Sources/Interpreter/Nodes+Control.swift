@@ -181,6 +181,7 @@ final class ComprehensionNode: Node {
     let iterator = try interpreter.iterate(try clause.iterable.eval(frame), at: clause.iterable.site)
     values: while let value = try iterator.next() {
       try interpreter.checkInterrupt(at: site)
+      if let abstract = interpreter.abstract { try abstract.spend(at: site) }
       try clause.target.bind(value, frame)
       for condition in clause.conditions where try !condition.test(frame) { continue values }
       try run(depth + 1, frame, into: &items)
@@ -259,6 +260,8 @@ final class GlobalTarget: AssignTarget {
   override func bind(_ value: Value, _ frame: Frame) throws(Failure) {
     interpreter.globals[slot] = value
   }
+  /// Makes it unknown to an abstract run.
+  func forget() { interpreter.globals[slot] = UnknownValue.value }
   override func take(_ frame: Frame) -> Value? {
     interpreter.isCapturing ? nil : emptied(interpreter.globals + slot)
   }
@@ -273,6 +276,10 @@ final class TupleTarget: AssignTarget {
     super.init(site)
   }
   override func bind(_ value: Value, _ frame: Frame) throws(Failure) {
+    if case .object(let object) = value, object is UnknownValue {
+      for part in parts { try part.bind(value, frame) }
+      return
+    }
     let items = try interpreter.unpack(value, count: parts.count, at: site)
     for (part, item) in zip(parts, items) { try part.bind(item, frame) }
   }

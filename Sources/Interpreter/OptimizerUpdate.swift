@@ -183,8 +183,11 @@ extension Interpreter {
     for state in optimizer.definition.states {
       let frame = try push(state.slotCount, at: site)
       defer { pop(frame, state.slotCount) }
-      let wide = try cast(entry.parameter.tensor, to: entry.parameter.tensor.dtype == .f64 ? .f64 : .f32)
-      frame[0] = .tensor(TensorValue(wide, made: entry.parameter.made))
+      let dtype: DType = entry.parameter.tensor.dtype == .f64 ? .f64 : .f32
+      frame[0] = .tensor(
+        abstract == nil
+          ? TensorValue(try cast(entry.parameter.tensor, to: dtype), made: entry.parameter.made)
+          : TensorValue(abstract: TensorType(dtype, entry.parameter.tensor.shape), made: entry.parameter.made))
       for (index, setting) in optimizer.effectiveHyperparameters(at: entry.path).enumerated() {
         var value = setting.value
         if case .callable(let schedule) = value { value = try call(schedule, [.int(1)], at: site) }
@@ -196,13 +199,17 @@ extension Interpreter {
         continue
       }
       let value = try tensorValue(first, at: state.initial.site)
-      guard let tensor = value.tensor else { throw Trace.escaped(at: site) }
+      if abstract != nil {
+        tensors.append(.phantom(TensorType(optimizer.stateDType(of: entry, value.type), value.shape)))
+        continue
+      }
+      guard let tensor = value.tensor else { throw value.missing(at: site) }
       let stored = try cast(tensor, to: optimizer.stateDType(of: entry, tensor.type))
       tensors.append(stored.copiedForState())
     }
     var compensation: Tensor?
     if optimizer.rounding(of: entry) == .kahan {
-      compensation = .zeros(entry.parameter.tensor.type)
+      compensation = abstract == nil ? .zeros(entry.parameter.tensor.type) : .phantom(entry.parameter.tensor.type)
     }
     return OptimizerSlot(entry.parameter, states: tensors, compensation: compensation, of: definition)
   }

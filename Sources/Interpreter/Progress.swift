@@ -71,7 +71,7 @@ package struct Progress: Sendable {
 
 /// What `progress(values)` gives: the values, and a report now and then of how many are done.
 final class Watched: ObjectValue {
-  private let values: Value
+  let values: Value
   private let site: Site
 
   init(_ values: Value, at site: Site) {

@@ -134,16 +134,20 @@ extension Interpreter {
     return used
   }
 
+  /// The embedded library, parsed once for all interpreters: a run has two, its own and that of the check before it.
+  private static let standardLibrary: [(program: Program, diagnostics: [Diagnostic])] = {
+    let files = UnsafeBufferPointer(start: gradus_embedded_files(), count: gradus_embedded_file_count())
+    return files.compactMap { entry in
+      let name = String(cString: entry.name)
+      guard name.hasSuffix(".nn") else { return nil }
+      let bytes = Array(UnsafeBufferPointer(start: entry.bytes, count: entry.byte_count))
+      return parse(SourceFile(name: "stdlib/" + name, bytes: bytes, isLibrary: true))
+    }
+  }()
+
   /// The functions, layers and optimizers that are written in the language, embedded in the binary.
   func loadStandardLibrary() {
-    let files = gradus_embedded_files()!
-    for index in 0..<gradus_embedded_file_count() {
-      let entry = files[index]
-      let name = String(cString: entry.name)
-      guard name.hasSuffix(".nn") else { continue }
-      let bytes = Array(UnsafeBufferPointer(start: entry.bytes, count: entry.byte_count))
-      let file = SourceFile(name: "stdlib/" + name, bytes: bytes, isLibrary: true)
-      let (program, diagnostics) = parse(file)
+    for (program, diagnostics) in Interpreter.standardLibrary {
       let statements = compile(program.statements, in: prelude, isLazy: true)
       standardLibraryMistakes += diagnostics + statements.flatMap(\.diagnostics)
       for statement in statements {

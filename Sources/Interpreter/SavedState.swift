@@ -53,7 +53,7 @@ private func plainTensors(_ value: Value, _ path: String, _ interpreter: Interpr
   func inner(_ name: String) -> String { path.isEmpty ? name : path + "." + name }
   switch value {
   case .tensor(let tensor):
-    guard let real = tensor.tensor else { throw Trace.escaped(at: site) }
+    guard let real = tensor.tensor else { throw tensor.missing(at: site) }
     return [(path.isEmpty ? "value" : path, real.contiguous())]
   case .list(let list):
     if interpreter.isTensorLike(value), !list.items.contains(where: { if case .tensor = $0 { true } else { false } }) {
@@ -97,6 +97,7 @@ private func saveReport(_ call: BuiltinCall, _ name: String) throws(Failure) -> 
     let what = isDrawing ? "only one thing that can be drawn is saved as SVG, such as a timeline" : "only a profile is saved as JSON"
     throw Failure("bad-argument", "\(name): \(what); got \(call[1].described)", at: call.sites[1])
   }
+  if call.interpreter.abstract != nil { return .none }
   do {
     try writeAtomically(Array(text.utf8), to: call.interpreter.path(name, at: call.sites[0]))
   } catch { throw Failure(error.code, error.description, at: call.sites[0]) }
@@ -124,6 +125,7 @@ func saveState(_ call: BuiltinCall) throws(Failure) -> Value {
     "format": "gradus", "seed": String(interpreter.seed), "tick": String(interpreter.tick),
   ]
   let things = try things(call, "saved")
+  if interpreter.abstract != nil { return .none }
   let paths = parameterPaths(things)
   var optimizers = 0
   var steps = 0

@@ -77,6 +77,7 @@ package final class StepValue: Callable {
       return try function.call(arguments, interpreter)
     }
     let values = try bind(arguments, interpreter)
+    if let abstract = interpreter.abstract { return try abstract.call(self, values, arguments) }
     return try plan(for: values, arguments, interpreter, policy).run(interpreter, at: arguments.site)
   }
 
@@ -85,6 +86,12 @@ package final class StepValue: Callable {
     for values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, _ policy: StepPolicy,
     isInspection: Bool = false
   ) throws(Failure) -> TracedStep {
+    if let abstract = interpreter.abstract {
+      guard abstract.plansSteps, let plan = try abstract.plan(self, values, arguments) else {
+        throw .unchecked("it depends on the plan of a step", at: arguments.site)
+      }
+      return plan
+    }
     let captured = function.captured
     if let plan = plans.first(where: {
       $0.mode == mode && $0.policy == policy && $0.owner === function.owner
@@ -242,7 +249,7 @@ package final class StepValue: Callable {
 
   /// - Parameter isTrial: whether only what computes the same is wanted, and nothing said of it: then pieces with
   ///   statistics of their own are refused.
-  private func trace(
+  func trace(
     _ values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, _ policy: StepPolicy, isTrial: Bool = false
   ) throws(Failure) -> TracedStep {
     let cut = try policy.pieceCount > 1 ? batch(values, arguments, policy) : nil
@@ -268,7 +275,7 @@ package final class StepValue: Callable {
   }
 
   /// The step as recorded on some arguments.
-  private func record(
+  func record(
     _ values: [Value], _ arguments: Arguments, _ interpreter: Interpreter, _ policy: StepPolicy, rowCount: Int = 0,
     isQuiet: Bool
   ) throws(Failure) -> TracedStep.Recording {
@@ -407,7 +414,8 @@ private func mapTensors(
   func map(_ value: Value, _ index: Int) throws(Failure) -> Value {
     switch value {
     case .tensor(let tensor):
-      guard let real = tensor.tensor else { return value }
+      let phantom = tensor.isAbstract && !tensor.isNumber ? Tensor.phantom(tensor.type) : nil
+      guard let real = tensor.tensor ?? phantom else { return value }
       let new = try body(index, real)
       return .tensor(TensorValue(new, made: tensor.made, isWholeList: tensor.isWholeList))
     case .list(let list):

@@ -161,6 +161,11 @@ extension Interpreter {
         return try record(
           op, operands, dtypes, widening, shape, attributes, isHostResult: isHostResult, in: trace, whole)
       }
+      if let abstract, !areFoldable(operands, op) {
+        return try abstract.compute(
+          op, types: abstractTypes(operands, widening.dtypes, shape, at: whole), rounded: widening.result, attributes,
+          isHostResult: isHostResult, whole)
+      }
       return try compute(op, operands, widening, shape, attributes, isHostResult: isHostResult, whole)
     } catch {
       throw explain(error, tensorValues(operands), sites, op: name ?? op.name, at: site)
@@ -210,6 +215,28 @@ extension Interpreter {
     if promotion == .unifyFloating, !result.isFloating { result = isHostResult ? .f64 : .f32 }
     if result == .bool, !op.dtypes.contains(.bool) { result = .i64 }
     return result
+  }
+
+  /// Whether an abstract run knows all operands and computes with them: sizes and places that a program writes down.
+  private func areFoldable(_ operands: [Operand], _ op: any TensorOp.Type) -> Bool {
+    guard op.traits.effect == .pure else { return false }
+    if operands.isEmpty { return false }
+    return operands.allSatisfy { operand in
+      guard case .tensor(let tensor) = operand else { return true }
+      return tensor.tensor != nil && tensor.type.elementCount <= AbstractRun.largestFolded
+    }
+  }
+
+  /// The types of operands as an op takes them.
+  private func abstractTypes(
+    _ operands: [Operand], _ dtypes: [DType], _ shape: Shape?, at site: Site
+  ) throws(Failure) -> [TensorType] {
+    var types: [TensorType] = []
+    for (operand, dtype) in zip(operands, dtypes) {
+      if case .int(let value) = operand { _ = try wholeNumber(value, dtype, at: site) }
+      types.append(TensorType(dtype, shape ?? operand.shape))
+    }
+    return types
   }
 
   /// Computes at once.
@@ -316,7 +343,10 @@ extension Interpreter {
   /// Lets go of the trace of a value that outlived it.
   func usable(_ tensor: TensorValue, at site: Site) throws(Failure) -> TensorValue {
     guard let trace = tensor.trace, !trace.isRecording || trace !== self.trace else { return tensor }
-    guard let real = tensor.tensor else { throw Trace.escaped(at: site) }
+    if abstract != nil, tensor.tensor == nil, !trace.isStep {
+      return TensorValue(abstract: tensor.type, isNumber: tensor.isNumber, isWholeList: tensor.isWholeList, made: tensor.made)
+    }
+    guard let real = tensor.tensor else { throw tensor.missing(at: site) }
     return TensorValue(real, made: tensor.made, isWholeList: tensor.isWholeList)
   }
 
@@ -335,7 +365,7 @@ extension Interpreter {
     case .double(let value): return Tensor.number(value, dtype)
     case .bool(let value): return Tensor.number(value ? 1 : 0, dtype)
     case .tensor(let tensor):
-      guard let real = tensor.tensor else { throw Trace.escaped(at: site) }
+      guard let real = tensor.tensor else { throw tensor.missing(at: site) }
       return try cast(real, to: dtype)
     }
   }
@@ -372,6 +402,11 @@ extension Interpreter {
     switch value {
     case .tensor(let tensor):
       try requireNumbers(tensor, at: site)
+      if tensor.isAbstract, tensor.isNumber {
+        // As a number whose value is known.
+        let dtype: DType = tensor.dtype == .bool ? .bool : meansIndex && tensor.dtype == .i64 ? .i64 : .f32
+        return TensorValue(abstract: TensorType(dtype, .scalar), made: site)
+      }
       return try usable(tensor, at: site)
     case .int(let number):
       return TensorValue(
@@ -384,6 +419,7 @@ extension Interpreter {
         let isWhole = !meansIndex && tensor.dtype == .f32 && list.isWhole
         return TensorValue(tensor, made: list.site ?? site, isWholeList: isWhole)
       }
+      if let tensor = try abstractLiteral(list, whole: meansIndex ? .i64 : .f32, at: site) { return tensor }
       // A list with tensors in it: stack them.
       try requireWalkable(value, at: site)
       var rows: [TensorValue] = []
@@ -464,6 +500,47 @@ extension Interpreter {
     return Tensor(numbers, dtype: isWhole ? whole : fraction, shape: shape)
   }
 
+  /// A nested list of host numbers of which an abstract run does not know some; nil for any other.
+  private func abstractLiteral(_ list: ListValue, whole: DType, at site: Site) throws(Failure) -> TensorValue? {
+    guard let abstract else { return nil }
+    var isAbstract = false
+    var areNumbers = true
+    var isWhole = true
+    var isBool = true
+    func shape(_ value: Value) throws(Failure) -> [Int] {
+      switch value {
+      case .bool: return []
+      case .int:
+        isBool = false
+        return []
+      case .double:
+        (isWhole, isBool) = (false, false)
+        return []
+      case .tensor(let tensor) where tensor.isNumber && abstract.isUnknown(value):
+        isAbstract = true
+        isWhole = isWhole && (tensor.dtype.isInteger || tensor.dtype == .bool)
+        isBool = isBool && tensor.dtype == .bool
+        return []
+      case .list(let inner):
+        guard let first = inner.items.first else { return [0] }
+        let row = try shape(first)
+        for item in inner.items.dropFirst() where try shape(item) != row && areNumbers {
+          throw Failure(
+            "ragged-list", "the rows of this list differ in length", at: site, notes: ["a tensor needs rows of equal length"])
+        }
+        return [inner.items.count] + row
+      default:
+        areNumbers = false
+        return []
+      }
+    }
+    let sizes = try shape(.list(list))
+    guard isAbstract, areNumbers, trace?.isStep != true else { return nil }
+    let dtype: DType = isBool ? .bool : isWhole ? whole : .f32
+    return TensorValue(
+      abstract: TensorType(dtype, Shape(sizes)), isWholeList: isWhole && dtype == .f32, made: list.site ?? site)
+  }
+
   func hostNumber(_ tensor: Tensor) -> Value {
     switch tensor.dtype {
     case .bool: .bool(tensor.scalar != 0)
@@ -491,9 +568,16 @@ extension Interpreter {
       let isNumber = !operands.isEmpty && operands.allSatisfy(\.isNumber)
       return trace.wrap(try body(trace.builder, values), isNumber: isNumber, made: site)
     }
+    let areKnown = operands.allSatisfy { $0.tensor != nil && $0.type.elementCount <= AbstractRun.largestFolded }
+    if abstract != nil, !areKnown {
+      let builder = GraphBuilder()
+      let result = try body(builder, operands.map { builder.input($0.type) })
+      let isNumber = !operands.isEmpty && operands.allSatisfy(\.isNumber)
+      return .tensor(TensorValue(abstract: result.type, isNumber: isNumber, made: site))
+    }
     let builder = GraphBuilder(evaluator: evaluator)
     let values = try operands.map { operand in
-      guard let tensor = operand.tensor else { throw Trace.escaped(at: site) }
+      guard let tensor = operand.tensor else { throw operand.missing(at: site) }
       return builder.constant(tensor)
     }
     let result = try body(builder, values)

@@ -5,7 +5,7 @@ import Tensors
 /// A tensor, or a host number inside a trace, as programs hold it.
 ///
 /// Outside traces it has a real tensor. In a step's trace it has only a place in the graph; while `grad`
-/// records outside a step it has both. One type serves all three.
+/// records outside a step it has both; under `check` it has neither outside of traces. One type serves all four.
 package final class TensorValue {
   package let type: TensorType
   /// The real elements, where known.
@@ -23,7 +23,7 @@ package final class TensorValue {
 
   init(_ tensor: Tensor, made: Site?, isWholeList: Bool = false) {
     type = tensor.type
-    self.tensor = tensor
+    self.tensor = tensor.storage.isPhantom ? nil : tensor
     value = nil
     trace = nil
     isNumber = false
@@ -42,6 +42,26 @@ package final class TensorValue {
     self.isNumber = isNumber
     self.isWholeList = isWholeList
     self.made = made
+  }
+
+  /// A tensor or host number of which `check` knows the type alone.
+  init(abstract type: TensorType, isNumber: Bool = false, isWholeList: Bool = false, made: Site?) {
+    self.type = type
+    tensor = nil
+    value = nil
+    trace = nil
+    self.isNumber = isNumber
+    self.isWholeList = isWholeList
+    self.made = made
+  }
+
+  /// Whether it is of an abstract run: no elements, and no place in a graph either.
+  var isAbstract: Bool { tensor == nil && value == nil }
+
+  /// Why there are no elements where the program needs them: nobody computes them, or a step has not run yet.
+  func missing(at site: Site) -> Failure {
+    if let trace, trace.isStep { return Trace.escaped(at: site) }
+    return .unchecked("it depends on the elements of a tensor", at: site)
   }
 
   package var shape: Shape { type.shape }

@@ -187,6 +187,8 @@ final class Trace {
   private(set) var numberGuards: [(value: GraphValue, expected: Tensor)] = []
   /// The call's numbers by input, for deciding what a host number is now.
   private var exampleNumbers: [Int: Tensor] = [:]
+  /// Whether there are numbers among the inputs that an abstract run does not know.
+  private(set) var hasUnknownNumbers = false
   private var key: GraphValue?
 
   /// What the leaves that are being added come from.
@@ -233,7 +235,7 @@ final class Trace {
     stepCells = Dictionary(
       cells.enumerated().map { (ObjectIdentifier($1), $0) }, uniquingKeysWith: { first, _ in first })
     self.isStep = isStep
-    builder = GraphBuilder(evaluator: isStep ? nil : interpreter.evaluator)
+    builder = GraphBuilder(evaluator: isStep || interpreter.abstract != nil ? nil : interpreter.evaluator)
     interpreter.traceSerial += 1
     serial = interpreter.traceSerial
   }
@@ -288,7 +290,11 @@ final class Trace {
   /// The graph value of a tensor: its own, or a constant of its elements.
   func value(of tensor: TensorValue, at site: Site) throws -> GraphValue {
     if let value = tensor.value, tensor.trace === self { return value }
-    guard let real = tensor.tensor else { throw Trace.escaped(at: site) }
+    if interpreter.abstract != nil, tensor.isAbstract {
+      if isStep { addLeaf() }
+      return builder.input(tensor.type)
+    }
+    guard let real = tensor.tensor else { throw tensor.missing(at: site) }
     return builder.constant(real)
   }
 
@@ -366,11 +372,12 @@ final class Trace {
       if tensor.isTraced, tensor.trace === self { return (.tensor(tensor.type, isWholeList: tensor.isWholeList), value) }
       let input = builder.input(tensor.type)
       addLeaf()
+      if tensor.isNumber { hasUnknownNumbers = true }
       return (
         .tensor(tensor.type, isWholeList: tensor.isWholeList),
         .tensor(
           TensorValue(
-            input, in: self, concrete: nil, isNumber: false, isWholeList: tensor.isWholeList,
+            input, in: self, concrete: nil, isNumber: tensor.isNumber, isWholeList: tensor.isWholeList,
             made: tensor.made ?? made))
       )
     case .int(let number): return (.int, liftNumber(Tensor.number(integer: number, .i64), made))
@@ -455,7 +462,8 @@ final class Trace {
   func track(_ parameter: ModelParameter) -> GraphValue {
     let id = ObjectIdentifier(parameter)
     if let value = histories[id]?.last { return value }
-    let value = builder.input(parameter.tensor.type, concrete: isStep ? nil : parameter.tensor)
+    let isKnown = !isStep && !parameter.tensor.storage.isPhantom
+    let value = builder.input(parameter.tensor.type, concrete: isKnown ? parameter.tensor : nil)
     if isStep { feeds.append(.parameter(parameter)) }
     histories[id] = [value]
     parameters[id] = parameter
@@ -521,6 +529,9 @@ final class Trace {
   func hostNumber(of tensor: TensorValue, at site: Site) throws(Failure) -> Value {
     if let real = tensor.tensor { return interpreter.hostNumber(real) }
     guard let value = tensor.value, let number = try evaluate(value, at: site) else {
+      if hasUnknownNumbers || interpreter.abstract != nil && !isStep {
+        throw .unchecked("it depends on a number that only a run knows", at: site)
+      }
       throw Failure(
         "traced-value", "\(site.shortText.map { "`\($0)`" } ?? "this value") is not known while the step is traced", at: site,
         notes: ["a step is compiled once for all values of its tensors"],
@@ -534,6 +545,7 @@ final class Trace {
 
   func hostBool(of tensor: TensorValue, at site: Site) throws(Failure) -> Bool {
     guard tensor.isNumber else {
+      if interpreter.abstract != nil, !isStep { throw tensor.missing(at: site) }
       throw Failure(
         "traced-condition", "this condition depends on tensor values, which a step does not know while it is traced",
         at: site, help: "use `where(condition, a, b)`")
@@ -623,6 +635,7 @@ func hostInteger(_ value: Value, _ what: String, at site: Site) throws(Failure) 
     if tensor.tensor == nil, let trace = tensor.trace {
       return try hostInteger(trace.hostNumber(of: tensor, at: site), what, at: site)
     }
+    if tensor.isAbstract, tensor.isNumber || tensor.dtype.isInteger { throw tensor.missing(at: site) }
   default: break
   }
   throw Failure("bad-argument", "\(what) must be a whole number, got \(value.described)", at: site)
@@ -637,6 +650,7 @@ func hostDouble(_ value: Value, _ what: String, at site: Site) throws(Failure) -
       return try hostDouble(trace.hostNumber(of: tensor, at: site), what, at: site)
     }
     if let real = tensor.tensor { return real.scalar }
+    if tensor.isAbstract { throw tensor.missing(at: site) }
   default: break
   }
   throw Failure("bad-argument", "\(what) must be a number, got \(value.described)", at: site)

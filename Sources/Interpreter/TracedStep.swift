@@ -569,6 +569,7 @@ extension Tensor {
 
   /// Contiguous elements on storage that nobody shares.
   func copiedForState() -> Tensor {
+    if storage.isPhantom { return .phantom(type) }
     let copy = Tensor(uninitialized: type)
     let source = contiguous()
     copy.storage.base.copyMemory(from: source.firstElement, byteCount: type.byteCount)

@@ -43,9 +43,13 @@ package final class StringValue {
     self.pieces = pieces
   }
 
+  /// Whether it is a text of which an abstract run knows nothing, or not all.
+  var isUnknown: Bool { known == nil && pieces.contains { if case .unknown = $0 { true } else { false } } }
+
   /// The text where the program needs it now.
   func text(at site: Site) throws(Failure) -> String {
     if let known { return known }
+    if isUnknown { throw .unchecked("it depends on a text that only a run knows", at: site) }
     throw Failure(
       "traced-value", "the text of this string is not known while the step is traced", at: site,
       notes: ["it holds values that differ from run to run"],

@@ -1,3 +1,4 @@
+import Formats
 import Glibc
 
 /// What was run since the kernel started: what consoles go back through with the up key.

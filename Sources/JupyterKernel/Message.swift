@@ -1,4 +1,5 @@
 import CCrypto
+import Formats
 import Glibc
 
 /// A request that came in whole, signed with the right key.

@@ -1,3 +1,4 @@
+import Formats
 import Interpreter
 import Notebook
 import Support

@@ -1,5 +1,6 @@
 import CCrypto
 import CZMQ
+import Formats
 import Glibc
 import Interpreter
 

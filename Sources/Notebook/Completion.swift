@@ -34,6 +34,11 @@ package struct Completion: Equatable, Sendable {
 }
 
 extension Session {
+  /// Returns the place where a name's function, model, optimizer or step is declared, if it holds one.
+  package func declaration(of name: String) -> Site? {
+    if case .callable(let callable)? = interpreter.value(of: name) { callable.declaration } else { nil }
+  }
+
   /// Returns what can stand at the end of `text`, an input up to the cursor.
   ///
   /// Looking is free of effects: names and members are read, nothing is called.

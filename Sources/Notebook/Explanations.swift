@@ -263,6 +263,12 @@ extension Explanation {
       A notebook has no editor: its cells are edited in their place.
       """),
     Explanation(
+      "no-error",
+      """
+      `gradus check` went through the statement above a `#!` line and saw that the error it expects cannot come: names and
+      shapes fit. `gradus test` would say so after running it.
+      """),
+    Explanation(
       "no-history",
       """
       `minimize` belongs in a `step`: a step records how its loss came about. Outside, `grad` gives the gradient of a
@@ -390,6 +396,13 @@ extension Explanation {
       wrong: "step s(x) = x[x > 0]\ns([1.0, -1.0])", right: "step s(x) = where(x > 0, x, 0.0)\ns([1.0, -1.0])"),
     Explanation("tree-mismatch", "`map` over several trees wants trees of one form; so does `apply_gradients` of a model and its gradients.",
       wrong: "map(fn(a, b) = a + b, [1, 2], [1])", right: "map(fn(a, b) = a + b, [1, 2], [3, 4])"),
+    Explanation(
+      "unchecked",
+      """
+      `gradus check` computes nothing, so what depends on the elements of a tensor is not known to it: a condition such as
+      `if loss < best`, the number of rows that a mask selects. It goes through both sides of such an `if`, and lists the
+      places that it could not look at; a run looks at them.
+      """),
     Explanation("unclosed-bracket", "A bracket is opened and not closed where its statement or block ends.",
       wrong: "x = (1 + 2\ny = 3", right: "x = (1 + 2)\ny = 3"),
     Explanation("unclosed-string", "A string ends on the line it began on. Write `\\n` for a new line in it.",

@@ -166,6 +166,8 @@ package struct HelpTopic: Sendable {
     `gradus doc FILE` prints the script with the outputs of this run, `gradus export FILE -o OUT` writes it as OUT.ipynb,
     OUT.html or OUT.md, and `gradus watch FILE` runs it again from the first changed cell at each save.
     Cells begin with `# %% Title`, prose in comments with `# %% [markdown]`.
+    `gradus check FILE` finds mistakes of names and shapes and plans the memory of steps without computing; `gradus FILE`
+    does that first, and refuses a script that would certainly come to one. `--no-check` runs it all the same.
     At the head of a file: `# inputs: epochs=1` sets inputs for the test, `# requires: FILE` skips it without the file.
     """
 

@@ -19,8 +19,9 @@ package final class Session {
   /// The last error, for `:explain`.
   package internal(set) var lastError: Diagnostic?
 
-  package init(output: any Output) {
-    interpreter = Interpreter(output: output)
+  /// - Parameter abstract: where given, programs are gone through without computing anything.
+  package init(output: any Output, abstract: AbstractRun? = nil) {
+    interpreter = Interpreter(output: output, abstract: abstract)
     forgetLastValue()
   }
 
@@ -75,6 +76,12 @@ package final class Session {
         $0.severity == .error
       }
     }
+
+    /// Makes what an entry assigns unknown to an abstract run.
+    func forgetNames(of entry: Script.Entry) { for index in entry.statements { statements[index].forgetNames() } }
+
+    /// The place of an entry's first statement.
+    func site(of entry: Script.Entry) -> Site? { entry.statements.first.map { statements[$0].statement.site } }
 
     /// The mistakes that no `#!` line expects. A script that has some does not start.
     package var unexpectedMistakes: [Diagnostic] {
@@ -150,11 +157,39 @@ package final class Session {
     return .finished
   }
 
+  /// How a statement of an abstract run ended.
+  enum AbstractOutcome {
+    case finished
+    case failed(Diagnostic)
+    /// The program ends here.
+    case ended
+    /// The time is over.
+    case abandoned
+  }
+
+  func outcome(ofStatement index: Int, in prepared: PreparedScript) -> AbstractOutcome {
+    do throws(Failure) {
+      if let value = try interpreter.run(prepared.statements[index]) {
+        interpreter.define(Session.lastValueName, value, in: interpreter.main)
+      }
+      return .finished
+    } catch {
+      switch error.kind {
+      case .diagnostic: return .failed(error.diagnostic)
+      case .exit: return .ended
+      case .unchecked: return .finished
+      case .interrupted, .abandoned: return .abandoned
+      }
+    }
+  }
+
   private func outcome(of failure: Failure) -> EntryOutcome {
     switch failure.kind {
     case .diagnostic: .failed([failure.diagnostic])
     case .interrupted: .interrupted(failure.diagnostic)
     case .exit(let code): .exited(code)
+    // Of abstract runs, which are no sessions.
+    case .unchecked, .abandoned: .failed([failure.diagnostic])
     }
   }
 

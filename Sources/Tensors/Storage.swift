@@ -22,6 +22,8 @@ package final class Storage: @unchecked Sendable {
     base = UnsafeMutableRawPointer.allocate(
       byteCount: max(byteCount, Storage.alignment), alignment: Storage.alignment)
     owner = nil
+    isPhantom = false
+    isMapped = false
   }
 
   /// Borrows bytes that `owner` keeps alive.
@@ -29,9 +31,32 @@ package final class Storage: @unchecked Sendable {
     self.base = base
     self.byteCount = byteCount
     self.owner = owner
+    isPhantom = false
+    isMapped = false
   }
 
+  /// Stands for bytes that nobody computes: `gradus check` knows only how many there are. Reading them gives zeros.
+  package init(phantom byteCount: Int) {
+    self.byteCount = byteCount
+    owner = nil
+    isPhantom = true
+    let count = max(byteCount, Storage.alignment)
+    // Address space, no memory: should somebody read them all the same, nothing is harmed.
+    let mapped = mmap(nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    isMapped = mapped != MAP_FAILED
+    base =
+      isMapped ? mapped! : .allocate(byteCount: Storage.alignment, alignment: Storage.alignment)
+  }
+
+  /// Whether there are no elements, only room for them.
+  package let isPhantom: Bool
+  private let isMapped: Bool
+
   deinit {
-    if owner == nil { base.deallocate() }
+    if isMapped {
+      munmap(base, max(byteCount, Storage.alignment))
+    } else if owner == nil {
+      base.deallocate()
+    }
   }
 }

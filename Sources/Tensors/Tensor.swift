@@ -24,6 +24,11 @@ package struct Tensor: @unchecked Sendable {
     return tensor
   }
 
+  /// A tensor of which only dtype and shape are known.
+  package static func phantom(_ type: TensorType) -> Tensor {
+    Tensor(storage: Storage(phantom: type.byteCount), dtype: type.dtype, layout: Layout(contiguous: type.shape))
+  }
+
   package var shape: Shape { layout.shape }
   package var type: TensorType { TensorType(dtype, layout.shape) }
   package var elementCount: Int { layout.shape.elementCount }

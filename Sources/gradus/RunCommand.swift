@@ -19,6 +19,9 @@ struct RunCommand: ParsableCommand {
   @Flag(name: .customLong("no-init"), help: "Open the REPL without the start-up file.")
   var skipsInit = false
 
+  @Flag(name: .customLong("no-check"), help: "Run the script without looking for mistakes of shapes first.")
+  var skipsCheck = false
+
   @Argument(
     help: ArgumentHelp(
       "The script, or - for standard input; then key=value for its inputs.", valueName: "file"), completion: .scripts)
@@ -44,8 +47,20 @@ struct RunCommand: ParsableCommand {
       mistakes.forEach(terminal.report)
       throw ExitCode.usage
     }
-    return session.run(session.prepare(script))
+    let prepared = session.prepare(script)
+    if prepared.unexpectedMistakes.isEmpty, isFile, !skipsCheck {
+      let mistakes = ScriptCheck(script, inputs: inputs, purpose: .run).report().refusals
+      if !mistakes.isEmpty {
+        mistakes.forEach(terminal.report)
+        terminal.writeError("nothing has run: the script would come to this; `--no-check` runs it up to there")
+        return .failed
+      }
+    }
+    return session.run(prepared)
   }
+
+  /// Whether the program is a file: what was piped or typed is run as it is.
+  private var isFile: Bool { expressions.isEmpty && arguments.first.map { $0 != "-" } ?? false }
 
   /// The program that the arguments name, and values for its inputs.
   private func program() throws -> (file: SourceFile, inputs: [(key: String, value: String)]) {

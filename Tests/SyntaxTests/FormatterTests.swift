@@ -1,3 +1,4 @@
+import Foundation
 import Support
 import Syntax
 import Testing
@@ -193,5 +194,39 @@ import Testing
       }
       check(String(decoding: bytes, as: UTF8.self))
     }
+  }
+
+  /// Every script there is, whole and with mistakes in random places: what still parses keeps its tree, and formatting it
+  /// twice is formatting it once.
+  @Test func scriptsAndTheirMutations() throws {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    var texts: [String] = []
+    for folder in ["Tests/Golden", "stdlib", "scripts"] {
+      let files = FileManager.default.enumerator(at: root.appendingPathComponent(folder), includingPropertiesForKeys: nil)
+      for case let file as URL in files! where file.pathExtension == "nn" {
+        texts.append(String(decoding: try Data(contentsOf: file), as: UTF8.self))
+      }
+    }
+    texts.sort()
+    #expect(texts.count > 50)
+    for text in texts { check(text) }
+
+    var random = XorShift(seed: 11)
+    var formattedCount = 0
+    var round = 0
+    while formattedCount < 2_000, round < 40_000 {
+      round += 1
+      // Some lines of a script: most of it would be the same from one mutation to the next.
+      let lines = texts[Int.random(in: 0..<texts.count, using: &random)].split(separator: "\n", omittingEmptySubsequences: false)
+      let start = Int.random(in: 0..<lines.count, using: &random)
+      var bytes = Array(lines[start..<min(lines.count, start + 12)].joined(separator: "\n").utf8)
+      for _ in 0..<Int.random(in: 1...3, using: &random) { FuzzTests.mutate(&bytes, &random) }
+      let text = String(decoding: bytes, as: UTF8.self)
+      guard parse(text).1.isEmpty else { continue }
+      formattedCount += 1
+      check(text)
+    }
+    #expect(formattedCount == 2_000)
   }
 }

@@ -53,7 +53,7 @@ import Testing
     site.file === file && 0 <= site.start && site.start <= site.end && site.end <= file.bytes.count
   }
 
-  private static func mutate(_ bytes: inout [UInt8], _ random: inout XorShift) {
+  static func mutate(_ bytes: inout [UInt8], _ random: inout XorShift) {
     let place = Int.random(in: 0...bytes.count, using: &random)
     let end = min(bytes.count, place + Int.random(in: 0...12, using: &random))
     switch Int.random(in: 0..<6, using: &random) {

@@ -1,8 +1,8 @@
-import Formats
 import FoundationEssentials
 
-/// Any JSON value: what a message holds is looked at piece by piece, since others wrote it.
-enum JSONValue: Equatable, Sendable {
+/// Any JSON value, for the messages of notebooks and editors: what they hold is looked at piece by piece, since others
+/// wrote it.
+package enum JSONValue: Equatable, Sendable {
   case null
   case bool(Bool)
   case int(Int)
@@ -11,28 +11,28 @@ enum JSONValue: Equatable, Sendable {
   case array([JSONValue])
   case object([String: JSONValue])
 
-  static let nothing = JSONValue.object([:])
+  package static let nothing = JSONValue.object([:])
 
   /// A member of an object; nil where there is none, or this is no object.
-  subscript(key: String) -> JSONValue? {
+  package subscript(key: String) -> JSONValue? {
     if case .object(let members) = self { members[key] } else { nil }
   }
 
-  var text: String? { if case .string(let text) = self { text } else { nil } }
-  var flag: Bool? { if case .bool(let flag) = self { flag } else { nil } }
-  var number: Int? {
+  package var text: String? { if case .string(let text) = self { text } else { nil } }
+  package var flag: Bool? { if case .bool(let flag) = self { flag } else { nil } }
+  package var number: Int? {
     switch self {
     case .int(let number): number
     case .double(let number): Int(exactly: number.rounded(.towardZero))
     default: nil
     }
   }
-  var items: [JSONValue]? { if case .array(let items) = self { items } else { nil } }
-  var members: [String: JSONValue]? { if case .object(let members) = self { members } else { nil } }
+  package var items: [JSONValue]? { if case .array(let items) = self { items } else { nil } }
+  package var members: [String: JSONValue]? { if case .object(let members) = self { members } else { nil } }
 }
 
 extension JSONValue: Codable {
-  init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     if container.decodeNil() {
       self = .null
@@ -51,7 +51,7 @@ extension JSONValue: Codable {
     }
   }
 
-  func encode(to encoder: any Encoder) throws {
+  package func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     switch self {
     case .null: try container.encodeNil()
@@ -65,7 +65,7 @@ extension JSONValue: Codable {
   }
 
   /// Reads an object from bytes that may be anything; nil where they are no JSON object.
-  init?(object bytes: [UInt8]) {
+  package init?(object bytes: [UInt8]) {
     guard let value = try? JSONDecoder().decode(JSONValue.self, from: Data(bytes)), case .object = value else {
       return nil
     }
@@ -73,7 +73,7 @@ extension JSONValue: Codable {
   }
 
   /// Its text. An object's members are in the order of their names.
-  var bytes: [UInt8] {
+  package var bytes: [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     // Only numbers that are not finite cannot be written, and no message has any.
@@ -83,7 +83,7 @@ extension JSONValue: Codable {
 
 extension JSONValue {
   /// Its text on many lines, as notebook files have it: a column of indentation a level, members in the order of names.
-  var indented: String {
+  package var indented: String {
     var text = ""
     write(to: &text, indent: 0)
     return text
@@ -117,11 +117,11 @@ extension JSONValue {
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByStringInterpolation, ExpressibleByBooleanLiteral,
   ExpressibleByIntegerLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
-  init(stringLiteral text: String) { self = .string(text) }
-  init(booleanLiteral flag: Bool) { self = .bool(flag) }
-  init(integerLiteral number: Int) { self = .int(number) }
-  init(arrayLiteral items: JSONValue...) { self = .array(items) }
-  init(dictionaryLiteral members: (String, JSONValue)...) {
+  package init(stringLiteral text: String) { self = .string(text) }
+  package init(booleanLiteral flag: Bool) { self = .bool(flag) }
+  package init(integerLiteral number: Int) { self = .int(number) }
+  package init(arrayLiteral items: JSONValue...) { self = .array(items) }
+  package init(dictionaryLiteral members: (String, JSONValue)...) {
     self = .object(Dictionary(members, uniquingKeysWith: { $1 }))
   }
 }
