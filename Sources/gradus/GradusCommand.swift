@@ -14,7 +14,7 @@ struct GradusCommand: ParsableCommand {
     version: "Gradus \(version)",
     subcommands: [
       RunCommand.self, TestCommand.self, CheckCommand.self, DocCommand.self, ExportCommand.self, WatchCommand.self,
-      HelpCommand.self, ExplainCommand.self, KernelCommand.self, LanguageServerCommand.self,
+      FormatCommand.self, HelpCommand.self, ExplainCommand.self, KernelCommand.self, LanguageServerCommand.self,
     ],
     defaultSubcommand: RunCommand.self)
 
@@ -29,6 +29,7 @@ struct GradusCommand: ParsableCommand {
     gradus export FILE -o OUT            the same as OUT.ipynb, OUT.html or OUT.md
     gradus watch FILE                    run again from the first changed cell at each save
     gradus check FILE [-- key=value ...] names, shapes and memory, without computing
+    gradus fmt PATH [--check]            lay scripts out anew
     gradus help [NAME]                   the page of a function or topic
     gradus explain [CODE]                an error at length
     gradus kernel install [--prefix P]   be a kernel of Jupyter notebooks

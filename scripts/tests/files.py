@@ -585,6 +585,24 @@ def watch_leaves_nothing_behind_when_it_is_killed(folder):
 
 # MARK: completions
 
+def fmt_lays_out_and_says_what_it_would(folder):
+    path = os.path.join(folder, "a.nn")
+    with open(path, "w") as file:
+        file.write("x=1   # one\nfn f(a)={a+x}\nf( 2 )\n#> 3\n")
+    gradus("fmt", "--check", path, code=1)
+    gradus("fmt", path)
+    with open(path) as file:
+        laid_out = file.read()
+    equal(laid_out, "x = 1   # one\nfn f(a) = { a + x }\nf(2)\n#> 3\n")
+    gradus("fmt", "--check", folder)
+    equal(gradus("fmt", "-", text="y=2\n")[0], "y = 2\n")
+    with open(path, "w") as file:
+        file.write("x = (\n")
+    gradus("fmt", path, code=1)
+    with open(path) as file:
+        equal(file.read(), "x = (\n")
+
+
 def bash_completes(folder):
     names = os.path.join(folder, "completed")
     os.makedirs(os.path.join(names, "sub"))
@@ -628,7 +646,7 @@ def main():
             all_scripts_become_sound_pages, markdown_fences_hold,
             watch_goes_on_from_the_state_before_the_changed_cell, watch_survives_mistakes_and_files_that_go,
             watch_leaves_a_run_that_has_become_useless, watch_looks_at_used_files_and_takes_inputs,
-            watch_leaves_nothing_behind_when_it_is_killed, bash_completes,
+            watch_leaves_nothing_behind_when_it_is_killed, fmt_lays_out_and_says_what_it_would, bash_completes,
         ], folder)
 
 
