@@ -55,7 +55,7 @@ extension GradusCommand {
       }
       if !knowsFiles, line.contains("compgen -W 'test ") {
         knowsFiles = true
-        result.append(Substring(line.replacing(" kernel help'", with: " kernel'")))
+        result.append(Substring(line.replacing(" help' --", with: "' --")))
         result.append("        __gradus_add_completions -o plusdirs -fX '!*.@(nn)'")
       } else if !knowsFiles, line.contains("_describe -V subcommand subcommands") {
         knowsFiles = true
