@@ -31,12 +31,18 @@ package struct Axis: Sendable {
     logarithms = isLogarithmic ? (log10(low), log10(high)) : (0, 0)
   }
 
-  /// Where a value lies, from 0 to 1 for those within.
+  /// Where a value lies, from 0 to 1 for those within, and no further off than -1 and 2; in the middle where the ends are
+  /// one number, or too near to each other to tell.
   package func position(_ value: Double) -> Double {
-    if isLogarithmic { return (log10(value) - logarithms.low) / (logarithms.high - logarithms.low) }
-    let span = high - low
-    // The distance of two numbers can be beyond the largest.
-    return span.isFinite ? (value - low) / span : (value / 2 - low / 2) / (high / 2 - low / 2)
+    let position: Double
+    if isLogarithmic {
+      position = (log10(value) - logarithms.low) / (logarithms.high - logarithms.low)
+    } else {
+      let span = high - low
+      // The distance of two numbers can be beyond the largest.
+      position = span.isFinite ? (value - low) / span : (value / 2 - low / 2) / (high / 2 - low / 2)
+    }
+    return position.isNaN ? 0.5 : min(max(position, -1), 2)
   }
 
   /// Whether a value has a place on it.
@@ -153,7 +159,7 @@ package struct Axis: Sendable {
 
   /// Ten to a whole power; 1 over it where it is negative, which is nearer to the decimal.
   private static func power(_ exponent: Int) -> Double {
-    exponent >= 0 ? pow(10, Double(exponent)) : 1 / pow(10, Double(-exponent))
+    exponent >= 0 || exponent < -300 ? pow(10, Double(exponent)) : 1 / pow(10, Double(-exponent))
   }
 
   // MARK: Labels
@@ -161,6 +167,7 @@ package struct Axis: Sendable {
   /// A number in so many digits at most, without zeros at its end: `0.25`, `1e-6`.
   package static func label(of value: Double, digits: Int) -> String {
     if value == 0 { return "0" }
+    if !value.isFinite { return value.isNaN ? "nan" : value < 0 ? "-inf" : "inf" }
     let size = abs(value)
     if size >= 1e6 || size < 1e-3 { return scientific(value, digits: digits) }
     let exponent = Int(log10(size).rounded(.down))

@@ -38,6 +38,42 @@ extension Compiler {
   }
 }
 
+extension Block {
+  /// Whether nothing in it leaves it before its end, and nothing assigns one of `names`.
+  func isStraight(keeping names: Set<String>) -> Bool {
+    var collector = NameCollector()
+    for statement in statements { collector.collect(statement) }
+    return !collector.assigned.contains { names.contains($0.text) } && !statements.contains { $0.mayLeave }
+  }
+}
+
+extension Target {
+  /// The variables that it binds.
+  var names: Set<String> {
+    switch self {
+    case .name(let name): [name.text]
+    case .tuple(let targets, _): targets.reduce(into: []) { $0.formUnion($1.names) }
+    case .member, .index: []
+    }
+  }
+}
+
+extension Statement {
+  fileprivate var mayLeave: Bool {
+    switch kind {
+    case .returned, .broken, .continued: true
+    case .forLoop(_, _, let body), .whileLoop(_, let body): body.statements.contains { $0.mayLeave }
+    case .expression(let expression), .assignment(_, let expression), .compoundAssignment(_, _, let expression):
+      if case .conditional(_, let then, let otherwise) = expression.kind {
+        (then.statements + (otherwise?.statements ?? [])).contains { $0.mayLeave }
+      } else {
+        false
+      }
+    default: false
+    }
+  }
+}
+
 /// The variables whose members or elements a statement assigns.
 private struct PlaceCollector {
   private(set) var bases: Set<String> = []

@@ -299,15 +299,19 @@ final class AbstractForNode: Node {
   private let target: AssignTarget
   private let iterable: Node
   private let body: Node
+  /// Whether each round comes to each statement of the body, with the number that the round began with.
+  private let isStraight: Bool
   private let interpreter: Interpreter
   private let run: AbstractRun
 
   init(
-    _ target: AssignTarget, _ iterable: Node, _ body: Node, _ interpreter: Interpreter, _ run: AbstractRun, _ site: Site
+    _ target: AssignTarget, _ iterable: Node, _ body: Node, isStraight: Bool, _ interpreter: Interpreter,
+    _ run: AbstractRun, _ site: Site
   ) {
     self.target = target
     self.iterable = iterable
     self.body = body
+    self.isStraight = isStraight
     self.interpreter = interpreter
     self.run = run
     super.init(site)
@@ -332,9 +336,10 @@ final class AbstractForNode: Node {
       }
     }
     if let general = rounds.general {
-      if let numbers = rounds.numbers { run.generalLoops.append((target, frame, numbers)) }
+      let numbers = isStraight ? rounds.numbers : nil
+      if let numbers { run.generalLoops.append((target, frame, numbers)) }
       try run.untilStable(frame, at: site) { () throws(Failure) in try round(general, frame) }
-      if rounds.numbers != nil { run.generalLoops.removeLast() }
+      if numbers != nil { run.generalLoops.removeLast() }
     }
     for item in rounds.tail {
       let flow = try round(item, frame)

@@ -197,9 +197,11 @@ final class Compiler {
       return use(path, pathSite, site)
     case .forLoop(let target, let iterable, let body):
       let values = expression(iterable, scope)
+      let names = target.names
       let target = self.target(target, scope, isFresh: true)
       if let abstract = interpreter.abstract {
-        return AbstractForNode(target, values, block(body, scope), interpreter, abstract, site)
+        return AbstractForNode(
+          target, values, block(body, scope), isStraight: body.isStraight(keeping: names), interpreter, abstract, site)
       }
       return ForNode(target, values, block(body, scope), interpreter, site)
     case .whileLoop(let condition, let body):

@@ -157,12 +157,15 @@ private final class Watcher {
     runner = nil
     while let copy = copies.last {
       line.send(order, to: copies.count - 1)
-      for _ in 0..<50 where runner == nil && kill(copy.process, 0) == 0 {
+      // Its memory may have to come back from a disk first.
+      let end = monotonicNanoseconds() + 60_000_000_000
+      while runner == nil, kill(copy.process, 0) == 0, monotonicNanoseconds() < end, !Interpreter.isInterrupted {
         line.wait(milliseconds: 100)
         hearReports()
       }
-      if runner != nil { return }
-      // The system may have ended it to have its memory.
+      if runner != nil || Interpreter.isInterrupted { return }
+      // The system may have ended it to have its memory. If it only sleeps, it must not wake up to the same order.
+      kill(copy.process, SIGKILL)
       line.takeBack(from: copies.count - 1)
       copies.removeLast()
     }
@@ -180,7 +183,14 @@ private final class Watcher {
   }
 
   private func hearReports() {
-    for report in line.reports() where report.order == order { hear(report) }
+    for report in line.reports() {
+      if report.order == order {
+        hear(report)
+      } else if report.event == .copied || report.event == .finished {
+        // What an earlier run left after it was no longer wanted.
+        kill(report.process, SIGKILL)
+      }
+    }
   }
 
   private func hear(_ report: WatchReport) {

@@ -33,9 +33,9 @@ class Failed(Exception):
 
 
 class Session:
-    """A gradus on a terminal 100 columns wide."""
+    """A gradus on a terminal, 100 columns wide unless it is told otherwise."""
 
-    def __init__(self, gradus, home, arguments=(), folder=None, more={}):
+    def __init__(self, gradus, home, arguments=(), folder=None, more={}, columns=100):
         environment = {
             "HOME": home, "XDG_STATE_HOME": os.path.join(home, "state"), "TERM": "xterm",
             "PATH": os.environ.get("PATH", ""), "INPUTRC": "/dev/null", "LANG": "C.UTF-8",
@@ -46,7 +46,7 @@ class Session:
             if folder:
                 os.chdir(folder)
             os.execve(gradus, [gradus, *arguments], environment)
-        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         self.seen = ""
         self.code = None
 
