@@ -422,7 +422,17 @@ extension AbstractRun {
   @discardableResult
   func untilStable(_ frame: Frame, at site: Site, _ round: () throws(Failure) -> Flow) throws(Failure) -> Flow {
     var known = state(frame)
+    // What a round finds that goes on from less than all states is certain only if the last one finds it too.
+    var tentative: [Finding] = []
+    let outer = mayHaveEnded
+    var ended = outer
+    defer {
+      noteAsUncertain(tentative)
+      mayHaveEnded = mayHaveEnded || ended
+    }
     for attempt in 0..<3 {
+      let before = findings.count
+      mayHaveEnded = outer
       switch try round() {
       case .returned: leave(.returned, frame)
       case .broken, .normal, .continued: break
@@ -432,6 +442,8 @@ extension AbstractRun {
         restore(next)
         return .normal
       }
+      tentative += takeFindings(from: before)
+      ended = ended || mayHaveEnded
       known = attempt < 2 ? next : widened(next, known)
       restore(known)
     }

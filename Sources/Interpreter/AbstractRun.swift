@@ -161,7 +161,7 @@ package final class AbstractRun {
   /// Whether some run may have left the loop, the function or the program before it comes here.
   private var mayHaveLeftLoop = false
   private var mayHaveLeftFunction = false
-  private(set) var mayHaveEnded = false
+  var mayHaveEnded = false
 
   package var isCertain: Bool { branchDepth == 0 && !mayHaveLeftLoop && !mayHaveLeftFunction && !mayHaveEnded }
 
@@ -174,6 +174,22 @@ package final class AbstractRun {
     let key = FindingKey(code: error.code, site: error.site)
     guard seenFindings.insert(key).inserted else { return }
     findings.append(Finding(diagnostic: error, isCertain: isCertain && !failure.isUncertain))
+  }
+
+  /// Takes back what was noted since there were `count` findings: it may be found once more.
+  func takeFindings(from count: Int) -> [Finding] {
+    let taken = Array(findings[count...])
+    findings.removeSubrange(count...)
+    for finding in taken { seenFindings.remove(FindingKey(code: finding.diagnostic.code, site: finding.diagnostic.site)) }
+    return taken
+  }
+
+  /// Notes what was not found once more.
+  func noteAsUncertain(_ taken: [Finding]) {
+    for finding in taken
+    where seenFindings.insert(FindingKey(code: finding.diagnostic.code, site: finding.diagnostic.site)).inserted {
+      findings.append(Finding(diagnostic: finding.diagnostic, isCertain: false))
+    }
   }
 
   /// Runs a part of the program, and marks what it fails in if not every run comes there.
