@@ -2,7 +2,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 
-// oneDNN is loaded when the first product that goes to it is planned: linked to the program it would cost 2 ms and 5 MiB of
+// oneDNN is loaded when the first product that goes to it is made or planned: linked to the program it would cost 2 ms and 5 MiB of
 // each start, which most runs have no use for, and the program would not start where it is missing.
 //
 // For bfloat16, its matmul primitives are made once, for matrices of any size: one for each way in which operands can be transposed,

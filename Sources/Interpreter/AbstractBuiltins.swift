@@ -29,7 +29,7 @@ extension AbstractRun {
       return access(path, R_OK) == 0 ? .bool(true) : unknownNumber(.bool)
     },
     "save": { call, run throws(Failure) in
-      if call.values.count > 1, case .string(let name) = call[0], let known = name.known { run.savedPaths.insert(known) }
+      if call.values.count > 1, case .string(let name) = call[0] { run.savedNames.insert(name.known.map(AbstractRun.fileName)) }
       return nil
     },
     "decode": { call, run throws(Failure) in run.isUnknown(call[0]) ? .string(StringValue(pieces: [.unknown])) : nil },
@@ -140,7 +140,9 @@ extension AbstractRun {
     if name == "digits" { return AbstractRun.digits }
     let site = call.sites[0]
     let path = call.interpreter.path(name, at: site)
-    if savedPaths.contains(name) { throw .unchecked("the program writes this file itself", at: site) }
+    if savedNames.contains(AbstractRun.fileName(name)) || savedNames.contains(nil) {
+      throw .unchecked("the program writes this file itself", at: site)
+    }
     do {
       guard let loaded = try DataFile.loadHeader(path: path) else {
         throw Failure.unchecked("its shape is not in a header", at: site)
@@ -149,10 +151,13 @@ extension AbstractRun {
     } catch let failure as Failure {
       throw failure
     } catch {
-      if !savedPaths.isEmpty { throw .unchecked("the program writes files itself", at: site) }
+      if !savedNames.isEmpty { throw .unchecked("the program writes files itself", at: site) }
       throw Failure.from(error, file: name, path: path, at: site)
     }
   }
+
+  /// Folders have several names; what differs in its last part is another file.
+  fileprivate static func fileName(_ path: String) -> String { String(path.split(separator: "/").last ?? "") }
 
   /// The digits that ship with Gradus, known without unpacking them.
   private static var digits: Value {

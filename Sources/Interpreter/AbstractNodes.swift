@@ -352,6 +352,8 @@ final class AbstractForNode: Node {
   private func round(_ item: Value, _ frame: Frame) throws(Failure) -> Flow {
     try run.spend(at: site)
     try target.bind(item, frame)
+    let outer = run.beginRound()
+    defer { run.endRound(outer) }
     let flow = try body.exec(frame)
     run.joinContinuations(frame)
     return flow
@@ -401,6 +403,8 @@ final class AbstractWhileNode: Node {
   }
 
   private func round(_ frame: Frame) throws(Failure) -> Flow {
+    let outer = run.beginRound()
+    defer { run.endRound(outer) }
     let flow = try body.exec(frame)
     run.joinContinuations(frame)
     return flow

@@ -88,8 +88,8 @@ package final class AbstractRun {
   /// Whether functions of the program assign members of objects: then a call that is not gone through may have changed
   /// a shape.
   var callsMayChangeObjects = false
-  /// Files that the program writes.
-  var savedPaths: Set<String> = []
+  /// The names of files that the program writes, without their folders; nil stands for one that is not known.
+  var savedNames: Set<String?> = []
   private var seenFindings: Set<FindingKey> = []
   private var seenUnchecked: Set<FindingKey> = []
   /// The first slot of the user's variables.
@@ -160,10 +160,12 @@ package final class AbstractRun {
   private var branchDepth = 0
   /// Whether some run may have left the loop, the function or the program before it comes here.
   private var mayHaveLeftLoop = false
+  /// The same of the round of a loop.
+  private var mayHaveLeftRound = false
   private var mayHaveLeftFunction = false
   var mayHaveEnded = false
 
-  package var isCertain: Bool { branchDepth == 0 && !mayHaveLeftLoop && !mayHaveLeftFunction && !mayHaveEnded }
+  package var isCertain: Bool { branchDepth == 0 && !mayHaveLeftLoop && !mayHaveLeftRound && !mayHaveLeftFunction && !mayHaveEnded }
 
   /// Notes that from here on nothing is certain.
   func loseCertainty() { mayHaveEnded = true }
@@ -259,7 +261,9 @@ package final class AbstractRun {
     case .broken:
       loopExits.append(state(frame))
       mayHaveLeftLoop = true
-    case .continued: loopContinuations.append(state(frame))
+    case .continued:
+      loopContinuations.append(state(frame))
+      mayHaveLeftRound = true
     case .returned:
       pendingReturns.append(interpreter.returned)
       interpreter.returned = .none
@@ -272,20 +276,24 @@ package final class AbstractRun {
 
   /// Runs a function's body, and joins what it may have returned early with its end.
   func inFunction(at site: Site, _ body: () throws(Failure) -> Value) throws(Failure) -> Value {
-    let outer = (pendingReturns, loopExits, loopContinuations, mayHaveLeftLoop, mayHaveLeftFunction)
+    let outer = (pendingReturns, loopExits, loopContinuations, mayHaveLeftLoop, mayHaveLeftRound, mayHaveLeftFunction)
     (pendingReturns, loopExits, loopContinuations) = ([], [], [])
-    defer { (pendingReturns, loopExits, loopContinuations, mayHaveLeftLoop, mayHaveLeftFunction) = outer }
+    defer { (pendingReturns, loopExits, loopContinuations, mayHaveLeftLoop, mayHaveLeftRound, mayHaveLeftFunction) = outer }
     var result = try marking(body)
     for value in pendingReturns { result = joined(result, value) }
     if isUnknown(whole: result) { throw .unchecked("what it returns is not known", at: site) }
     return result
   }
 
+  /// Begins a round of a loop, which some runs may leave before its end; `endRound` takes what this returns.
+  func beginRound() -> Bool { mayHaveLeftRound }
+  func endRound(_ outer: Bool) { mayHaveLeftRound = outer }
+
   /// Runs a loop, and joins the states in which it may have been left early with its end.
   func inLoop(_ frame: Frame, _ body: () throws(Failure) -> Flow) throws(Failure) -> Flow {
-    let outer = (loopExits, loopContinuations, mayHaveLeftLoop, generalLoops)
+    let outer = (loopExits, loopContinuations, mayHaveLeftLoop, mayHaveLeftRound, generalLoops)
     (loopExits, loopContinuations) = ([], [])
-    defer { (loopExits, loopContinuations, mayHaveLeftLoop, generalLoops) = outer }
+    defer { (loopExits, loopContinuations, mayHaveLeftLoop, mayHaveLeftRound, generalLoops) = outer }
     let flow = try marking(body)
     if flow == .normal, !loopExits.isEmpty {
       var end = state(frame)

@@ -162,4 +162,5 @@ extension AbstractRun {
       guard let a = first.identity, let b = second.identity else { return false }
       return a === b
     }
-  }}
+  }
+}

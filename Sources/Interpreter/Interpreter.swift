@@ -109,7 +109,6 @@ package final class Interpreter {
   package private(set) var prelude: Module
   /// The user's names.
   package var main: Module
-  /// Values for `input` from the command line.
   /// What the last training step gave, and how many have given a number.
   private(set) var lastLoss: Tensor?
   private(set) var lossCount = 0
@@ -119,6 +118,7 @@ package final class Interpreter {
     lossCount &+= 1
   }
 
+  /// Values for `input` from the command line.
   package var inputs: [String: String] = [:]
   /// Inputs that the program asked for.
   package var usedInputs: Set<String> = []

@@ -12,6 +12,8 @@ final class Document {
   private(set) var version: Int?
   /// Whether it has changed since it was checked.
   private(set) var isStale = true
+  /// Whether the editor was told what is wrong with the text as it stands.
+  var isPublished = false
   private(set) var check: ScriptCheck?
   private(set) var report = ScriptCheck.Report()
 
@@ -37,6 +39,7 @@ final class Document {
     file = SourceFile(name: path, bytes: bytes)
     self.version = version ?? self.version
     isStale = true
+    isPublished = false
   }
 
   /// A place as editors say it: both from 0, the second in UTF-16 units.

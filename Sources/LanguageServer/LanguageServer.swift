@@ -116,8 +116,9 @@ package final class LanguageServer {
 
   /// Checks what has changed, and says what is wrong with it.
   private func publishStale() {
-    for document in documents.values.sorted(by: { $0.uri < $1.uri }) where document.isStale {
+    for document in documents.values.sorted(by: { $0.uri < $1.uri }) where !document.isPublished {
       document.checkIfStale()
+      document.isPublished = true
       let mistakes = document.report.mistakes + document.report.unfulfilled
       publish(mistakes.map { diagnostic($0, in: document) }, of: document.uri, version: document.version)
     }

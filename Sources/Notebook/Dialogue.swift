@@ -221,12 +221,12 @@ package final class Dialogue {
   }
 
   private func edit(_ argument: String) -> Session.EntryOutcome {
-    if !argument.isEmpty, Int(argument) == nil {
+    if !argument.isEmpty, !argument.allSatisfy({ ("0"..."9").contains($0) }) {
       let path = unquoted(argument)
       if let problem = front.editFile(path) { return .failed([problem]) }
       return load(path)
     }
-    let number = Int(argument) ?? inputs.keys.max()
+    let number = argument.isEmpty ? inputs.keys.max() : Int(argument)
     guard let number, let text = inputs[number] else {
       let known = inputs.keys.max().map { "the last one is \($0)" } ?? "there is none yet"
       return refuse("there is no input \(argument.isEmpty ? "to edit" : argument): \(known)")

@@ -37,7 +37,7 @@ package struct ProseRenderer {
         result.append(heading(String(title), level: level))
         rest = rest.dropFirst()
       } else if text.hasPrefix("```") {
-        let body = rest.dropFirst().prefix { !$0.hasPrefix("```") }
+        let body = rest.dropFirst().prefix { !$0.drop { $0 == " " }.hasPrefix("```") }
         rest = rest[body.endIndex...].dropFirst()
         result.append(code(body))
       } else if line.hasPrefix("    ") {

@@ -10,7 +10,7 @@ import Tensors
 //
 // Limits: y can differ in its last bits from the quotient, so this is done in updates alone, to formulas that run nowhere
 // but here. Numbers take their reciprocals in f64, and round once; divisors must be products of what has an eighth of
-// their elements at most.
+// their elements at most. Of a divisor under 2^-126 the reciprocal can be beyond f32, and 0 / it nan.
 
 /// Makes divisions in updates multiplications by reciprocals, where there are few of these.
 package func multiplyByReciprocals(_ graph: inout Graph) {

@@ -44,8 +44,8 @@ package final class Storage: @unchecked Sendable {
     // Address space, no memory: should somebody read them all the same, nothing is harmed.
     let mapped = mmap(nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
     isMapped = mapped != MAP_FAILED
-    base =
-      isMapped ? mapped! : .allocate(byteCount: Storage.alignment, alignment: Storage.alignment)
+    // Where there is no address space left either, memory has to stand for it.
+    base = isMapped ? mapped! : .allocate(byteCount: count, alignment: Storage.alignment)
   }
 
   /// Whether there are no elements, only room for them.

@@ -40,8 +40,10 @@ struct FormatCommand: ParsableCommand {
     var broken = 0
     for path in scripts {
       let file = path == "-" ? SourceFile(name: "<stdin>", bytes: readStandardInput()) : try readProgram(path)
-      guard let text = Syntax.format(file) else {
-        Syntax.parse(file).diagnostics.forEach(terminal.report)
+      guard let text = layout(of: file) else {
+        let mistakes = Syntax.parse(file).diagnostics
+        mistakes.forEach(terminal.report)
+        if mistakes.isEmpty { terminal.writeError("error: \(path) is not all UTF-8; it stays as it is") }
         broken += 1
         continue
       }
@@ -55,6 +57,13 @@ struct FormatCommand: ParsableCommand {
       }
     }
     if broken > 0 || onlyChecks && changed > 0 { throw ExitCode(1) }
+  }
+
+  /// The text of a script laid out, with the line ends that it has; nil where it does not parse or is no text.
+  private func layout(of file: SourceFile) -> String? {
+    let text = String(decoding: file.bytes, as: UTF8.self)
+    guard text.utf8.elementsEqual(file.bytes), let laidOut = Syntax.format(file) else { return nil }
+    return text.utf8.contains(UInt8(ascii: "\r")) ? laidOut.replacing("\r\n", with: "\n").replacing("\n", with: "\r\n") : laidOut
   }
 
   private func write(_ text: String, to path: String, _ terminal: Terminal) throws {
