@@ -39,7 +39,7 @@ package struct TextFrame {
     picture.enumerated().map { row, line in
       let label = labels[row] ?? ""
       let line = String(repeating: " ", count: margin - label.displayWidth) + label + (label.isEmpty ? " │" : " ┤") + line
-      return trimmingSpaces(line)
+      return line.trimmedAtEnd
     }
   }
 
@@ -47,7 +47,7 @@ package struct TextFrame {
   package func rule(_ text: String) -> String { "\(space) └\(text)" }
 
   /// A line below the rule.
-  package func below(_ text: String) -> String { trimmingSpaces("\(space)  \(text)") }
+  package func below(_ text: String) -> String { "\(space)  \(text)".trimmedAtEnd }
 
   /// The rule and the labels of an axis along the lower side, `columns` wide.
   package func bottom(_ axis: Axis, columns: Int, _ grain: Grain, name: String?) -> [String] {
@@ -67,16 +67,10 @@ package struct TextFrame {
       labels.replaceSubrange(start..<start + label.count, with: label)
       end = start + label.count + 1
     }
-    var lines = [self.rule(String(rule)), trimmingSpaces(String(labels))]
+    var lines = [self.rule(String(rule)), String(labels).trimmedAtEnd]
     if let name {
       lines.append(below(String(repeating: " ", count: max(0, (columns - name.displayWidth) / 2)) + name))
     }
     return lines
   }
-}
-
-package func trimmingSpaces(_ text: String) -> String {
-  var text = Substring(text)
-  while text.last == " " { text.removeLast() }
-  return String(text)
 }

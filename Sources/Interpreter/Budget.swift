@@ -273,7 +273,7 @@ private func calibrate(_ call: BuiltinCall) throws(Failure) -> Value {
       in bf16    \(giga(table.narrowProductRate)) GFLOP/s
       elements   \(giga(table.elementRate)) G/s
       memory     \(giga(table.bandwidth)) GB/s
-      a kernel   \(timeText(table.overhead))
+      a kernel   \(durationText(table.overhead))
 
       """)
     return .none

@@ -46,7 +46,7 @@ final class Comparison: ObjectValue {
     let ledger = plan.ledger
     return [
       row.name, byteText(ledger.peak), byteText(ledger.peakBytes(.activations)),
-      byteText(ledger.peakBytes(.gradients)), byteText(ledger.peakBytes(.optimizerState)), timeText(seconds),
+      byteText(ledger.peakBytes(.gradients)), byteText(ledger.peakBytes(.optimizerState)), durationText(seconds),
       recomputedText(plan.products, share: plan.recomputedShare),
     ]
   }
@@ -99,12 +99,4 @@ extension StepPlan {
     let once = arithmetic.all - arithmetic.rebuilt
     return once > 0 ? arithmetic.rebuilt / once : 0
   }
-}
-
-/// `1.20 ms`
-func timeText(_ seconds: Double) -> String {
-  for (unit, size) in [("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)] where seconds >= size {
-    return "\(format(seconds / size, spec: ".2f") ?? "") \(unit)"
-  }
-  return "\(format(seconds / 1e-9, spec: ".0f") ?? "") ns"
 }

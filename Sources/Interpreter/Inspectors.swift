@@ -383,14 +383,6 @@ final class FloatHistogram: ObjectValue {
   }
 }
 
-extension String {
-  fileprivate var trimmedAtEnd: String {
-    var text = Substring(self)
-    while text.last == " " { text = text.dropLast() }
-    return String(text)
-  }
-}
-
 /// The bits of a single number as it is stored.
 private func bitPattern(of tensor: Tensor) -> UInt64 {
   var pattern: UInt64 = 0

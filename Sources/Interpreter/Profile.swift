@@ -90,13 +90,13 @@ final class ProfileReport: ObjectValue {
     for row in rows.prefix(ProfileReport.mostRows) {
       let op = row.op.displayWidth > 48 ? row.op.prefix(47) + "…" : row.op
       table.append([
-        timeText(row.seconds), percent(row.seconds / max(seconds, 1e-12)), "\(row.calls)",
+        durationText(row.seconds), percent(row.seconds / max(seconds, 1e-12)), "\(row.calls)",
         rate(row.arithmetic, row.seconds), rate(row.byteCount, row.seconds),
         row.leastSeconds > 0 ? percent(limit(row)) : "—", "\(row.phase)", row.place, op,
       ])
     }
     var lines = [
-      "profile of \(heading)   \(timeText(seconds)), \(percent(inKernels / max(seconds, 1e-12))) of it in kernels, \(threadCount) thread\(threadCount == 1 ? "" : "s")",
+      "profile of \(heading)   \(durationText(seconds)), \(percent(inKernels / max(seconds, 1e-12))) of it in kernels, \(threadCount) thread\(threadCount == 1 ? "" : "s")",
       "",
     ]
     lines += aligned(table, gap: 2, toTheLeft: [6, 7, 8]).map { "  " + $0 }

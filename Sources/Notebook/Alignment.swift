@@ -1,3 +1,5 @@
+import Support
+
 /// How the lines that an entry printed lie against the lines that were expected of it.
 ///
 /// The alignment with the fewest changes. It is the verdict (no changes), the diff, and what `--bless` writes.
@@ -41,7 +43,7 @@ package struct Alignment {
   /// Aligns by dynamic programming over suffixes, after cutting off the equal lines at both ends.
   package init(_ expected: [ExpectedLine], _ printed: [PrintedLine]) {
     let wanted = expected.map { ComparableLine($0.text) }
-    let actual = printed.map { ComparableLine(trimmingEnd($0.text)) }
+    let actual = printed.map { ComparableLine($0.text.trimmedAtEnd) }
     let padding: ComparableLine.PaddingRule =
       wanted.contains(where: \.hasNegativeZero) || actual.contains(where: \.hasNegativeZero)
       ? .free : .exact

@@ -33,7 +33,7 @@ struct Check {
         case .script: text.isEmpty ? kind.rawValue : "\(kind.rawValue) \(text)"
         case .documentation(let margin): margin + text
         }
-      return trimmingEnd(text)
+      return text.trimmedAtEnd
     }
   }
 
@@ -117,11 +117,11 @@ struct Check {
     let measured = expectation.lines.filter { $0.kind == .shown }
     if expectation.expectsOutput {
       for case .kept(let line, let printed?) in alignment.steps
-      where line.kind == .shown && line.text != trimmingEnd(printed.text) {
+      where line.kind == .shown && line.text != printed.text.trimmedAtEnd {
         edits.removed.insert(line.line)
         edits.inserted[line.line, default: []].insert(style.line(.shown, printed.text), at: 0)
       }
-    } else if let first = measured.first, !printed.isEmpty, measured.map(\.text) != printed.map(trimmingEnd) {
+    } else if let first = measured.first, !printed.isEmpty, measured.map(\.text) != printed.map(\.trimmedAtEnd) {
       edits.removed.formUnion(measured.map(\.line))
       edits.inserted[first.line, default: []].insert(contentsOf: printed.map { style.line(.shown, $0) }, at: 0)
     }
@@ -134,7 +134,7 @@ struct Check {
     let gutter = max(4, "\(lines.upperBound)".count)
     func row(_ mark: String, _ text: String) -> String {
       let padded = String(repeating: " ", count: max(0, gutter - mark.count)) + mark
-      return trimmingEnd("  \(padded) | \(text)")
+      return "  \(padded) | \(text)".trimmedAtEnd
     }
     func painted(_ text: String, _ code: Int) -> String {
       color ? "\u{1B}[\(code)m\(text)\u{1B}[0m" : text

@@ -83,7 +83,7 @@ package enum Command: String, CaseIterable, Sendable {
   /// Reads `:command argument`, `?name`, `name?`, `??name`, `help`, `exit` and `quit`; nil for anything else. Only what
   /// takes a program may have several lines.
   package static func parse(_ text: String) -> Line? {
-    let line = trimmingEnd(text.drop(while: \.isWhitespace))
+    let line = text.drop(while: \.isWhitespace).trimmedAtEnd
     guard let colon = commandAfterColon(line) else { return line.contains("\n") ? nil : word(line) }
     if line.contains("\n") {
       guard case .command(let command, _) = colon, command.argument == .expression else { return nil }
@@ -108,7 +108,7 @@ package enum Command: String, CaseIterable, Sendable {
     default: break
     }
     if line.first == "?" {
-      let name = trimmingEnd(line.drop { $0 == "?" || $0 == " " })
+      let name = line.drop { $0 == "?" || $0 == " " }.trimmedAtEnd
       return .command(line.hasPrefix("??") ? .source : .help, argument: name)
     }
     guard line.last == "?", !line.contains("#"), !line.contains("\"") else { return nil }

@@ -54,7 +54,7 @@ package final class Dialogue {
 
   private func runAny(_ input: String) -> Session.EntryOutcome {
     // Words such as `help` are commands as long as nobody gives the name to something.
-    if session.interpreter.main.ownSlot(of: trimmingEnd(input)) != nil { return runInput(input) }
+    if session.interpreter.main.ownSlot(of: input.trimmedAtEnd) != nil { return runInput(input) }
     switch Command.parse(input) {
     case .command(let command, let argument): return run(command, argument)
     case .unknown(let name): return .failed([Command.unknown(name)])
@@ -234,7 +234,7 @@ package final class Dialogue {
     switch front.edit(text) {
     case .failure(let problem): return .failed([problem])
     case .success(let edited):
-      let edited = trimmingEnd(edited)
+      let edited = edited.trimmedAtEnd
       if edited.isEmpty { return .finished }
       return runInput(edited)
     }
@@ -266,7 +266,7 @@ package final class Dialogue {
   private func plan(_ call: String) -> Session.EntryOutcome {
     // `train(x, y)`, `train x, y` and `train x y`.
     let name = call.prefix { $0.isLetter || $0.isNumber || $0 == "_" }
-    var arguments = trimmingEnd(call.dropFirst(name.count).drop { $0 == " " || $0 == "," })
+    var arguments = call.dropFirst(name.count).drop { $0 == " " || $0 == "," }.trimmedAtEnd
     if arguments.first == "(", arguments.last == ")" { arguments = String(arguments.dropFirst().dropLast()) }
     let words = arguments.split(separator: " ")
     let areOperands = words.allSatisfy { word in

@@ -57,7 +57,7 @@ package struct DocumentationExample: Sendable {
         if content(after: ">>>", in: text) != nil { break }
         isError = isError || DiagnosticHeading(String(text)) != nil
         expectation.lines.append(
-          ExpectedLine(isError ? .error : .output, trimmingEnd(text), line: index + 1))
+          ExpectedLine(isError ? .error : .output, text.trimmedAtEnd, line: index + 1))
         index += 1
       }
       result.append(

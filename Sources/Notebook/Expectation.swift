@@ -34,7 +34,7 @@ package struct ExpectedLine: Hashable, Sendable {
     guard let kind = Kind(rawValue: String(content.prefix(2))) else { return nil }
     var text = content.dropFirst(2)
     if text.first == " " { text = text.dropFirst() }
-    self.init(kind, trimmingEnd(text), line: line)
+    self.init(kind, text.trimmedAtEnd, line: line)
   }
 
   /// Whether the line stands for any number of lines.
@@ -105,15 +105,4 @@ package struct DiagnosticHeading: Sendable {
     rest = rest.drop { $0 == " " }
     message = rest.isEmpty ? nil : String(rest)
   }
-}
-
-/// Returns `text` without the space at its end: editors strip it.
-func trimmingEnd(_ text: some StringProtocol) -> String {
-  var end = text.endIndex
-  while end > text.startIndex {
-    let previous = text.index(before: end)
-    guard text[previous].isWhitespace else { break }
-    end = previous
-  }
-  return String(text[..<end])
 }

@@ -1,4 +1,5 @@
 import Interpreter
+import Support
 import Tensors
 
 /// A page of `help` that is about no name.
@@ -68,8 +69,7 @@ package struct HelpTopic: Sendable {
     let dtypes = DTypeSet.all.members
     let width = 6
     func row(_ cells: [String]) -> String {
-      trimmingEnd(
-        "  " + cells.map { $0 + String(repeating: " ", count: width - $0.count) }.joined())
+      ("  " + cells.map { $0 + String(repeating: " ", count: width - $0.count) }.joined()).trimmedAtEnd
     }
     var lines = [
       "Operands of two dtypes meet in one; `cast(x, dtype)` or the dtype's own name, `f64(x)`, converts.", "",

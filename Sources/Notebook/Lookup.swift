@@ -54,7 +54,7 @@ extension Session {
     // One long signature must not push all sentences to the edge.
     let width = min(40, rows.map { $0[0].displayWidth }.max() ?? 0)
     return rows.map { row in
-      trimmingEnd(row[0] + String(repeating: " ", count: max(2, width - row[0].displayWidth + 2)) + row[1])
+      (row[0] + String(repeating: " ", count: max(2, width - row[0].displayWidth + 2)) + row[1]).trimmedAtEnd
     }
   }
 

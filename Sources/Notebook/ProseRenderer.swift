@@ -284,5 +284,5 @@ package struct ProseRenderer {
 }
 
 extension String {
-  fileprivate var trimmingSpace: String { trimmingEnd(self.drop { $0.isWhitespace }) }
+  fileprivate var trimmingSpace: String { drop { $0.isWhitespace }.trimmedAtEnd }
 }

@@ -1,3 +1,4 @@
+import Support
 import Syntax
 
 /// The prompts of the terminal. A pasted transcript is recognized by them.
@@ -19,7 +20,7 @@ package func inputs(inPastedText text: String) -> [String] {
       continues = true
     } else if continues, line.hasPrefix(Prompt.continuation) || line == "...>" {
       inputs[inputs.count - 1] += "\n" + line.dropFirst(Prompt.continuation.count)
-    } else if continues, inputStatus(of: trimmingEnd(inputs[inputs.count - 1])) == .incomplete {
+    } else if continues, inputStatus(of: inputs[inputs.count - 1].trimmedAtEnd) == .incomplete {
       // A block pasted into the session whose transcript this is has no prompts inside.
       inputs[inputs.count - 1] += "\n" + line
     } else {
