@@ -338,6 +338,8 @@ final class AbstractForNode: Node {
     if let general = rounds.general {
       let numbers = isStraight ? rounds.numbers : nil
       if let numbers { run.generalLoops.append((target, frame, numbers)) }
+      // The variable is no state that rounds hand on.
+      try target.bind(general, frame)
       try run.untilStable(frame, at: site) { () throws(Failure) in try round(general, frame) }
       if numbers != nil { run.generalLoops.removeLast() }
     }
