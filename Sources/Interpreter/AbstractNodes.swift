@@ -31,36 +31,29 @@ final class AbstractStatementNode: Node {
   }
 
   override func exec(_ frame: Frame) throws(Failure) -> Flow {
-    do throws(Failure) {
-      try begin()
-      return try inner.exec(frame)
-    } catch {
-      try recover(from: error, frame)
-      return .normal
-    }
+    try recovering(frame, with: .normal) { () throws(Failure) in try inner.exec(frame) }
   }
 
   override func eval(_ frame: Frame) throws(Failure) -> Value {
+    try recovering(frame, with: .none) { () throws(Failure) in try inner.eval(frame) }
+  }
+
+  /// Runs the statement; where it fails and the program goes on, with `result` and nothing known of what it assigns.
+  private func recovering<Result>(
+    _ frame: Frame, with result: Result, _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
     do throws(Failure) {
-      try begin()
-      return try inner.eval(frame)
+      if isOutermost { run.beginStatement() }
+      try run.spend(at: site)
+      return try body()
     } catch {
-      try recover(from: error, frame)
-      return .none
+      if let failure = run.recovered(from: error, at: site, isTopLevel: isTopLevel, isOutermost: isOutermost) {
+        throw failure
+      }
+      if changesObjects { run.loseCertainty() }
+      forget(frame)
+      return result
     }
-  }
-
-  private func begin() throws(Failure) {
-    if isOutermost { run.beginStatement() }
-    try run.spend(at: site)
-  }
-
-  private func recover(from error: Failure, _ frame: Frame) throws(Failure) {
-    if let failure = run.recovered(from: error, at: site, isTopLevel: isTopLevel, isOutermost: isOutermost) {
-      throw failure
-    }
-    if changesObjects { run.loseCertainty() }
-    forget(frame)
   }
 
   private func forget(_ frame: Frame) {

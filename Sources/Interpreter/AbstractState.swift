@@ -98,7 +98,7 @@ extension AbstractRun {
   func joined(_ a: Value, _ b: Value) -> Value {
     if isSame(a, b) { return a }
     if isLarge(a) || isLarge(b) { return UnknownValue.value }
-    if let first = number(a), let second = number(b) {
+    if let first = a.numberDType, let second = b.numberDType {
       return first == second ? .tensor(TensorValue(abstract: TensorType(first, .scalar), isNumber: true, made: nil)) : UnknownValue.value
     }
     switch (a, b) {
@@ -121,17 +121,6 @@ extension AbstractRun {
     let items = zip(a, b).map { joined($0, $1) }
     // Unknown values stand in variables only: who takes a list apart need not look out for them.
     return items.contains(where: isUnknown(whole:)) ? nil : items
-  }
-
-  /// The dtype of a host number, known or not; nil for anything else.
-  private func number(_ value: Value) -> DType? {
-    switch value {
-    case .int: .i64
-    case .double: .f64
-    case .bool: .bool
-    case .tensor(let tensor): tensor.isNumber ? tensor.dtype : nil
-    default: nil
-    }
   }
 
   /// Whether two values are known to be the same, or the same is known of both.

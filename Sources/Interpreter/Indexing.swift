@@ -552,7 +552,7 @@ private struct EqualityComparison {
   }
 
   private func areEqualLeaves(_ a: Value, _ b: Value) throws(Failure) -> Bool {
-    if let first = numberDType(a), let second = numberDType(b) {
+    if let first = a.numberDType, let second = b.numberDType {
       // One of them is traced: what the comparison gives now must stay so.
       guard (first == .bool) == (second == .bool) else { return false }
       let equal = try interpreter.apply(
@@ -573,10 +573,12 @@ private struct EqualityComparison {
     guard let x = a.identity, let y = b.identity else { return false }
     return x === y
   }
+}
 
-  /// The dtype of a host number, traced or not; nil for anything else.
-  private func numberDType(_ value: Value) -> DType? {
-    switch value {
+extension Value {
+  /// The dtype of a host number, traced, known or not; nil for anything else.
+  var numberDType: DType? {
+    switch self {
     case .int: .i64
     case .double: .f64
     case .bool: .bool

@@ -154,7 +154,7 @@ package final class Kernel {
   private func values(of expressions: [String: JSONValue]) -> JSONValue {
     let session = dialogue.session
     let outer = session.output
-    session.output = Recorder()
+    session.output = SilentOutput()
     defer { session.output = outer }
     return .object(
       expressions.mapValues { expression in

@@ -51,8 +51,10 @@ package struct AttentionSizes: Sendable {
 struct Heads<Scalar> {
   private let base: UnsafeMutablePointer<Scalar>
   let rowStride: Int
+  /// The shape and strides of the view, of which the first axes are those of heads.
   private let sizes: [Int]
   private let strides: [Int]
+  private let batchRank: Int
 
   /// - Requires: rows are contiguous.
   init(_ view: TensorView) {
@@ -60,20 +62,19 @@ struct Heads<Scalar> {
     base = view.pointer(Scalar.self)
     // The stride of a single row says nothing.
     rowStride = view.shape[rank &- 2] == 1 ? view.shape[rank &- 1] : view.strides[rank &- 2]
-    sizes = Array(view.shape.dropLast(2))
-    strides = Array(view.strides.dropLast(2))
+    (sizes, strides, batchRank) = (view.shape, view.strides, rank &- 2)
   }
 
   /// One matrix, which serves as that of any head.
   init(_ matrix: UnsafeMutablePointer<Scalar>, width: Int) {
-    (base, rowStride, sizes, strides) = (matrix, width, [], [])
+    (base, rowStride, sizes, strides, batchRank) = (matrix, width, [], [], 0)
   }
 
   /// Not inlined: loops that come after it in long functions would not be either.
   @inline(never)
   func row(_ row: Int, of head: Int) -> UnsafeMutablePointer<Scalar> {
     var (offset, rest) = (row &* rowStride, head)
-    for axis in sizes.indices.reversed() {
+    for axis in (0..<batchRank).reversed() {
       offset &+= rest % sizes[axis] &* strides[axis]
       rest /= sizes[axis]
     }

@@ -56,7 +56,8 @@ final class RecordingOutput: Output {
 }
 
 /// Hears nothing.
-final class SilentOutput: Output {
-  func write(_ text: String) {}
-  func report(_ diagnostic: Diagnostic) {}
+package final class SilentOutput: Output {
+  package init() {}
+  package func write(_ text: String) {}
+  package func report(_ diagnostic: Diagnostic) {}
 }

@@ -270,7 +270,7 @@ package final class Session {
   /// Evaluates an expression without a word, whatever comes of it.
   func valueQuietly(of file: SourceFile) -> Value? {
     let outer = (output, lastError)
-    output = Recorder()
+    output = SilentOutput()
     defer { (output, lastError) = outer }
     return evaluate(file).value
   }

@@ -124,7 +124,7 @@ struct SessionRecord {
   private func firstMisplaced(in pieces: [Piece]) -> Int? {
     let blocks = SessionRecord.lines(of: pieces)
     let script = Script(SourceFile(name: "session.nn", text: blocks.joined().joined(separator: "\n")))
-    let prepared = Session(output: Recorder()).prepare(script)
+    let prepared = Session(output: SilentOutput()).prepare(script)
     var line = 1
     var culprit: Int?
     for (index, block) in blocks.enumerated() {

@@ -18,7 +18,7 @@ extension CompletionKind {
   /// What `gradus help` has pages of.
   static var helpNames: CompletionKind {
     .custom { _, _, _ in
-      let session = Session(output: Recorder())
+      let session = Session(output: SilentOutput())
       return session.interpreter.main.visibleNames.filter { $0 != Session.lastValueName } + HelpTopic.names
     }
   }

@@ -106,7 +106,7 @@ private final class Watcher {
   }
 
   private func update(_ new: Script, usedFilesChanged: Bool) {
-    let check = Session(output: Recorder())
+    let check = Session(output: SilentOutput())
     let unknown = check.setInputs(inputs, for: new)
     let prepared = check.prepare(new)
     // What a program uses is part of it.

@@ -94,6 +94,16 @@ final class WatchLine {
     signal(SIGPIPE, SIG_DFL)
   }
 
+  /// Moves `count` bytes by calls that may move some of them: each takes the offset to go on from.
+  private static func inPieces(_ count: Int, _ move: (Int) -> Int) {
+    var offset = 0
+    while offset < count {
+      let moved = move(offset)
+      if moved <= 0 { return }
+      offset += moved
+    }
+  }
+
   // MARK: - The watcher's side
 
   /// Waits for a report or the time to look at files.
@@ -123,13 +133,8 @@ final class WatchLine {
   func send(_ order: WatchOrder, to copy: Int) {
     let names = Array(order.names.joined(separator: "\n").utf8)
     let bytes = names + order.text
-    var offset = 0
     bytes.withUnsafeBytes { bytes in
-      while offset < bytes.count {
-        let count = pwrite(text, bytes.baseAddress! + offset, bytes.count - offset, offset)
-        if count <= 0 { break }
-        offset += count
-      }
+      WatchLine.inPieces(bytes.count) { pwrite(text, bytes.baseAddress! + $0, bytes.count - $0, $0) }
     }
     WatchLine.write("\(order.number) \(order.start) \(names.count) \(order.text.count)\n", to: orders[copy].write)
   }
@@ -159,13 +164,8 @@ final class WatchLine {
     }
     let numbers = String(decoding: line.dropLast(), as: UTF8.self).split(separator: " ").compactMap { Int($0) }
     var bytes = [UInt8](repeating: 0, count: numbers[2] + numbers[3])
-    var offset = 0
     bytes.withUnsafeMutableBytes { bytes in
-      while offset < bytes.count {
-        let count = pread(text, bytes.baseAddress! + offset, bytes.count - offset, offset)
-        if count <= 0 { break }
-        offset += count
-      }
+      WatchLine.inPieces(bytes.count) { pread(text, bytes.baseAddress! + $0, bytes.count - $0, $0) }
     }
     let names = String(decoding: bytes[..<numbers[2]], as: UTF8.self).split(separator: "\n").map(String.init)
     return WatchOrder(number: numbers[0], start: numbers[1], names: names, text: Array(bytes[numbers[2]...]))
